@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::json;
 use waitingroom::{
     ids::{EventId, UserId},
-    line::{Lapse, QueuePatch, QueueSettings},
+    queue::{QueuePatch, QueueSettings, Removal},
     signal::{Recipient, Signal},
 };
 
@@ -122,9 +122,9 @@ impl AppState {
             .await?
             .ok_or(BookingError::NotInQueue)?;
 
-        let left = Signal::Lapsed {
+        let left = Signal::Removals {
             event_id,
-            users: vec![(user.clone(), Lapse::Left)],
+            users: vec![(user.clone(), Removal::Left)],
         };
         let signals: Vec<_> = nodes
             .into_iter()

@@ -10,7 +10,7 @@ use std::{
 use tokio::sync::Mutex;
 use waitingroom::{
     ids::{EventId, ShowId, ZoneId},
-    line::QueueSettings,
+    queue::QueueSettings,
 };
 
 use crate::{

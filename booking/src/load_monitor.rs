@@ -1,6 +1,6 @@
 //! Monitors the load on booking: how long reservations take, how many fail, how fast the database
 //! answers, whether anything can be booked at all. The queue worker throttles admission by it
-//! ([`waitingroom::pace`]).
+//! ([`waitingroom::throttle`]).
 
 mod probes;
 mod reachability;
@@ -11,7 +11,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use waitingroom::vitals::BookingVitals;
+use waitingroom::process_registry::BookingLoad;
 
 use self::reachability::{DatabaseReachability, QueueReachability};
 
@@ -182,7 +182,7 @@ impl LoadMonitor {
     }
 
     /// The load at `now`, with `queued` reservations in a pipeline of this capacity.
-    pub(crate) fn load(&self, now: Instant, queued: u64, capacity: u64) -> BookingVitals {
+    pub(crate) fn load(&self, now: Instant, queued: u64, capacity: u64) -> BookingLoad {
         let unable = self.is_unable(now);
         let window = self.window_number(now);
         let mut state = self.state.lock();
@@ -209,7 +209,7 @@ impl LoadMonitor {
             .probe_started_at
             .map(|started| now.saturating_duration_since(started));
         let database = probe_age.unwrap_or_default().max(state.probe_duration);
-        BookingVitals {
+        BookingLoad {
             unable,
             reserves_per_second: answered as f64 / seconds,
             reserve_p50_ms: quantile(&buckets, 0.5),

@@ -7,7 +7,7 @@ use waitingroom::{
     clock::Timestamp,
     engine::SharedEngine,
     ids::{EventId, ShowId, ZoneId},
-    line::{QueueSettings, SaleState},
+    queue::{QueueSettings, SaleState},
 };
 
 use crate::{

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use waitingroom::{http::Check, lifecycle::Lifecycle, vitals::BookingVitals};
+use waitingroom::{http::Check, lifecycle::Lifecycle, process_registry::BookingLoad};
 
 use crate::{
     api,
@@ -85,7 +85,7 @@ impl BookingService {
     }
 
     /// The load on booking, to be published with this process's status.
-    pub fn load(&self) -> impl Fn() -> BookingVitals + Send + Sync + use<> {
+    pub fn load(&self) -> impl Fn() -> BookingLoad + Send + Sync + use<> {
         let state = Arc::clone(&self.state);
         move || state.load()
     }

@@ -6,16 +6,16 @@ use ipnet::IpNet;
 use tokio::sync::Mutex;
 
 use waitingroom::{
+    auth::Authenticator,
     bus::Bus,
     clock::{Clock, Timestamp},
     engine::SharedEngine,
-    guest_address::AddressKey,
+    guest_address::GuestAddressKey,
     http::ServeLimits,
-    identity::Authenticator,
     ids::EventId,
     pass::PassKey,
+    process_registry::SharedProcessRegistry,
     signal::Signals,
-    vitals::SharedBoard,
 };
 
 use crate::{
@@ -48,9 +48,9 @@ pub struct Backends {
     /// Verifies passes.
     pub pass_key: PassKey,
     /// Verifies the addresses of guests that gateways sign.
-    pub addresses: AddressKey,
+    pub addresses: GuestAddressKey,
     /// The status of every process.
-    pub process_registry: SharedBoard,
+    pub process_registry: SharedProcessRegistry,
     /// The clock.
     pub clock: Clock,
 }

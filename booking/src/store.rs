@@ -11,9 +11,9 @@ use async_trait::async_trait;
 use uuid::Uuid;
 use waitingroom::{
     clock::{Clock, Timestamp},
-    engine::Reached,
+    engine::RecoveryPoint,
     ids::{BookingId, EventId, IdempotencyKey, PassId, ShowId, UserId, ZoneId},
-    line::{QueuePatch, QueueSettings},
+    queue::{QueuePatch, QueueSettings},
     seats::SeatSnapshot,
 };
 
@@ -319,11 +319,15 @@ pub trait InventoryStore: Send + Sync + 'static {
     ) -> Result<Vec<(UserId, u32)>, StoreError>;
 
     /// How far the line had come. Zeroes for an event without a line so far.
-    async fn checkpoint(&self, event: EventId) -> Result<Reached, StoreError>;
+    async fn checkpoint(&self, event: EventId) -> Result<RecoveryPoint, StoreError>;
 
     /// Writes down how far the line has come, all of it, unless what is there has come further: by
     /// the last number given out, which no loss takes back, and then by the head.
-    async fn save_checkpoint(&self, event: EventId, reached: &Reached) -> Result<(), StoreError>;
+    async fn save_checkpoint(
+        &self,
+        event: EventId,
+        reached: &RecoveryPoint,
+    ) -> Result<(), StoreError>;
 
     /// Forgets how far the line had come.
     async fn clear_checkpoint(&self, event: EventId) -> Result<(), StoreError>;

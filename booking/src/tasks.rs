@@ -104,7 +104,7 @@ impl Spawner<'_> {
     {
         let (state, lifecycle) = (Arc::clone(self.state), self.lifecycle.clone());
         self.lifecycle.spawn(name, async move {
-            while lifecycle.pause(interval).await {
+            while lifecycle.sleep_or_drain(interval).await {
                 log_failure(name, iterate(Arc::clone(&state)).await);
             }
         });
@@ -123,7 +123,10 @@ fn log_failure<T: Default, E: Display>(task: &'static str, iteration: Result<T, 
 async fn expiry(state: Arc<AppState>, lifecycle: Lifecycle) {
     let mut batch_size = BatchSize::default();
     let mut pause = None;
-    while lifecycle.pause(pause.unwrap_or(EXPIRY_INTERVAL)).await {
+    while lifecycle
+        .sleep_or_drain(pause.unwrap_or(EXPIRY_INTERVAL))
+        .await
+    {
         // The clock has logged by itself what is wrong with it.
         if let Err(error) = state.backends.clock.check() {
             tracing::debug!(error, "no hold is expired by a wrong clock");
@@ -149,13 +152,13 @@ async fn rebuild(state: Arc<AppState>, lifecycle: Lifecycle) {
             () = lifecycle.draining() => return,
         };
         let cooldown = state.inventory.cooldown_left(event).await;
-        if !lifecycle.pause(cooldown).await {
+        if !lifecycle.sleep_or_drain(cooldown).await {
             return;
         }
 
         if log_failure("rebuild", rebuild_event(&state, event).await).is_none() {
             state.rebuild_queue.request(event);
-            lifecycle.pause(REBUILD_INTERVAL).await;
+            lifecycle.sleep_or_drain(REBUILD_INTERVAL).await;
         }
     }
 }
@@ -171,7 +174,7 @@ async fn rebuild_event(state: &AppState, event: EventId) -> Result<Option<()>, B
 /// A comparison that is confirming a difference is not waited for when the drain begins.
 async fn drift(state: Arc<AppState>, lifecycle: Lifecycle) {
     let mut schedule = ComparisonSchedule::default();
-    while lifecycle.pause(DRIFT_INTERVAL).await {
+    while lifecycle.sleep_or_drain(DRIFT_INTERVAL).await {
         tokio::select! {
             compared = state.compare_due(&mut schedule) => log_failure("drift", compared),
             () = lifecycle.draining() => return,
@@ -188,7 +191,7 @@ async fn settlements(state: Arc<AppState>, lifecycle: Lifecycle) {
             () = state.settlements.wait_for_pending() => {}
             () = lifecycle.draining() => {}
         }
-        if !lifecycle.pause(backoff).await {
+        if !lifecycle.sleep_or_drain(backoff).await {
             break;
         }
 
@@ -203,7 +206,7 @@ async fn settlements(state: Arc<AppState>, lifecycle: Lifecycle) {
 }
 
 async fn availability(state: Arc<AppState>, lifecycle: Lifecycle) {
-    while lifecycle.pause(SAMPLE_INTERVAL).await {
+    while lifecycle.sleep_or_drain(SAMPLE_INTERVAL).await {
         log_failure("availability", state.publish_availability().await);
     }
     state.availability.feed.close();
@@ -213,7 +216,7 @@ async fn availability(state: Arc<AppState>, lifecycle: Lifecycle) {
 async fn dashboard(state: Arc<AppState>, lifecycle: Lifecycle) {
     let mut next = Instant::now();
     while lifecycle
-        .pause(next.saturating_duration_since(Instant::now()))
+        .sleep_or_drain(next.saturating_duration_since(Instant::now()))
         .await
     {
         state.sample_events().await;
@@ -226,7 +229,7 @@ async fn dashboard(state: Arc<AppState>, lifecycle: Lifecycle) {
 /// Writes the last checkpoints after the drain has begun.
 async fn checkpoint(state: Arc<AppState>, lifecycle: Lifecycle) {
     let mut last = LastCheckpoints::default();
-    while lifecycle.pause(CHECKPOINT_INTERVAL).await {
+    while lifecycle.sleep_or_drain(CHECKPOINT_INTERVAL).await {
         log_failure("checkpoint", state.save_checkpoints(&mut last).await);
     }
     log_failure("checkpoint", state.save_checkpoints(&mut last).await);
@@ -247,7 +250,7 @@ async fn relay(state: Arc<AppState>, lifecycle: Lifecycle) {
     let [busy, idle] = RELAY_INTERVALS;
     let mut pause = busy;
     let mut measured_at = Instant::now();
-    while lifecycle.pause(pause).await {
+    while lifecycle.sleep_or_drain(pause).await {
         let mut report = publish().await;
         while report.was_full && report.failed == 0 {
             report = publish().await;
@@ -270,7 +273,7 @@ async fn relay(state: Arc<AppState>, lifecycle: Lifecycle) {
 }
 
 async fn key_cleanup(state: Arc<AppState>, lifecycle: Lifecycle) {
-    while lifecycle.pause(KEY_CLEANUP_INTERVAL).await {
+    while lifecycle.sleep_or_drain(KEY_CLEANUP_INTERVAL).await {
         state.guest_limiter.evict_expired(state.now());
 
         let before = state.database_now().minus(state.config.idempotency_key_ttl);

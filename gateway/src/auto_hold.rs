@@ -7,9 +7,9 @@ use serde_json::{Map, Value};
 use tokio::time::timeout;
 use waitingroom::{
     ids::{EventId, IdempotencyKey, PassId, UserId, ZoneId},
-    line::Grant,
     problem::Code,
-    wire::{WishItem, ZoneLeft},
+    protocol::{SeatPreference, ZoneLeft},
+    queue::Grant,
 };
 
 use crate::{booking_client::UserCredentials, state::Gateway};
@@ -58,7 +58,7 @@ impl Gateway {
         event: EventId,
         user: &UserId,
         grant: &Grant,
-        preferences: &[WishItem],
+        preferences: &[SeatPreference],
     ) -> AutoHoldOutcome {
         let pass = self.token(event, user, grant);
         let result = self
@@ -100,7 +100,7 @@ impl Gateway {
         &self,
         token: &str,
         event: EventId,
-        preferences: &[WishItem],
+        preferences: &[SeatPreference],
     ) -> Option<Map<String, Value>> {
         let pending = timeout(HOLD_TIMEOUT, self.0.booking.pending_bookings(token))
             .await
@@ -113,14 +113,18 @@ impl Gateway {
         })
     }
 
-    async fn seats_left_from(&self, event: EventId, preferences: &[WishItem]) -> Vec<ZoneLeft> {
+    async fn seats_left_from(
+        &self,
+        event: EventId,
+        preferences: &[SeatPreference],
+    ) -> Vec<ZoneLeft> {
         // If the engine fails, no seats are reported as left.
         let zones = self.0.deps.engine.seats(event).await.unwrap_or_default();
         let zones: HashMap<ZoneId, u32> = zones
             .iter()
             .map(|zone| (zone.zone_id, zone.available))
             .collect();
-        let left = |item: &WishItem| {
+        let left = |item: &SeatPreference| {
             let available = zones.get(&item.zone_id).copied()?;
             Some(ZoneLeft {
                 show_id: item.show_id,
@@ -133,7 +137,7 @@ impl Gateway {
     }
 }
 
-fn belongs_to(booking: &Map<String, Value>, event: EventId, item: &WishItem) -> bool {
+fn belongs_to(booking: &Map<String, Value>, event: EventId, item: &SeatPreference) -> bool {
     let has_id = |field: &str, id: String| booking.get(field).and_then(Value::as_str) == Some(&id);
     let seats = booking.get("quantity").and_then(Value::as_u64);
     has_id("event_id", event.to_string())

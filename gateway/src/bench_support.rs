@@ -14,7 +14,7 @@ use std::{sync::Arc, time::Duration};
 use waitingroom::{
     clock::Timestamp,
     ids::{Epoch, EventId, UserId},
-    line::{Place, Progress, QueueSettings, Told},
+    queue::{LastPosition, Place, Progress, QueueSettings},
 };
 
 use crate::{
@@ -51,7 +51,7 @@ impl SimulatedUsers {
                 revision: 0,
                 grant: None,
                 counting: false,
-                told: Told::Nothing,
+                last_position: LastPosition::NotSent,
             };
             assert_eq!(
                 registry.attach(event(), &user(number), &place, mailbox),

@@ -13,9 +13,9 @@ use tokio::{sync::Semaphore, time::timeout};
 use waitingroom::{
     guest_address,
     ids::{EventId, IdempotencyKey},
-    line::SaleState,
     problem::{Code, Problem},
-    wire::{ReserveSeats, WishItem},
+    protocol::{ReserveSeats, SeatPreference},
+    queue::SaleState,
 };
 
 use crate::booking_api::{BookingUnreachable, SharedBookingApi};
@@ -124,7 +124,7 @@ impl BookingClient {
         credentials: &UserCredentials,
         pass: &str,
         event: EventId,
-        preferences: &[WishItem],
+        preferences: &[SeatPreference],
         key: &IdempotencyKey,
     ) -> Result<Map<String, Value>, BookingClientError> {
         let _permit = self

@@ -15,7 +15,7 @@ use waitingroom::{
 use self::resync::{report_recovered, spawn_resync};
 use crate::state::Gateway;
 
-/// How often a node reports itself to the engine; see [`waitingroom::absence::NODE_TIMEOUT`].
+/// How often a node reports itself to the engine; see [`waitingroom::presence::NODE_TIMEOUT`].
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(2);
 /// Max events that are reported to at the same time: a shard of Redis that does not answer must not
 /// delay the others.
@@ -69,7 +69,7 @@ async fn heartbeat_loop(gateway: Gateway) {
             })
             .await;
 
-        let is_draining = !lifecycle.pause(HEARTBEAT_INTERVAL).await;
+        let is_draining = !lifecycle.sleep_or_drain(HEARTBEAT_INTERVAL).await;
         if is_draining && gateway.0.registry.active_events().is_empty() {
             return;
         }
@@ -98,7 +98,7 @@ async fn send_heartbeat(gateway: &Gateway, event: EventId) {
 async fn check_subscription(gateway: Gateway) {
     let deps = &gateway.0.deps;
     let mut sequence = 0;
-    while deps.lifecycle.pause(PROBE_INTERVAL).await {
+    while deps.lifecycle.sleep_or_drain(PROBE_INTERVAL).await {
         sequence += 1;
         let probe = [(
             Recipient::Node(gateway.0.config.node.clone()),

@@ -6,14 +6,14 @@ use std::{sync::Arc, time::Duration};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use waitingroom::{
-    absence::{POLL_WINDOW, Presence},
     clock::Timestamp,
     engine::{EngineError, JoinOutcome},
     ids::{Epoch, EventId, NodeId, PassId, UserId},
-    line::{Grant, Lapse, Place, SaleState, Told},
+    presence::{POLL_PRESENCE_TTL, Presence},
     problem::{Code, Problem},
+    protocol::{ServerMessage, WaitRange, WaitReason, ZoneLeft},
+    queue::{Grant, LastPosition, Place, Removal, SaleState},
     signal::{Recipient, Signal},
-    wire::{ServerMessage, WaitRange, WaitReason, ZoneLeft},
 };
 
 use crate::{
@@ -162,7 +162,7 @@ impl Gateway {
     ) -> Result<Option<Place>, EngineError> {
         self.0
             .batcher
-            .bring_back(
+            .restore(
                 event,
                 user,
                 presence,
@@ -198,7 +198,7 @@ impl Gateway {
         presence: &Presence,
     ) -> Result<Place, Problem> {
         if *presence == Presence::Poll {
-            let present_until = self.0.deps.clock.now().plus(POLL_WINDOW);
+            let present_until = self.0.deps.clock.now().plus(POLL_PRESENCE_TTL);
             let registry = &self.0.registry;
             registry.extend_presence(event, user, present_until);
         }
@@ -237,7 +237,7 @@ impl Gateway {
         let place = registry.clamp_to_last_sent(event, user, place);
 
         let now = self.0.deps.clock.now();
-        registry.remember(event, user, &place, now.plus(POLL_WINDOW), now);
+        registry.remember(event, user, &place, now.plus(POLL_PRESENCE_TTL), now);
         Ok(place)
     }
 
@@ -319,7 +319,7 @@ impl Gateway {
             left = match self
                 .0
                 .batcher
-                .bring_back(event, user, Presence::Poll, ticket, None)
+                .restore(event, user, Presence::Poll, ticket, None)
                 .await
             {
                 Ok(_) => self.0.batcher.leave(event, user).await,
@@ -329,7 +329,7 @@ impl Gateway {
 
         match left {
             Ok(Some(nodes)) => {
-                self.0.registry.remove_user(event, user, Lapse::Left);
+                self.0.registry.remove_user(event, user, Removal::Left);
                 self.notify_other_nodes(event, user, nodes).await;
                 Ok(())
             }
@@ -355,9 +355,9 @@ impl Gateway {
     /// Best effort, as all signals: a tab that misses it learns of the leave with its next request.
     async fn notify_other_nodes(&self, event_id: EventId, user: &UserId, nodes: Vec<NodeId>) {
         let others = nodes.into_iter().filter(|node| *node != self.0.config.node);
-        let left = Signal::Lapsed {
+        let left = Signal::Removals {
             event_id,
-            users: vec![(user.clone(), Lapse::Left)],
+            users: vec![(user.clone(), Removal::Left)],
         };
         let signals: Vec<_> = others
             .map(|node| (Recipient::Node(node), left.clone()))
@@ -395,7 +395,7 @@ impl Gateway {
         let on_rejected = move |error| its_mailbox.push_rejected_ack(event, rejected_pass, error);
 
         let batcher = &self.0.batcher;
-        if let Err(error) = batcher.note_acknowledged(event, user, pass.clone(), on_rejected) {
+        if let Err(error) = batcher.acknowledge_detached(event, user, pass.clone(), on_rejected) {
             mailbox.push_rejected_ack(event, pass.clone(), Some(error));
         }
     }
@@ -559,11 +559,11 @@ impl Gateway {
 /// An error while the position is unknown: another gateway may have sent the user a better one, of
 /// a queue that was lost.
 fn require_known_position(place: Place) -> Result<Place, Problem> {
-    match place.told {
-        Told::Unknown => Err(unavailable(
+    match place.last_position {
+        LastPosition::Unknown => Err(unavailable(
             "the line is being counted; you keep your place",
         )),
-        Told::Nothing | Told::Before(_) => Ok(place),
+        LastPosition::NotSent | LastPosition::Sent(_) => Ok(place),
     }
 }
 
@@ -583,18 +583,18 @@ fn unavailable(detail: &str) -> Problem {
 }
 
 /// The end of a pass or place as its user reads it.
-pub(crate) fn removal_problem(lapse: Lapse) -> Problem {
+pub(crate) fn removal_problem(lapse: Removal) -> Problem {
     match lapse {
-        Lapse::Unclaimed => Problem::new(
+        Removal::Unclaimed => Problem::new(
             Code::PassRevoked,
             "nobody claimed the pass in time; come back and you are first again",
         ),
-        Lapse::Expired => Problem::new(
+        Removal::Expired => Problem::new(
             Code::PassExpired,
             "the pass has expired; join the line again",
         ),
-        Lapse::Left => Problem::new(Code::NotInQueue, "you gave your place up"),
-        Lapse::Absent => Problem::new(
+        Removal::Left => Problem::new(Code::NotInQueue, "you gave your place up"),
+        Removal::Absent => Problem::new(
             Code::NotInQueue,
             "you were away for too long; join the line again",
         ),

@@ -23,7 +23,7 @@ use parking_lot::Mutex;
 use waitingroom::{
     clock::Timestamp,
     ids::{Epoch, EventId, UserId},
-    line::{Grant, Lapse, Place, Progress, QueueSettings, SaleState},
+    queue::{Grant, Place, Progress, QueueSettings, Removal, SaleState},
 };
 
 pub(crate) use self::{
@@ -95,7 +95,7 @@ impl Registry {
         let best = sent_here
             .into_iter()
             .chain(remembered)
-            .chain(place.told_before())
+            .chain(place.last_sent_position())
             .min()
             .unwrap_or(u64::MAX);
         let position = place.position.min(best);
@@ -311,8 +311,8 @@ impl Registry {
     }
 
     /// Notifies every connection of the user here that a pass or place has ended.
-    pub(crate) fn remove_user(&self, event: EventId, user: &UserId, lapse: Lapse) {
-        if lapse != Lapse::Unclaimed {
+    pub(crate) fn remove_user(&self, event: EventId, user: &UserId, lapse: Removal) {
+        if lapse != Removal::Unclaimed {
             self.recent_places.forget(event, user);
         }
         if let Some(room) = self.find_room(event) {
@@ -324,7 +324,7 @@ impl Registry {
     /// it.
     pub(crate) fn place_missing(&self, event: EventId, user: &UserId) {
         if self.ticket(event, user).is_some() {
-            self.remove_user(event, user, Lapse::Absent);
+            self.remove_user(event, user, Removal::Absent);
         }
     }
 
@@ -421,7 +421,7 @@ impl Registry {
 
 #[cfg(test)]
 mod tests {
-    use waitingroom::line::Told;
+    use waitingroom::queue::LastPosition;
 
     use super::*;
 
@@ -438,7 +438,7 @@ mod tests {
             revision: 0,
             grant: None,
             counting: false,
-            told: Told::Nothing,
+            last_position: LastPosition::NotSent,
         };
         assert_eq!(
             registry

@@ -4,10 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use ipnet::IpNet;
 use waitingroom::{
+    auth::Authenticator,
     clock::Clock,
-    engine::{SharedEngine, gathering::Gathering},
-    guest_address::AddressKey,
-    identity::Authenticator,
+    engine::{SharedEngine, batcher::ActionBatcher},
+    guest_address::GuestAddressKey,
     ids::NodeId,
     lifecycle::Lifecycle,
     pass::PassKey,
@@ -57,7 +57,7 @@ pub struct Dependencies {
     /// Booking's interface.
     pub booking: SharedBookingApi,
     /// Vouches for guests' addresses to booking.
-    pub addresses: AddressKey,
+    pub addresses: GuestAddressKey,
     /// The time.
     pub clock: Clock,
     /// The process's tasks.
@@ -68,7 +68,7 @@ pub(crate) struct Inner {
     pub(crate) config: GatewayConfig,
     pub(crate) deps: Dependencies,
     /// Runs users' actions in batches.
-    pub(crate) batcher: Gathering,
+    pub(crate) batcher: ActionBatcher,
     pub(crate) registry: Registry,
     pub(crate) heartbeat_wheel: HeartbeatWheel,
     pub(crate) booking: BookingClient,
@@ -83,7 +83,7 @@ pub struct Gateway(pub(crate) Arc<Inner>);
 impl Gateway {
     /// A gateway without connections.
     pub fn new(config: GatewayConfig, deps: Dependencies) -> Self {
-        let batcher = Gathering::new(
+        let batcher = ActionBatcher::new(
             deps.engine.clone(),
             deps.clock.clone(),
             deps.lifecycle.clone(),

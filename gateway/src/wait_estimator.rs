@@ -11,9 +11,9 @@ use std::{collections::VecDeque, sync::Arc};
 
 use waitingroom::{
     clock::Timestamp,
-    line::{Progress, QueueSettings, SaleState},
-    rate::paced_rate,
-    wire::{WaitRange, WaitReason},
+    protocol::{WaitRange, WaitReason},
+    queue::{Progress, QueueSettings, SaleState},
+    rate::throttled_rate,
 };
 
 /// Weight of the newest sample in the mean and the variance of the rate: about the last ten seconds
@@ -359,7 +359,7 @@ impl WaitEstimator {
         }
 
         let elapsed = self.at.map_or(0.0, |at| now.since(at).as_secs_f64());
-        let allowed = paced_rate(
+        let allowed = throttled_rate(
             settings.rate_per_second,
             self.share.map_or(1.0, |share| share.now),
         ) * elapsed;
@@ -441,7 +441,7 @@ impl WaitEstimator {
     fn by_rate(&self, ahead: f64, settings: &QueueSettings) -> f64 {
         let share = self.share.unwrap_or(MovingAverage::new(1.0));
         let rate = |share: f64| {
-            self.rate.limited_to(paced_rate(
+            self.rate.limited_to(throttled_rate(
                 settings.rate_per_second,
                 if share > 0.0 { share } else { 1.0 },
             ))

@@ -10,7 +10,8 @@ mod tick;
 use std::{sync::Arc, time::Duration};
 
 use waitingroom::{
-    clock::Clock, engine::SharedEngine, pace::PaceRules, signal::Signals, vitals::SharedBoard,
+    clock::Clock, engine::SharedEngine, process_registry::SharedProcessRegistry, signal::Signals,
+    throttle::ThrottleConfig,
 };
 
 pub use self::{scheduler::run, tick::TickReport};
@@ -19,12 +20,12 @@ pub use self::{scheduler::run, tick::TickReport};
 #[derive(Debug, Clone, Copy)]
 pub struct WorkerConfig {
     /// Interval of the full admission ticks of one event. While a queue moves fast, passes go out
-    /// in between; see [`waitingroom::rate::step_pause`].
+    /// in between; see [`waitingroom::rate::tick_interval`].
     pub tick: Duration,
     /// Maximum of passes in one tick: bounds its time and the size of its messages.
     pub batch_limit: u32,
     /// When and how far an overloaded booking throttles admission.
-    pub throttle: PaceRules,
+    pub throttle: ThrottleConfig,
 }
 
 impl Default for WorkerConfig {
@@ -33,7 +34,7 @@ impl Default for WorkerConfig {
         Self {
             tick: Duration::from_millis(100),
             batch_limit: 2_000,
-            throttle: PaceRules::default(),
+            throttle: ThrottleConfig::default(),
         }
     }
 }
@@ -43,7 +44,7 @@ impl Default for WorkerConfig {
 pub struct Worker {
     engine: SharedEngine,
     signals: Arc<dyn Signals>,
-    registry: SharedBoard,
+    registry: SharedProcessRegistry,
     clock: Clock,
     config: WorkerConfig,
 }
@@ -54,7 +55,7 @@ impl Worker {
     pub fn new(
         engine: SharedEngine,
         signals: Arc<dyn Signals>,
-        registry: SharedBoard,
+        registry: SharedProcessRegistry,
         clock: Clock,
         config: WorkerConfig,
     ) -> Self {

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use waitingroom::{
-    engine::Scope,
-    line::{Progress, SaleState},
-    rate::step_pause,
+    engine::TickScope,
+    queue::{Progress, SaleState},
+    rate::tick_interval,
 };
 
 use crate::tick::TickReport;
@@ -44,10 +44,10 @@ impl TickSchedule {
     }
 
     /// The scope of the tick that is due now.
-    pub(crate) fn scope(&self, now: Instant) -> Option<Scope> {
+    pub(crate) fn scope(&self, now: Instant) -> Option<TickScope> {
         match (self.full_at <= now, self.due() <= now) {
-            (true, _) => Some(Scope::Whole),
-            (false, true) => Some(Scope::Passes),
+            (true, _) => Some(TickScope::Full),
+            (false, true) => Some(TickScope::GrantsOnly),
             (false, false) => None,
         }
     }
@@ -65,13 +65,13 @@ impl TickSchedule {
     /// the next full tick.
     pub(crate) fn on_tick(
         &mut self,
-        scope: Scope,
+        scope: TickScope,
         begun: Instant,
         report: TickReport,
         tick: Duration,
     ) {
         let progress = report.progress;
-        if scope == Scope::Whole {
+        if scope == TickScope::Full {
             let pause = if progress.settings.state == SaleState::Closed {
                 CLOSED_INTERVAL.max(tick)
             } else {
@@ -79,9 +79,9 @@ impl TickSchedule {
             };
             self.full_at = begun + pause;
         }
-        let pause = step_pause(progress.rate_effective(), tick);
+        let pause = tick_interval(progress.rate_effective(), tick);
         self.grants_at = (report.released > 0).then(|| begun + pause);
-        if scope == Scope::Whole {
+        if scope == TickScope::Full {
             self.record(begun, progress);
         }
     }
@@ -107,7 +107,7 @@ impl TickSchedule {
 
 #[cfg(test)]
 mod tests {
-    use waitingroom::line::QueueSettings;
+    use waitingroom::queue::QueueSettings;
 
     use super::*;
 
@@ -139,7 +139,7 @@ mod tests {
         TickReport {
             released,
             resent: 0,
-            lapsed: 0,
+            removals: 0,
             progress,
         }
     }
@@ -157,10 +157,11 @@ mod tests {
         ] {
             let begun = Instant::now();
             let mut schedule = TickSchedule::new(begun);
-            assert_eq!(schedule.scope(begun), Some(Scope::Whole));
-            schedule.on_tick(Scope::Whole, begun, report(released, state, rate), TICK);
-            let (next, scope) =
-                passes.map_or((whole, Scope::Whole), |passes| (passes, Scope::Passes));
+            assert_eq!(schedule.scope(begun), Some(TickScope::Full));
+            schedule.on_tick(TickScope::Full, begun, report(released, state, rate), TICK);
+            let (next, scope) = passes.map_or((whole, TickScope::Full), |passes| {
+                (passes, TickScope::GrantsOnly)
+            });
             assert_eq!(
                 schedule.due() - begun,
                 ms(next),
@@ -168,7 +169,7 @@ mod tests {
             );
             assert_eq!(schedule.scope(begun + ms(next - 1)), None);
             assert_eq!(schedule.scope(begun + ms(next)), Some(scope));
-            assert_eq!(schedule.scope(begun + ms(whole)), Some(Scope::Whole));
+            assert_eq!(schedule.scope(begun + ms(whole)), Some(TickScope::Full));
         }
     }
 
@@ -177,21 +178,21 @@ mod tests {
         let begun = Instant::now();
         let mut schedule = TickSchedule::new(begun);
         schedule.on_tick(
-            Scope::Whole,
+            TickScope::Full,
             begun,
             report(50, SaleState::Open, 500.0),
             TICK,
         );
         let later = begun + Duration::from_millis(16);
         schedule.on_tick(
-            Scope::Passes,
+            TickScope::GrantsOnly,
             later,
             report(8, SaleState::Open, 500.0),
             TICK,
         );
         assert_eq!(schedule.due() - later, Duration::from_millis(16));
         schedule.on_tick(
-            Scope::Passes,
+            TickScope::GrantsOnly,
             later,
             report(0, SaleState::Open, 500.0),
             TICK,
@@ -208,8 +209,13 @@ mod tests {
         assert_eq!(schedule.last_published(begun), None);
         for tenths in 0..10 {
             let at = begun + TICK * tenths;
-            schedule.on_tick(Scope::Whole, at, report(0, SaleState::Open, 5.0), TICK);
-            schedule.on_tick(Scope::Passes, at, report(0, SaleState::Open, 7.0), TICK);
+            schedule.on_tick(TickScope::Full, at, report(0, SaleState::Open, 5.0), TICK);
+            schedule.on_tick(
+                TickScope::GrantsOnly,
+                at,
+                report(0, SaleState::Open, 7.0),
+                TICK,
+            );
             assert_eq!(
                 schedule
                     .last_published(at)

@@ -11,12 +11,12 @@ use futures_util::{
 };
 use tokio::time::{Instant, sleep_until};
 use waitingroom::{
-    engine::{EngineError, Scope},
+    engine::{EngineError, TickScope},
     ids::EventId,
     lifecycle::Lifecycle,
-    rate::Share,
+    process_registry::RegistryError,
+    rate::Throttle,
     signal::{Recipient, Signal},
-    vitals::BoardError,
 };
 
 use crate::{Worker, schedule::TickSchedule, throttle::POLL_INTERVAL, tick::TickReport};
@@ -45,15 +45,15 @@ type TickResult = Result<Box<(TickReport, Vec<(Recipient, Signal)>)>, EngineErro
 
 /// A piece of work that has completed.
 enum Completed {
-    Tick(EventId, Scope, Instant, TickResult),
+    Tick(EventId, TickScope, Instant, TickResult),
     SignalsSent(EventId),
     ListedEvents(Result<Vec<EventId>, EngineError>),
-    Throttle(Result<Share, BoardError>),
+    Throttle(Result<Throttle, RegistryError>),
 }
 
 struct Scheduler {
     worker: Worker,
-    share: Share,
+    share: Throttle,
     /// When booking's load and the list of events are read next; `None` while they are being
     /// read.
     poll_at: Option<Instant>,
@@ -68,7 +68,7 @@ pub async fn run(worker: Worker, lifecycle: Lifecycle) {
     let (events, work) = (HashMap::new(), FuturesUnordered::new());
     let mut scheduler = Scheduler {
         worker,
-        share: Share::default(),
+        share: Throttle::default(),
         poll_at: now,
         refresh_at: now,
         events,
@@ -188,7 +188,7 @@ impl Scheduler {
         }
     }
 
-    fn on_tick(&mut self, event: EventId, scope: Scope, begun: Instant, result: TickResult) {
+    fn on_tick(&mut self, event: EventId, scope: TickScope, begun: Instant, result: TickResult) {
         let tick = self.worker.config.tick;
         let Some(state) = self.events.get_mut(&event) else {
             return;

@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use waitingroom::{
-    pace::{Pace, slowness},
-    rate::Share,
-    vitals::{BoardError, Reading},
+    process_registry::{RegistryError, RegistrySnapshot},
+    rate::Throttle,
+    throttle::{AdmissionThrottle, throttle_reason},
 };
 
 use crate::Worker;
@@ -20,23 +20,30 @@ impl Worker {
     ///
     /// # Errors
     /// The registry does not answer: the throttle stays as it was.
-    pub async fn update_throttle(&self, before: Share) -> Result<Share, BoardError> {
-        let reading = self.registry.read().await?;
-        let pace = Pace::after(&reading, &self.config.throttle);
-        let prevails = self.registry.set_pace(reading.pace.as_ref(), &pace).await?;
+    pub async fn update_throttle(&self, before: Throttle) -> Result<Throttle, RegistryError> {
+        let snapshot = self.registry.read().await?;
+        let pace = AdmissionThrottle::after(&snapshot, &self.config.throttle);
+        let prevails = self
+            .registry
+            .set_throttle(snapshot.throttle.as_ref(), &pace)
+            .await?;
         let share = if prevails {
             pace.decided()
         } else {
-            last_decided(&reading)
+            last_decided(&snapshot)
         };
-        metrics::gauge!("stanchion_pace").set(share.part);
-        if slowness(share.part) != slowness(before.part) {
-            tracing::info!(share = share.part, reason = ?slowness(share.part), "admission throttle changed");
+        metrics::gauge!("stanchion_pace").set(share.factor);
+        if throttle_reason(share.factor) != throttle_reason(before.factor) {
+            tracing::info!(share = share.factor, reason = ?throttle_reason(share.factor), "admission throttle changed");
         }
         Ok(share)
     }
 }
 
-fn last_decided(reading: &Reading) -> Share {
-    reading.pace.as_ref().map(Pace::decided).unwrap_or_default()
+fn last_decided(snapshot: &RegistrySnapshot) -> Throttle {
+    snapshot
+        .throttle
+        .as_ref()
+        .map(AdmissionThrottle::decided)
+        .unwrap_or_default()
 }

@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 use waitingroom::{
-    engine::{EngineError, Released, Scope},
+    engine::{EngineError, Released, TickScope},
     ids::{EventId, NodeId, UserId},
-    line::{Addressed, Progress},
-    rate::Share,
+    queue::{Progress, Routed},
+    rate::Throttle,
     signal::{Recipient, Signal},
 };
 
@@ -23,7 +23,7 @@ pub struct TickReport {
     /// Passes sent again.
     pub resent: usize,
     /// Passes and places that ended.
-    pub lapsed: usize,
+    pub removals: usize,
     /// The queue after the tick.
     pub progress: Progress,
 }
@@ -39,8 +39,8 @@ impl Worker {
     pub async fn tick(
         &self,
         event: EventId,
-        share: Share,
-        scope: Scope,
+        share: Throttle,
+        scope: TickScope,
         last_published: Option<&Progress>,
     ) -> Result<TickReport, EngineError> {
         let (report, signals) = self.release(event, share, scope, last_published).await?;
@@ -52,8 +52,8 @@ impl Worker {
     pub(crate) async fn release(
         &self,
         event: EventId,
-        share: Share,
-        scope: Scope,
+        share: Throttle,
+        scope: TickScope,
         last_published: Option<&Progress>,
     ) -> Result<(TickReport, Vec<(Recipient, Signal)>), EngineError> {
         let (batch, limit) = (Uuid::new_v4().simple().to_string(), self.config.batch_limit);
@@ -66,7 +66,7 @@ impl Worker {
         let report = TickReport {
             released: released.granted.len(),
             resent: released.unacknowledged.len(),
-            lapsed: released.lapsed.len(),
+            removals: released.removals.len(),
             progress: released.progress,
         };
         Ok((report, signals))
@@ -83,27 +83,27 @@ impl Worker {
 fn outgoing_signals(
     event_id: EventId,
     released: &Released,
-    scope: Scope,
+    scope: TickScope,
     last_published: Option<&Progress>,
 ) -> Vec<(Recipient, Signal)> {
     let passes = by_node(released.granted.iter().chain(&released.unacknowledged));
-    let lapsed = by_node(released.lapsed.iter());
+    let removals = by_node(released.removals.iter());
     let passes = passes
         .into_iter()
         .map(|(node, passes)| (Recipient::Node(node), Signal::Passes { event_id, passes }));
-    let lapsed = lapsed
+    let removals = removals
         .into_iter()
-        .map(|(node, users)| (Recipient::Node(node), Signal::Lapsed { event_id, users }));
-    let changed = scope == Scope::Whole && has_changed(&released.progress, last_published);
+        .map(|(node, users)| (Recipient::Node(node), Signal::Removals { event_id, users }));
+    let changed = scope == TickScope::Full && has_changed(&released.progress, last_published);
     let progress = changed.then(|| Signal::Progress(released.progress.clone()));
     passes
-        .chain(lapsed)
-        .chain(progress.map(|signal| (Recipient::Everyone, signal)))
+        .chain(removals)
+        .chain(progress.map(|signal| (Recipient::AllNodes, signal)))
         .collect()
 }
 
 fn by_node<'a, T: Clone + 'a>(
-    messages: impl Iterator<Item = &'a Addressed<T>>,
+    messages: impl Iterator<Item = &'a Routed<T>>,
 ) -> BTreeMap<NodeId, Vec<(UserId, T)>> {
     let mut nodes: BTreeMap<NodeId, Vec<(UserId, T)>> = BTreeMap::new();
     for message in messages {
@@ -111,7 +111,7 @@ fn by_node<'a, T: Clone + 'a>(
             nodes
                 .entry(node.clone())
                 .or_default()
-                .push((message.user.clone(), message.what.clone()));
+                .push((message.user.clone(), message.payload.clone()));
         }
     }
     nodes
@@ -147,7 +147,7 @@ fn record_metrics(event: EventId, released: &Released) {
 mod tests {
     use waitingroom::{
         clock::Timestamp,
-        line::{Grant, QueueSettings},
+        queue::{Grant, QueueSettings},
     };
 
     use super::*;
@@ -162,12 +162,12 @@ mod tests {
         }
     }
 
-    fn addressed(user: &str, nodes: &[&str], number: u64) -> Addressed<Grant> {
+    fn addressed(user: &str, nodes: &[&str], number: u64) -> Routed<Grant> {
         let nodes = nodes.iter().map(|node| node.parse().unwrap()).collect();
-        Addressed {
+        Routed {
             user: user.parse().unwrap(),
             nodes,
-            what: grant(number),
+            payload: grant(number),
         }
     }
 
@@ -200,13 +200,13 @@ mod tests {
                 addressed("cy", &["n1", "n2"], 3),
             ],
             unacknowledged: vec![addressed("old", &["n1"], 0), addressed("poller", &[], 4)],
-            lapsed: vec![],
+            removals: vec![],
             progress: progress(),
         };
         let sent = outgoing_signals(
             Uuid::nil().into(),
             &released,
-            Scope::Whole,
+            TickScope::Full,
             Some(&progress()),
         );
         let count = |signal: &Signal| match signal {
@@ -226,19 +226,24 @@ mod tests {
         let quiet = Released {
             granted: vec![],
             unacknowledged: vec![],
-            lapsed: vec![],
+            removals: vec![],
             progress: progress(),
         };
         assert!(
-            outgoing_signals(Uuid::nil().into(), &quiet, Scope::Whole, Some(&progress()))
-                .is_empty()
+            outgoing_signals(
+                Uuid::nil().into(),
+                &quiet,
+                TickScope::Full,
+                Some(&progress())
+            )
+            .is_empty()
         );
         assert_eq!(
-            outgoing_signals(Uuid::nil().into(), &quiet, Scope::Whole, None).len(),
+            outgoing_signals(Uuid::nil().into(), &quiet, TickScope::Full, None).len(),
             1
         );
         assert!(
-            outgoing_signals(Uuid::nil().into(), &quiet, Scope::Passes, None).is_empty(),
+            outgoing_signals(Uuid::nil().into(), &quiet, TickScope::GrantsOnly, None).is_empty(),
             "that is for the next whole step"
         );
         let moved = Progress {
@@ -246,7 +251,7 @@ mod tests {
             ..progress()
         };
         assert_eq!(
-            outgoing_signals(Uuid::nil().into(), &quiet, Scope::Whole, Some(&moved)).len(),
+            outgoing_signals(Uuid::nil().into(), &quiet, TickScope::Full, Some(&moved)).len(),
             1
         );
         let after_removals = Progress {
@@ -258,7 +263,7 @@ mod tests {
             outgoing_signals(
                 Uuid::nil().into(),
                 &quiet,
-                Scope::Whole,
+                TickScope::Full,
                 Some(&after_removals)
             )
             .is_empty()

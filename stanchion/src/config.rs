@@ -10,12 +10,12 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
 use waitingroom::{
+    auth::{Authenticator, IdentityConfig},
     http::ServeLimits,
-    identity::{Authenticator, IdentityConfig},
     ids::NodeId,
-    pace::PaceRules,
     secret::{MIN_SECRET_BYTES, Secret},
     telemetry::LogFormat,
+    throttle::ThrottleConfig,
 };
 
 use self::url::ServerUrl;
@@ -519,9 +519,9 @@ impl Settings {
     }
 
     /// When and how far booking's troubles slow lines down.
-    pub fn throttle(&self) -> PaceRules {
-        let defaults = PaceRules::default();
-        PaceRules {
+    pub fn throttle(&self) -> ThrottleConfig {
+        let defaults = ThrottleConfig::default();
+        ThrottleConfig {
             floor: self
                 .pace_floor
                 .map_or(defaults.floor, |percent| percent as f64 / 100.0),

@@ -10,8 +10,8 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
 };
 use waitingroom::{
-    http::{ServeLimits, Serves, complete, serve},
-    lifecycle::{Crashes, Lifecycle},
+    http::{ServeLimits, Serves, serve, with_defaults},
+    lifecycle::{Lifecycle, PanicReceiver},
     telemetry,
 };
 
@@ -29,7 +29,7 @@ const LISTEN_BACKLOG: u32 = 16_384;
 pub struct Process {
     /// Its tasks.
     pub lifecycle: Lifecycle,
-    crashes: Crashes,
+    crashes: PanicReceiver,
     listener: TcpListener,
     admin_listener: Option<TcpListener>,
     /// Where it serves.
@@ -98,7 +98,7 @@ impl Process {
         let (lifecycle, crashes) = Lifecycle::new();
         let upkeep = lifecycle.clone();
         lifecycle.spawn("metrics upkeep", async move {
-            while upkeep.pause(telemetry::UPKEEP).await {
+            while upkeep.sleep_or_drain(telemetry::UPKEEP).await {
                 telemetry::upkeep();
             }
         });
@@ -119,7 +119,7 @@ impl Process {
     /// Where a task crashed, or the drain took too long.
     pub async fn run(mut self, settings: &Settings, router: Router) -> Result<()> {
         let mut shutdown_signal = ShutdownSignals::listen()?;
-        let router = complete(router);
+        let router = with_defaults(router);
         let (public, admin) = limits(settings);
         if let Some(listener) = self.admin_listener.take() {
             let serving = serve(listener, router.clone(), admin, self.lifecycle.clone());
@@ -148,7 +148,7 @@ impl Process {
         tracing::info!("draining");
         let timeout = settings.drain_window() + SHUTDOWN_TIMEOUT;
         let drained = tokio::select! {
-            drained = self.lifecycle.finish(timeout) => drained,
+            drained = self.lifecycle.drain_and_join(timeout) => drained,
             () = shutdown_signal.next() => bail!("told to stop twice; not waiting for the drain"),
         };
         match (crashed, drained) {

@@ -11,19 +11,21 @@ use booking::BookingService;
 use gateway::{Dependencies, Gateway, GatewayConfig, booking_api::SharedBookingApi};
 use queue_worker::{Worker, WorkerConfig};
 use waitingroom::{
+    auth::Authenticator,
     clock::Clock,
     engine::{SharedEngine, redis::RedisEngine},
-    guest_address::AddressKey,
+    guest_address::GuestAddressKey,
     http::Check,
-    identity::Authenticator,
     ids::NodeId,
     lifecycle::Lifecycle,
     pass::PassKey,
-    redis_servers::RedisServers,
+    process_registry::{
+        self, Role, SharedProcessRegistry, StatusReporter, redis::RedisProcessRegistry,
+    },
+    redis_connection::RedisServers,
     secret::Secret,
     signal::{Signals, cluster::ClusterSignals, redis::RedisSignals},
     ticket::TicketKey,
-    vitals::{self, Reporter, Role, SharedBoard, redis::RedisBoard},
 };
 
 use crate::config::Settings;
@@ -35,7 +37,7 @@ const STARTUP_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct Backends {
     engine: SharedEngine,
     signals: Arc<dyn Signals>,
-    registry: SharedBoard,
+    registry: SharedProcessRegistry,
     node: NodeId,
     clock: Clock,
     /// The Redis that is monitored, if there is one.
@@ -69,7 +71,7 @@ impl Backends {
                 Arc::new(ClusterSignals::new(servers, commands, prefix))
             }
         };
-        let registry = RedisBoard::new(engine.connection(), settings.redis_prefix());
+        let registry = RedisProcessRegistry::new(engine.connection(), settings.redis_prefix());
         let (engine, signals, registry) = (Arc::new(engine), signals, Arc::new(registry));
         Ok(Self {
             engine,
@@ -87,17 +89,22 @@ impl Backends {
     }
 
     /// Publishes this process's status, and keeps its clock right, until it drains.
-    fn spawn_reporter(&self, lifecycle: &Lifecycle, roles: &[Role], booking: Option<&BookingService>) {
-        let process = vitals::Process {
+    fn spawn_reporter(
+        &self,
+        lifecycle: &Lifecycle,
+        roles: &[Role],
+        booking: Option<&BookingService>,
+    ) {
+        let process = process_registry::Process {
             node: self.node.clone(),
             roles: roles.to_vec(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             started_at: self.clock.now(),
         };
         let booking = booking.map(|booking| Box::new(booking.load()) as Box<_>);
-        let reporter = Reporter {
+        let reporter = StatusReporter {
             process,
-            board: self.registry.clone(),
+            registry: self.registry.clone(),
             booking,
         };
         lifecycle.spawn("vitals", reporter.run(lifecycle.clone()));
@@ -150,7 +157,7 @@ impl Backends {
             signals: self.signals.clone(),
             authenticator,
             booking,
-            addresses: AddressKey::new(secret),
+            addresses: GuestAddressKey::new(secret),
             passes: PassKey::new(secret),
             tickets: TicketKey::new(secret),
             clock: self.clock.clone(),
@@ -174,7 +181,7 @@ impl Backends {
             signals: self.signals.clone(),
             authenticator,
             pass_key: PassKey::new(secret),
-            addresses: AddressKey::new(secret),
+            addresses: GuestAddressKey::new(secret),
             process_registry: self.registry.clone(),
             clock: self.clock.clone(),
         })
@@ -215,7 +222,7 @@ const HOST_CLOCK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Where the host's clock is the only one: it is followed, but never in a jump.
 async fn follow_host_clock(clock: Clock, lifecycle: Lifecycle) {
-    while lifecycle.pause(HOST_CLOCK_INTERVAL).await {
+    while lifecycle.sleep_or_drain(HOST_CLOCK_INTERVAL).await {
         clock.follow(Clock::System.now(), Duration::ZERO);
     }
 }

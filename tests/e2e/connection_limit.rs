@@ -6,7 +6,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
-use waitingroom::wire::ServerMessage;
+use waitingroom::protocol::ServerMessage;
 
 const CONNECTIONS: usize = 16;
 

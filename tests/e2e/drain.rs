@@ -14,7 +14,7 @@ use stanchion_tests::{
     stack::Role,
     tokens,
 };
-use waitingroom::wire::ServerMessage;
+use waitingroom::protocol::ServerMessage;
 
 const CLIENTS: usize = 100;
 /// Visitors who are released while a gateway drains.

@@ -9,7 +9,7 @@ use stanchion_tests::{
     tokens,
 };
 use tokio::sync::Notify;
-use waitingroom::wire::ServerMessage;
+use waitingroom::protocol::ServerMessage;
 
 async fn ended(gateway: &Rest, reason: &str) {
     let metric = format!("stanchion_socket_ends_total{{reason=\"{reason}\"}}");

@@ -13,7 +13,7 @@ use stanchion_tests::{
     simulated_users::{MonotonicPositions, admit, queue_all, run_all},
     tokens,
 };
-use waitingroom::wire::ServerMessage;
+use waitingroom::protocol::ServerMessage;
 
 const LINE: usize = 20;
 const RELOADING: usize = 100;

@@ -17,7 +17,7 @@ use stanchion_tests::{
 };
 use waitingroom::{
     clock::Clock,
-    wire::{ServerMessage, WaitReason},
+    protocol::{ServerMessage, WaitReason},
 };
 
 const USERS: usize = 240;

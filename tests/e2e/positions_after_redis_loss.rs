@@ -9,7 +9,7 @@ use stanchion_tests::{
     simulated_users::{MonotonicPositions, queue_all},
     stack::Role,
 };
-use waitingroom::{engine::RECOVERY, wire::ServerMessage};
+use waitingroom::{engine::RECOVERY_WINDOW, protocol::ServerMessage};
 
 /// Have passes at first: as many as there may be.
 const HOLDERS: usize = 3;
@@ -210,7 +210,7 @@ async fn ends_recovery_once_all_users_are_back() {
     println!(
         "{users} users: 95 % back after {most:?}, all after {all:?}; newcomers after {whole:?}"
     );
-    assert!(whole < RECOVERY, "in {whole:?}");
+    assert!(whole < RECOVERY_WINDOW, "in {whole:?}");
     let behind = Some(users as u64 + 1);
     assert_eq!(
         (place["position"].as_u64(), place["total_in_queue"].as_u64()),

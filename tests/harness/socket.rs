@@ -11,7 +11,7 @@ use tokio_tungstenite::{
         Message, client::IntoClientRequest, http::HeaderValue, protocol::WebSocketConfig,
     },
 };
-use waitingroom::wire::{SUBPROTOCOL, ServerMessage};
+use waitingroom::protocol::{SUBPROTOCOL, ServerMessage};
 
 use crate::{visitor::Visitor, wait::with_timeout};
 

@@ -10,15 +10,15 @@ use std::{sync::Arc, time::Instant};
 
 use futures_util::{StreamExt, stream};
 use waitingroom::{
-    absence::Presence,
     clock::Clock,
     engine::{
-        Join, JoinOutcome, SharedEngine, gathering::Gathering, memory::MemoryEngine,
+        Join, JoinOutcome, SharedEngine, batcher::ActionBatcher, memory::InMemoryEngine,
         redis::RedisEngine,
     },
     ids::UserId,
     lifecycle::Lifecycle,
-    line::QueueSettings,
+    presence::Presence,
+    queue::QueueSettings,
 };
 
 use crate::cost::Cost;
@@ -28,7 +28,7 @@ const USERS: usize = 50_000;
 /// A way into the engine that is measured.
 enum Way {
     OneByOne(SharedEngine),
-    Gathered(Gathering),
+    Gathered(ActionBatcher),
 }
 
 impl Way {
@@ -48,14 +48,14 @@ impl Way {
 #[tokio::main]
 async fn main() {
     let (redis, _) = redis::engine().await;
-    let memory: SharedEngine = Arc::new(MemoryEngine::new());
+    let memory: SharedEngine = Arc::new(InMemoryEngine::new());
     println!("{USERS} joins | at once | joins/s | Redis CPU µs/join | own CPU µs/join");
     for (name, engine) in [
         ("redis", Arc::new(redis.clone()) as SharedEngine),
         ("memory", memory),
     ] {
         for at_once in [1, 16, 256, 4_096] {
-            let gathering = Gathering::new(engine.clone(), Clock::System, Lifecycle::new().0);
+            let gathering = ActionBatcher::new(engine.clone(), Clock::System, Lifecycle::new().0);
             let ways = [
                 ("one by one", Way::OneByOne(engine.clone())),
                 ("gathered", Way::Gathered(gathering)),

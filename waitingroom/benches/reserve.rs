@@ -11,12 +11,12 @@ use std::time::Duration;
 
 use uuid::Uuid;
 use waitingroom::{
-    absence::Presence,
     clock::Clock,
-    engine::{ACTIONS_LIMIT, Act, Action, Engine, Scope, redis::RedisEngine},
+    engine::{Action, ActionKind, Engine, MAX_ACTIONS, TickScope, redis::RedisEngine},
     ids::{EventId, UserId, ZoneId},
-    line::{Grant, QueueSettings, SaleState},
-    rate::Share,
+    presence::Presence,
+    queue::{Grant, QueueSettings, SaleState},
+    rate::Throttle,
     seats::{Reserve, ReserveOutcome, SeatSnapshot, Settlement, ZoneSeats},
 };
 
@@ -86,14 +86,17 @@ async fn granted(engine: &RedisEngine, event: EventId, users: usize) -> Vec<(Use
     let joins: Vec<_> = (0..users)
         .map(|number| Action {
             user: format!("user-{number}").parse().unwrap(),
-            what: Act::Join {
+            kind: ActionKind::Join {
                 presence: presence.clone(),
                 ticket: None,
             },
         })
         .collect();
-    for batch in joins.chunks(ACTIONS_LIMIT) {
-        engine.act(event, batch, Clock::System.now()).await.unwrap();
+    for batch in joins.chunks(MAX_ACTIONS) {
+        engine
+            .apply(event, batch, Clock::System.now())
+            .await
+            .unwrap();
     }
     load_seats(engine, event).await;
     let mut granted = Vec::new();
@@ -104,8 +107,8 @@ async fn granted(engine: &RedisEngine, event: EventId, users: usize) -> Vec<(Use
                 event,
                 &batch,
                 1_000,
-                Share::default(),
-                Scope::Whole,
+                Throttle::default(),
+                TickScope::Full,
                 Clock::System.now(),
             )
             .await
@@ -114,7 +117,7 @@ async fn granted(engine: &RedisEngine, event: EventId, users: usize) -> Vec<(Use
             released
                 .granted
                 .into_iter()
-                .map(|pass| (pass.user, pass.what)),
+                .map(|pass| (pass.user, pass.payload)),
         );
     }
     granted

@@ -1,15 +1,15 @@
 //! The bus: what others may want to know of bookings, published at least once and told apart by
 //! message ids.
 //!
-//! Two backends: [`local`] within one process, [`nats`] on NATS JetStream.
+//! Two backends: [`memory`] within one process, [`nats`] on NATS JetStream.
 
-pub mod local;
+pub mod memory;
 pub mod nats;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 
-pub use self::{local::LocalBus, nats::NatsBus};
+pub use self::{memory::InMemoryBus, nats::NatsBus};
 
 /// One message.
 #[derive(Debug, Clone, PartialEq, Eq)]

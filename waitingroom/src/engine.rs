@@ -9,7 +9,7 @@
 //! never runs backwards within an event: a step with an earlier `now` than the last is carried out
 //! at the last.
 
-pub mod gathering;
+pub mod batcher;
 pub mod memory;
 pub mod redis;
 
@@ -18,12 +18,12 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 
 use crate::{
-    absence::Presence,
     clock::Timestamp,
     ids::{BookingId, Epoch, EventId, NodeId, PassId, UserId},
-    line::{Addressed, Grant, Lapse, Place, Progress, QueueSettings, SaleState},
     numbers::Numbers,
-    rate::Share,
+    presence::Presence,
+    queue::{Grant, Place, Progress, QueueSettings, Removal, Routed, SaleState},
+    rate::Throttle,
     seats::{Reserve, ReserveOutcome, SeatSnapshot, Settlement, StaleHold, Tally, ZoneSeats},
 };
 
@@ -58,7 +58,7 @@ pub enum EngineError {
 
 /// How an event's queue begins, or begins again after the engine lost its state.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Opening {
+pub struct OpenParams {
     /// The settings to start with.
     pub settings: QueueSettings,
     /// The incarnation this opening would begin. Ignored where the event is already open.
@@ -69,7 +69,7 @@ pub struct Opening {
     /// those of `unserved`.
     pub head: u64,
     /// Whose numbers up to the head have not had their pass: their tickets are good.
-    pub unserved: Unserved,
+    pub unserved: UnservedNumbers,
     /// The mark that the queue was frozen with, where it was: one that carries it has lost nothing,
     /// wherever it is found, and goes on.
     pub mark: Option<String>,
@@ -78,36 +78,36 @@ pub struct Opening {
     /// told that they have no place.
     pub release_from: Timestamp,
     /// Gateways that may have told users of the lost queue their positions. Each says when it has
-    /// brought its users back ([`Engine::all_back`]); with the last, the queue is whole before
-    /// `release_from`. Nobody is told a position before that. None: it is not known who they are,
-    /// and everybody has until `release_from`.
-    pub awaited: Vec<NodeId>,
+    /// brought its users back ([`Engine::finish_restore`]); with the last, the queue is whole
+    /// before `release_from`. Nobody is told a position before that. None: it is not known who they
+    /// are, and everybody has until `release_from`.
+    pub awaited_nodes: Vec<NodeId>,
 }
 
 /// Numbers up to a queue's head that have not had their pass.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Unserved {
+pub struct UnservedNumbers {
     /// Passed over while they were away: others' ranks count them.
     pub waiting: Numbers,
     /// Released and not reached, or with a pass that was taken back: first on return, and out of
     /// everybody's count.
-    pub returned: Numbers,
+    pub unclaimed: Numbers,
 }
 
-impl Unserved {
-    /// The same in at most so many runs of each kind; see [`Numbers::in_runs`].
+impl UnservedNumbers {
+    /// The same in at most so many runs of each kind; see [`Numbers::limit_runs`].
     #[must_use]
-    pub fn in_runs(self, most: usize, head: u64) -> Self {
+    pub fn limit_runs(self, most: usize, head: u64) -> Self {
         Self {
-            waiting: self.waiting.in_runs(most, head),
-            returned: self.returned.in_runs(most, head),
+            waiting: self.waiting.limit_runs(most, head),
+            unclaimed: self.unclaimed.limit_runs(most, head),
         }
     }
 }
 
 /// How far a queue has come: what it is begun again from when it is lost.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Reached {
+pub struct RecoveryPoint {
     /// The last number given out.
     pub sequence: u64,
     /// The highest number released.
@@ -115,7 +115,7 @@ pub struct Reached {
     /// Whose numbers up to the head have not had their pass. At most [`MAX_UNSERVED_RUNS`] runs of
     /// each kind: where there are more, whoever is above them counts as unserved, whether they had
     /// a pass or not.
-    pub unserved: Unserved,
+    pub unserved: UnservedNumbers,
 }
 
 /// A request for a place.
@@ -151,12 +151,12 @@ pub struct Action {
     /// Who.
     pub user: UserId,
     /// What.
-    pub what: Act,
+    pub kind: ActionKind,
 }
 
 /// See [`Action`].
 #[derive(Debug, Clone, PartialEq)]
-pub enum Act {
+pub enum ActionKind {
     /// [`Engine::join`].
     Join {
         /// See [`Join::presence`].
@@ -166,8 +166,8 @@ pub enum Act {
     },
     /// [`Engine::resume`].
     Resume(Presence),
-    /// [`Engine::bring_back`].
-    BringBack {
+    /// [`Engine::restore`].
+    Restore {
         /// See [`Join::presence`].
         presence: Presence,
         /// The queue that the user was in, and the number.
@@ -185,80 +185,81 @@ pub enum Act {
 
 /// The answer to an [`Action`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Acted {
-    /// To [`Act::Join`].
+pub enum ActionResult {
+    /// To [`ActionKind::Join`].
     Joined(JoinOutcome),
-    /// To [`Act::Resume`] and [`Act::BringBack`].
+    /// To [`ActionKind::Resume`] and [`ActionKind::Restore`].
     Found(Option<Place>),
-    /// To [`Act::Leave`]: the nodes that may hold connections of the user; nothing where there was
-    /// no place.
+    /// To [`ActionKind::Leave`]: the nodes that may hold connections of the user; nothing where
+    /// there was no place.
     Left(Option<Vec<NodeId>>),
-    /// To [`Act::Detach`]: true; to [`Act::Acknowledge`]: has the pass arrived while it was good?
+    /// To [`ActionKind::Detach`]: true; to [`ActionKind::Acknowledge`]: has the pass arrived while
+    /// it was good?
     Done(bool),
-    /// To all but [`Act::Detach`] and [`Act::Acknowledge`] of a user whose pass is used by a hold
-    /// that is not committed: see [`EngineError::Deciding`].
+    /// To all but [`ActionKind::Detach`] and [`ActionKind::Acknowledge`] of a user whose pass is
+    /// used by a hold that is not committed: see [`EngineError::Deciding`].
     Deciding,
-    /// To [`Act::Join`] and [`Act::BringBack`] of somebody who is not in the queue: see
+    /// To [`ActionKind::Join`] and [`ActionKind::Restore`] of somebody who is not in the queue: see
     /// [`EngineError::Full`].
     Full,
-    /// To all but [`Act::Detach`] and [`Act::Acknowledge`] of a user who is not in the queue: see
-    /// [`EngineError::Recovering`].
+    /// To all but [`ActionKind::Detach`] and [`ActionKind::Acknowledge`] of a user who is not in
+    /// the queue: see [`EngineError::Recovering`].
     Recovering,
 }
 
-impl Acted {
-    /// The answer to [`Act::Join`].
+impl ActionResult {
+    /// The answer to [`ActionKind::Join`].
     ///
     /// # Errors
     /// [`EngineError::Deciding`], [`EngineError::Full`], [`EngineError::Recovering`]; or it is
     /// another's.
-    pub fn joined(self) -> Result<JoinOutcome, EngineError> {
+    pub fn into_outcome(self) -> Result<JoinOutcome, EngineError> {
         if let Self::Joined(outcome) = self {
             Ok(outcome)
         } else {
-            Err(self.unexpected())
+            Err(self.into_error())
         }
     }
 
-    /// The answer to [`Act::Resume`] and [`Act::BringBack`].
+    /// The answer to [`ActionKind::Resume`] and [`ActionKind::Restore`].
     ///
     /// # Errors
-    /// As [`Acted::joined`].
-    pub fn found(self) -> Result<Option<Place>, EngineError> {
+    /// As [`ActionResult::into_outcome`].
+    pub fn into_place(self) -> Result<Option<Place>, EngineError> {
         if let Self::Found(place) = self {
             Ok(place)
         } else {
-            Err(self.unexpected())
+            Err(self.into_error())
         }
     }
 
-    fn left(self) -> Result<Option<Vec<NodeId>>, EngineError> {
+    fn into_nodes(self) -> Result<Option<Vec<NodeId>>, EngineError> {
         if let Self::Left(nodes) = self {
             Ok(nodes)
         } else {
-            Err(self.unexpected())
+            Err(self.into_error())
         }
     }
 
-    fn done(self) -> Result<bool, EngineError> {
+    fn into_done(self) -> Result<bool, EngineError> {
         if let Self::Done(done) = self {
             Ok(done)
         } else {
-            Err(self.unexpected())
+            Err(self.into_error())
         }
     }
 
-    fn unexpected(&self) -> EngineError {
+    fn into_error(self) -> EngineError {
         match self {
             Self::Deciding => EngineError::Deciding,
             Self::Full => EngineError::Full,
             Self::Recovering => EngineError::Recovering,
-            _ => mixed_up(),
+            _ => unexpected_result(),
         }
     }
 }
 
-fn mixed_up() -> EngineError {
+fn unexpected_result() -> EngineError {
     EngineError::Unavailable("the engine answered another question".to_owned())
 }
 
@@ -266,18 +267,18 @@ fn mixed_up() -> EngineError {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Released {
     /// Passes released in this step, in the order of their numbers.
-    pub granted: Vec<Addressed<Grant>>,
+    pub granted: Vec<Routed<Grant>>,
     /// Live passes that nobody has acknowledged for a second: to be published again.
-    pub unacknowledged: Vec<Addressed<Grant>>,
+    pub unacknowledged: Vec<Routed<Grant>>,
     /// Passes and places that ended in this step.
-    pub lapsed: Vec<Addressed<Lapse>>,
+    pub removals: Vec<Routed<Removal>>,
     /// What changed in the queue since the last step of any worker.
     pub progress: Progress,
 }
 
 /// The state of one event's queue.
 #[derive(Debug, Clone, PartialEq)]
-pub struct LineStatus {
+pub struct QueueStatus {
     /// The settings in force; see [`Progress::settings`].
     pub settings: QueueSettings,
     /// The share of the configured rate at which the last step released.
@@ -325,7 +326,7 @@ pub struct Counters {
     /// Passes released.
     pub released: u64,
     /// Passes that nobody acknowledged within the claim window.
-    pub taken_back: u64,
+    pub unclaimed: u64,
     /// Passes that ended unused.
     pub expired: u64,
     /// Places lost by being away for longer than grace.
@@ -344,7 +345,7 @@ pub trait Engine: Send + Sync + 'static {
     async fn open(
         &self,
         event: EventId,
-        opening: &Opening,
+        opening: &OpenParams,
         now: Timestamp,
     ) -> Result<Epoch, EngineError>;
 
@@ -355,7 +356,7 @@ pub trait Engine: Send + Sync + 'static {
     async fn events(&self) -> Result<Vec<EventId>, EngineError>;
 
     /// The state of the queue.
-    async fn status(&self, event: EventId) -> Result<LineStatus, EngineError>;
+    async fn status(&self, event: EventId) -> Result<QueueStatus, EngineError>;
 
     /// Can the engine do its work, what changes something included?
     async fn ready(&self) -> Result<(), EngineError> {
@@ -363,7 +364,7 @@ pub trait Engine: Send + Sync + 'static {
     }
 
     /// How far the queue has come.
-    async fn reached(&self, event: EventId) -> Result<Reached, EngineError>;
+    async fn recovery_point(&self, event: EventId) -> Result<RecoveryPoint, EngineError>;
 
     /// Lets the queue stand still: the mark is the last that is written, and every step that
     /// changes anything is [`EngineError::Unavailable`] until [`Engine::thaw`]. So whatever carries
@@ -383,30 +384,30 @@ pub trait Engine: Send + Sync + 'static {
 
     /// Carries out what users of one event do, in this order, in one step; the answers are in the
     /// same order. To every user it is as if each action were a step of its own, all at `now`. At
-    /// most [`ACTIONS_LIMIT`] actions.
-    async fn act(
+    /// most [`MAX_ACTIONS`] actions.
+    async fn apply(
         &self,
         event: EventId,
         actions: &[Action],
         now: Timestamp,
-    ) -> Result<Vec<Acted>, EngineError>;
+    ) -> Result<Vec<ActionResult>, EngineError>;
 
-    /// [`Engine::act`] with one action.
+    /// [`Engine::apply`] with one action.
     async fn act_alone(
         &self,
         event: EventId,
         user: &UserId,
-        what: Act,
+        kind: ActionKind,
         now: Timestamp,
-    ) -> Result<Acted, EngineError> {
+    ) -> Result<ActionResult, EngineError> {
         let actions = [Action {
             user: user.clone(),
-            what,
+            kind,
         }];
-        self.act(event, &actions, now)
+        self.apply(event, &actions, now)
             .await?
             .pop()
-            .ok_or_else(mixed_up)
+            .ok_or_else(unexpected_result)
     }
 
     /// Takes a place at the end, or finds the user's own; marks them present. One user, one place:
@@ -414,13 +415,13 @@ pub trait Engine: Send + Sync + 'static {
     /// line is being rebuilt, a place that cannot be found is [`EngineError::Recovering`] unless
     /// the ticket brings it back; in `resume` and `leave` likewise.
     async fn join(&self, join: &Join, now: Timestamp) -> Result<JoinOutcome, EngineError> {
-        let what = Act::Join {
+        let kind = ActionKind::Join {
             presence: join.presence.clone(),
             ticket: join.ticket.clone(),
         };
-        self.act_alone(join.event_id, &join.user, what, now)
+        self.act_alone(join.event_id, &join.user, kind, now)
             .await?
-            .joined()
+            .into_outcome()
     }
 
     /// Finds the user's own place and marks them present; `None` where they have none. Presence by
@@ -433,15 +434,15 @@ pub trait Engine: Send + Sync + 'static {
         presence: &Presence,
         now: Timestamp,
     ) -> Result<Option<Place>, EngineError> {
-        self.act_alone(event, user, Act::Resume(presence.clone()), now)
+        self.act_alone(event, user, ActionKind::Resume(presence.clone()), now)
             .await?
-            .found()
+            .into_place()
     }
 
     /// As `join` with this ticket, but nothing where the ticket brings no place back: never a new
     /// number. `told` is the position that the user was told last in the ticket's line, and comes
-    /// back with their places in this one: see [`Place::told`].
-    async fn bring_back(
+    /// back with their places in this one: see [`Place::last_position`].
+    async fn restore(
         &self,
         event: EventId,
         user: &UserId,
@@ -450,12 +451,12 @@ pub trait Engine: Send + Sync + 'static {
         told: Option<u64>,
         now: Timestamp,
     ) -> Result<Option<Place>, EngineError> {
-        let what = Act::BringBack {
+        let kind = ActionKind::Restore {
             presence: presence.clone(),
             ticket: ticket.clone(),
             told,
         };
-        self.act_alone(event, user, what, now).await?.found()
+        self.act_alone(event, user, kind, now).await?.into_place()
     }
 
     /// The node holds no connection of the user any more.
@@ -466,9 +467,9 @@ pub trait Engine: Send + Sync + 'static {
         node: &NodeId,
         now: Timestamp,
     ) -> Result<(), EngineError> {
-        self.act_alone(event, user, Act::Detach(node.clone()), now)
+        self.act_alone(event, user, ActionKind::Detach(node.clone()), now)
             .await?
-            .done()
+            .into_done()
             .map(drop)
     }
 
@@ -481,7 +482,9 @@ pub trait Engine: Send + Sync + 'static {
         user: &UserId,
         now: Timestamp,
     ) -> Result<Option<Vec<NodeId>>, EngineError> {
-        self.act_alone(event, user, Act::Leave, now).await?.left()
+        self.act_alone(event, user, ActionKind::Leave, now)
+            .await?
+            .into_nodes()
     }
 
     /// The pass has arrived. False where it is neither live nor used: whoever has made a booking
@@ -493,13 +496,13 @@ pub trait Engine: Send + Sync + 'static {
         pass: &PassId,
         now: Timestamp,
     ) -> Result<bool, EngineError> {
-        self.act_alone(event, user, Act::Acknowledge(pass.clone()), now)
+        self.act_alone(event, user, ActionKind::Acknowledge(pass.clone()), now)
             .await?
-            .done()
+            .into_done()
     }
 
     /// A node's sign of life: its connections count as presence until
-    /// [`crate::absence::NODE_TIMEOUT`] later. False where it had been silent for longer, or was
+    /// [`crate::presence::NODE_TIMEOUT`] later. False where it had been silent for longer, or was
     /// never heard of: its users may have been taken for absent, and the node has to
     /// [`Engine::resume`] each of them.
     async fn report_node(
@@ -510,9 +513,9 @@ pub trait Engine: Send + Sync + 'static {
     ) -> Result<bool, EngineError>;
 
     /// The node has brought back everybody whom it remembers of an earlier incarnation than this
-    /// one. With the last of [`Opening::awaited`] the queue is not being rebuilt any more, and
-    /// releases. Without effect in another incarnation, and from any other node.
-    async fn all_back(
+    /// one. With the last of [`OpenParams::awaited_nodes`] the queue is not being rebuilt any more,
+    /// and releases. Without effect in another incarnation, and from any other node.
+    async fn finish_restore(
         &self,
         event: EventId,
         node: &NodeId,
@@ -525,16 +528,16 @@ pub trait Engine: Send + Sync + 'static {
     /// seats and `limit` allow. `share` is the part of the configured rate and burst that is left
     /// (nobody goes at 0; see [`crate::rate`]); one that was decided before the last that was given
     /// has no effect. `batch` makes the pass ids unique. Any number of callers may step at once:
-    /// rate and cap hold across all of them. A step of [`Scope::Passes`] does the releasing alone.
-    /// While `share` is none, the time of passes stands still, for [`STANDSTILL_LIMIT`] at most;
-    /// afterwards whole steps tell every live pass again, with its new end.
+    /// rate and cap hold across all of them. A step of [`TickScope::GrantsOnly`] does the releasing
+    /// alone. While `share` is none, the time of passes stands still, for [`MAX_PASS_CLOCK_STOP`]
+    /// at most; afterwards whole steps tell every live pass again, with its new end.
     async fn release(
         &self,
         event: EventId,
         batch: &str,
         limit: u32,
-        share: Share,
-        scope: Scope,
+        throttle: Throttle,
+        scope: TickScope,
         now: Timestamp,
     ) -> Result<Released, EngineError>;
 
@@ -587,8 +590,8 @@ pub trait Engine: Send + Sync + 'static {
     /// The engine's inventory, ordered by zone.
     async fn seats(&self, event: EventId) -> Result<Vec<ZoneSeats>, EngineError>;
 
-    /// What is counted at this moment, also of at most [`TALLY_LIMIT`] users: for a comparison with
-    /// the database.
+    /// What is counted at this moment, also of at most [`MAX_TALLY_USERS`] users: for a comparison
+    /// with the database.
     async fn tally(&self, event: EventId, users: &[UserId]) -> Result<Tally, EngineError>;
 
     /// Some of the users whose seats are counted, from `cursor` on (nothing: from the beginning),
@@ -616,18 +619,18 @@ pub trait Engine: Send + Sync + 'static {
 
 /// What an admission step sees to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scope {
+pub enum TickScope {
     /// Everything. Its progress carries the numbers that left since the last whole step of anybody.
-    Whole,
+    Full,
     /// Passes alone: what ends is left to the next whole step, and who left is told with it.
-    Passes,
+    GrantsOnly,
 }
 
 /// Most actions of one step: bounds the time for which it keeps others waiting.
-pub const ACTIONS_LIMIT: usize = 256;
+pub const MAX_ACTIONS: usize = 256;
 
 /// Most users of one tally.
-pub const TALLY_LIMIT: usize = 1_000;
+pub const MAX_TALLY_USERS: usize = 1_000;
 
 /// Users of one look at those who are counted; Redis may answer some more.
 pub const COUNTED_USERS_PAGE: usize = 200;
@@ -643,18 +646,18 @@ pub const GRANT_RESEND_MS: i64 = 1_000;
 
 /// A queue whose time goes on by more than this at once could not be reached in between: workers
 /// step it, and gateways report to it, at least each second. Passes get that time back,
-/// [`STANDSTILL_LIMIT`] at most each time; windows to claim one, and graces, begin anew.
+/// [`MAX_PASS_CLOCK_STOP`] at most each time; windows to claim one, and graces, begin anew.
 pub const CLOCK_JUMP_THRESHOLD: Duration = Duration::from_secs(3);
 
 /// While booking can take nobody (the share of the rate is none), passes do not run out, for this
 /// long at most each time.
-pub const STANDSTILL_LIMIT: Duration = Duration::from_secs(600);
+pub const MAX_PASS_CLOCK_STOP: Duration = Duration::from_secs(600);
 
-/// Most runs of numbers of each kind that [`Reached`] names.
+/// Most runs of numbers of each kind that [`RecoveryPoint`] names.
 pub const MAX_UNSERVED_RUNS: usize = 8_192;
 
-/// Most passes without an acknowledgement that [`Reached`] looks at; where there are more, every
-/// number up to the head counts as unserved.
+/// Most passes without an acknowledgement that [`RecoveryPoint`] looks at; where there are more,
+/// every number up to the head counts as unserved.
 pub const MAX_UNSERVED_PASSES: usize = 65_536;
 
 /// After a queue stood still, nobody is released for this time: longer than a gateway's pause
@@ -662,7 +665,7 @@ pub const MAX_UNSERVED_PASSES: usize = 65_536;
 pub const RELEASE_DELAY_AFTER_FREEZE: Duration = Duration::from_secs(3);
 
 /// How long ticket holders have to return, in their old order, after a queue was lost.
-pub const RECOVERY: Duration = Duration::from_secs(4);
+pub const RECOVERY_WINDOW: Duration = Duration::from_secs(4);
 
 /// Numbers that may have been given out between what is remembered of a lost queue, about a second
 /// old, and the loss.

@@ -10,7 +10,7 @@ use crate::{ids::UserId, secret::Secret};
 /// The header in which a gateway tells booking where the user of a request comes from.
 pub const HEADER: &str = "x-stanchion-guest-address";
 /// A network of addresses may have as much as this many addresses.
-pub const NETWORK_SHARE: u32 = 4;
+pub const NETWORK_LIMIT_FACTOR: u32 = 4;
 
 /// The network that an address is likely to share its owner with: /24 with IPv4, /48 with IPv6.
 pub fn network(address: IpAddr) -> IpAddr {
@@ -23,18 +23,18 @@ pub fn network(address: IpAddr) -> IpAddr {
 /// Vouches for addresses: booking believes what is signed with the secret of passes, which gateways
 /// have and clients have not.
 #[derive(Clone)]
-pub struct AddressKey {
+pub struct GuestAddressKey {
     signing: EncodingKey,
     verifying: DecodingKey,
 }
 
-impl std::fmt::Debug for AddressKey {
+impl std::fmt::Debug for GuestAddressKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("AddressKey(…)")
+        f.write_str("GuestAddressKey(…)")
     }
 }
 
-impl AddressKey {
+impl GuestAddressKey {
     /// A key of the secret of passes.
     pub fn new(secret: &Secret) -> Self {
         let secret = secret.expose().as_bytes();
@@ -45,7 +45,7 @@ impl AddressKey {
     }
 
     /// The header's value for this user.
-    pub fn vouch(&self, user: &UserId, address: IpAddr) -> Option<String> {
+    pub fn sign(&self, user: &UserId, address: IpAddr) -> Option<String> {
         let signature = crypto::sign(
             said(user, address).as_bytes(),
             &self.signing,
@@ -82,14 +82,14 @@ mod tests {
     #[test]
     fn an_address_is_believed_for_the_user_that_it_was_vouched_for() {
         let (key, other) = (
-            AddressKey::new(&"the-pass-secret-here".into()),
-            AddressKey::new(&"another-secret-here".into()),
+            GuestAddressKey::new(&"the-pass-secret-here".into()),
+            GuestAddressKey::new(&"another-secret-here".into()),
         );
         let (ann, bob): (UserId, UserId) =
             ("guest-ann".parse().unwrap(), "guest-bob".parse().unwrap());
         for address in ["203.0.113.9", "2001:db8::1"] {
             let address = address.parse().unwrap();
-            let value = key.vouch(&ann, address).unwrap();
+            let value = key.sign(&ann, address).unwrap();
             assert_eq!(key.verify(&ann, &value), Some(address));
             assert_eq!(key.verify(&bob, &value), None);
             assert_eq!(other.verify(&ann, &value), None);

@@ -23,8 +23,8 @@ use axum::{
 use futures_util::future::BoxFuture;
 
 pub use self::{
-    client_address::{client_address, household},
-    connection_limiter::{Place, open_connections},
+    client_address::{client_address, rate_limit_key},
+    connection_limiter::{ConnectionPermit, open_connections},
     extract::{Json, LargeJson, Path, Query, RawBody, SmallJson, from_slice, from_value},
     serve::{ServeLimits, Serves, serve},
 };
@@ -38,12 +38,12 @@ use crate::{
 pub type Check = Arc<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
 
 /// `/health`, `/ready` and `/metrics`, and a problem for every path and method that is not served.
-pub fn operations(lifecycle: Lifecycle, checks: Vec<(&'static str, Check)>) -> Router {
-    operations_of(lifecycle, checks, None)
+pub fn ops_routes(lifecycle: Lifecycle, checks: Vec<(&'static str, Check)>) -> Router {
+    ops_routes_with_liveness(lifecycle, checks, None)
 }
 
 /// The same where `alive` says whether only a restart would help: then `/health` fails.
-pub fn operations_of(
+pub fn ops_routes_with_liveness(
     lifecycle: Lifecycle,
     checks: Vec<(&'static str, Check)>,
     alive: Option<Check>,
@@ -93,7 +93,7 @@ async fn metrics() -> Response {
 
 /// The routes of a process, completed by what holds for all of them: problems for unknown paths and
 /// methods, headers, request metrics.
-pub fn complete(router: Router) -> Router {
+pub fn with_defaults(router: Router) -> Router {
     router
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)

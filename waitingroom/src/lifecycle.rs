@@ -22,9 +22,9 @@ pub struct Lifecycle {
 
 /// Receives the names of tasks that panicked.
 #[derive(Debug)]
-pub struct Crashes(mpsc::Receiver<&'static str>);
+pub struct PanicReceiver(mpsc::Receiver<&'static str>);
 
-impl Crashes {
+impl PanicReceiver {
     /// The name of the next task that panicked; never returns while there is none.
     pub async fn next(&mut self) -> &'static str {
         match self.0.recv().await {
@@ -36,7 +36,7 @@ impl Crashes {
 
 impl Lifecycle {
     /// A process that has just started.
-    pub fn new() -> (Self, Crashes) {
+    pub fn new() -> (Self, PanicReceiver) {
         let (crashes, receiver) = mpsc::channel(16);
         let lifecycle = Self {
             lame_duck: CancellationToken::new(),
@@ -45,7 +45,7 @@ impl Lifecycle {
             tasks: TaskTracker::new(),
             crashes,
         };
-        (lifecycle, Crashes(receiver))
+        (lifecycle, PanicReceiver(receiver))
     }
 
     /// Runs a task until it ends or the process stops. A panic in it is reported as a crash.
@@ -63,7 +63,8 @@ impl Lifecycle {
         }));
     }
 
-    /// Counts work that somebody else spawned among the tasks that [`Lifecycle::finish`] waits for.
+    /// Counts work that somebody else spawned among the tasks that [`Lifecycle::drain_and_join`]
+    /// waits for.
     pub fn track<F: Future>(&self, work: F) -> impl Future<Output = F::Output> + use<F> {
         self.tasks.track_future(work)
     }
@@ -101,13 +102,13 @@ impl Lifecycle {
     }
 
     /// Returns after `pause`, or false at once when the drain begins: the clock of every loop.
-    pub async fn pause(&self, pause: Duration) -> bool {
+    pub async fn sleep_or_drain(&self, pause: Duration) -> bool {
         tokio::select! { () = tokio::time::sleep(pause) => !self.is_draining(), () = self.draining() => false }
     }
 
     /// Waits for every task to end; after `patience` those that remain are dropped. True where all
     /// ended by themselves.
-    pub async fn finish(&self, patience: Duration) -> bool {
+    pub async fn drain_and_join(&self, patience: Duration) -> bool {
         self.begin_drain();
         self.tasks.close();
         let in_time = tokio::time::timeout(patience, self.tasks.wait())
@@ -127,10 +128,10 @@ mod tests {
         let (lifecycle, mut crashes) = Lifecycle::new();
         let looping = lifecycle.clone();
         lifecycle.spawn("loop", async move {
-            while looping.pause(Duration::from_millis(1)).await {}
+            while looping.sleep_or_drain(Duration::from_millis(1)).await {}
         });
         lifecycle.spawn("bad", async { panic!("on purpose") });
         assert_eq!(crashes.next().await, "bad");
-        assert!(lifecycle.finish(Duration::from_secs(5)).await);
+        assert!(lifecycle.drain_and_join(Duration::from_secs(5)).await);
     }
 }

@@ -94,7 +94,7 @@ impl Numbers {
     /// The same in at most so many runs, none of it left out: where there are more, the last of
     /// them takes in all up to `end`.
     #[must_use]
-    pub fn in_runs(mut self, most: usize, end: u64) -> Self {
+    pub fn limit_runs(mut self, most: usize, end: u64) -> Self {
         if self.runs.len() > most
             && let Some(first) = self.runs.keys().nth(most.saturating_sub(1)).copied()
         {
@@ -196,7 +196,7 @@ mod tests {
     #[test]
     fn too_many_runs_lose_no_number() {
         let odd: Numbers = (0..100).map(|number| 2 * number + 1).collect();
-        let fewer = odd.clone().in_runs(10, 300);
+        let fewer = odd.clone().limit_runs(10, 300);
         assert_eq!(fewer.runs().count(), 10);
         assert!(
             (1..=19).all(|number| fewer.contains(number) == odd.contains(number)),
@@ -206,7 +206,7 @@ mod tests {
             (19..=300).all(|number| fewer.contains(number)),
             "all others count as well"
         );
-        assert_eq!(odd.clone().in_runs(100, 300), odd);
+        assert_eq!(odd.clone().limit_runs(100, 300), odd);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     clock::Timestamp,
     ids::{Epoch, EventId, PassId, UserId},
-    line::Grant,
+    queue::Grant,
     secret::Secret,
 };
 

@@ -1,5 +1,5 @@
 //! How many may be released now: a token bucket under a cap on active passes. How fast it fills is
-//! the configured rate, or the share of it that the pace leaves ([`crate::pace`]).
+//! the configured rate, or the share of it that the pace leaves ([`crate::throttle`]).
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::clock::Timestamp;
 pub const MIN_RATE: f64 = 1.0;
 
 /// The rate that a share of it leaves, in users a second: none at all for no share.
-pub fn paced_rate(rate_per_second: f64, share: f64) -> f64 {
+pub fn throttled_rate(rate_per_second: f64, share: f64) -> f64 {
     if share > 0.0 {
         (rate_per_second * share).max(rate_per_second.min(MIN_RATE))
     } else {
@@ -19,7 +19,7 @@ pub fn paced_rate(rate_per_second: f64, share: f64) -> f64 {
 }
 
 /// The burst that a share of the rate leaves: tokens saved up before must not come all at once.
-pub fn paced_burst(burst: u32, share: f64) -> f64 {
+pub fn throttled_burst(burst: u32, share: f64) -> f64 {
     (f64::from(burst) * share).max(1.0)
 }
 
@@ -30,25 +30,25 @@ const SHORTEST_STEP_PAUSE: Duration = Duration::from_millis(10);
 
 /// The pause between two steps of a queue that moves at this rate, in users a second: at most
 /// `longest`, and so short that few go in each step.
-pub fn step_pause(rate_per_second: f64, longest: Duration) -> Duration {
+pub fn tick_interval(rate_per_second: f64, longest: Duration) -> Duration {
     let pause = Duration::try_from_secs_f64(PASSES_A_STEP / rate_per_second).unwrap_or(longest);
     pause.max(SHORTEST_STEP_PAUSE).min(longest)
 }
 
 /// What is left of the configured rates, and since when.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Share {
+pub struct Throttle {
     /// 0 to 1.
-    pub part: f64,
+    pub factor: f64,
     /// When it was decided. Of several workers' shares the latest counts.
     pub decided_at: Timestamp,
 }
 
-impl Default for Share {
+impl Default for Throttle {
     /// The whole, before anything was decided.
     fn default() -> Self {
         Self {
-            part: 1.0,
+            factor: 1.0,
             decided_at: Timestamp::default(),
         }
     }
@@ -56,14 +56,14 @@ impl Default for Share {
 
 /// A token bucket. Tokens are users; they flow in at the rate and never exceed the burst.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Bucket {
+pub struct TokenBucket {
     /// Users who could be released at `at`.
     pub tokens: f64,
     /// When the tokens were last counted.
     pub at: Timestamp,
 }
 
-impl Bucket {
+impl TokenBucket {
     /// A bucket that has just been opened: full, so that the first tick may release the burst.
     pub fn full(burst: u32, at: Timestamp) -> Self {
         Self {
@@ -84,13 +84,13 @@ impl Bucket {
     }
 
     /// Whole users that may go now, with `active` passes out under a cap of `max_active`.
-    pub fn allows(self, active: u64, max_active: u32) -> u64 {
+    pub fn available(self, active: u64, max_active: u32) -> u64 {
         (self.tokens.floor() as u64).min(u64::from(max_active).saturating_sub(active))
     }
 
     /// The bucket after `released` users have gone.
     #[must_use]
-    pub fn less(self, released: u64) -> Self {
+    pub fn take(self, released: u64) -> Self {
         Self {
             tokens: self.tokens - released as f64,
             ..self
@@ -108,12 +108,12 @@ mod tests {
         #[test]
         fn never_above_rate_and_burst(rate in 0.0..500.0f64, burst in 1u32..100, steps in prop::collection::vec(0u64..3000, 1..60)) {
             let start = Timestamp::from_millis(0);
-            let (mut bucket, mut now, mut released) = (Bucket::full(burst, start), start, 0);
+            let (mut bucket, mut now, mut released) = (TokenBucket::full(burst, start), start, 0);
             for step in steps {
                 now = now.plus(Duration::from_millis(step));
                 bucket = bucket.refilled(rate, burst.into(), now);
-                let go = bucket.allows(0, u32::MAX);
-                bucket = bucket.less(go);
+                let go = bucket.available(0, u32::MAX);
+                bucket = bucket.take(go);
                 released += go;
                 let most = f64::from(burst) + rate * now.since(start).as_secs_f64();
                 prop_assert!(released as f64 <= most + 1e-6);
@@ -131,13 +131,13 @@ mod tests {
             (50.0, 0.0, 0.0),
             (0.0, 0.5, 0.0),
         ] {
-            assert_eq!(paced_rate(rate, share), paced, "{share} of {rate}");
+            assert_eq!(throttled_rate(rate, share), paced, "{share} of {rate}");
         }
         assert_eq!(
             [
-                paced_burst(50, 1.0),
-                paced_burst(50, 0.1),
-                paced_burst(2, 0.1)
+                throttled_burst(50, 1.0),
+                throttled_burst(50, 0.1),
+                throttled_burst(2, 0.1)
             ],
             [50.0, 5.0, 1.0]
         );
@@ -156,13 +156,13 @@ mod tests {
             (10_000.0, 10),
         ] {
             assert_eq!(
-                step_pause(rate, tick),
+                tick_interval(rate, tick),
                 Duration::from_millis(ms),
                 "{rate}/s"
             );
         }
         assert_eq!(
-            step_pause(10_000.0, Duration::from_millis(5)),
+            tick_interval(10_000.0, Duration::from_millis(5)),
             Duration::from_millis(5),
             "never longer than the tick"
         );
@@ -170,14 +170,14 @@ mod tests {
 
     #[test]
     fn the_cap_counts_active_passes() {
-        let bucket = Bucket::full(100, Timestamp::from_millis(0));
-        assert_eq!(bucket.allows(7, 10), 3);
-        assert_eq!(bucket.allows(12, 10), 0);
+        let bucket = TokenBucket::full(100, Timestamp::from_millis(0));
+        assert_eq!(bucket.available(7, 10), 3);
+        assert_eq!(bucket.available(12, 10), 0);
     }
 
     #[test]
     fn a_clock_that_runs_back_gives_nothing() {
-        let bucket = Bucket {
+        let bucket = TokenBucket {
             tokens: 0.0,
             at: Timestamp::from_millis(5_000),
         };

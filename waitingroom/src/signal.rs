@@ -3,7 +3,7 @@
 //! passes, or when the client resumes.
 
 pub mod cluster;
-pub mod local;
+pub mod memory;
 pub mod redis;
 
 use async_trait::async_trait;
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ids::{EventId, NodeId, UserId},
-    line::{Grant, Lapse, Progress, QueueSettings},
+    queue::{Grant, Progress, QueueSettings, Removal},
 };
 
 /// One message to gateways. Its kind is the key that the rest stands under: beside the rest, it
@@ -27,11 +27,12 @@ pub enum Signal {
         passes: Vec<(UserId, Grant)>,
     },
     /// Passes and places of users of one node that ended.
-    Lapsed {
+    #[serde(rename = "lapsed")]
+    Removals {
         /// Whose sale.
         event_id: EventId,
         /// Whose, and how.
-        users: Vec<(UserId, Lapse)>,
+        users: Vec<(UserId, Removal)>,
     },
     /// A queue moved; for every node.
     Progress(Progress),
@@ -55,7 +56,7 @@ pub enum Recipient {
     /// One gateway.
     Node(NodeId),
     /// Every gateway.
-    Everyone,
+    AllNodes,
 }
 
 /// A signal that could not be sent.
@@ -76,7 +77,7 @@ pub trait Signals: Send + Sync + 'static {
 
 /// An event of a listener.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Heard {
+pub enum ListenerEvent {
     /// A signal.
     Signal(Box<Signal>),
     /// Signals may have been missed before this moment: read the state again.
@@ -87,5 +88,5 @@ pub enum Heard {
 #[async_trait]
 pub trait Listener: Send {
     /// The next signal. Reconnects by itself and reports the gap.
-    async fn next(&mut self) -> Heard;
+    async fn next(&mut self) -> ListenerEvent;
 }

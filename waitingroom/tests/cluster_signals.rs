@@ -16,9 +16,9 @@ use redis::{Client, aio::MultiplexedConnection, cmd};
 use uuid::Uuid;
 use waitingroom::{
     ids::{EventId, NodeId},
-    line::QueueSettings,
-    redis_servers::{RedisConnection, RedisServers},
-    signal::{Heard, Listener, Recipient, Signal, Signals, cluster::ClusterSignals},
+    queue::QueueSettings,
+    redis_connection::{RedisConnection, RedisServers},
+    signal::{Listener, ListenerEvent, Recipient, Signal, Signals, cluster::ClusterSignals},
 };
 
 use self::cluster::{NEVER, RedisCluster, SOON, Server};
@@ -71,7 +71,7 @@ fn node(name: &str) -> NodeId {
 async fn hears(ear: &mut dyn Listener, signals: &[Signal]) {
     let mut missing = signals.to_vec();
     while !missing.is_empty() {
-        if let Heard::Signal(signal) = tokio::time::timeout(PATIENCE, ear.next())
+        if let ListenerEvent::Signal(signal) = tokio::time::timeout(PATIENCE, ear.next())
             .await
             .expect("a signal")
         {
@@ -93,7 +93,7 @@ async fn until_reached(signals: &ClusterSignals, ear: &mut dyn Listener, name: &
             break;
         }
         let listening = tokio::time::timeout(Duration::from_millis(100), async {
-            while ear.next().await != Heard::Gap {}
+            while ear.next().await != ListenerEvent::Gap {}
         });
         gap |= listening.await.is_ok();
     }
@@ -121,7 +121,7 @@ async fn a_node_hears_every_event_by_one_connection_to_each_shard() {
     assert!(connections >= 4, "the lanes are on several shards");
 
     let everyone: Vec<_> = (0..64)
-        .map(|event| (Recipient::Everyone, sale(event)))
+        .map(|event| (Recipient::AllNodes, sale(event)))
         .collect();
     assert_eq!(signals.send(&everyone).await.unwrap(), vec![2; 64]);
     let own: Vec<_> = (100..164)
@@ -186,7 +186,7 @@ async fn a_lane_is_heard_again_where_its_slot_has_moved() {
         );
     }
     let all: Vec<_> = (0..32)
-        .map(|event| (Recipient::Everyone, sale(event)))
+        .map(|event| (Recipient::AllNodes, sale(event)))
         .collect();
     assert_eq!(signals.send(&all).await.unwrap(), vec![1; 32]);
     hears(
@@ -209,7 +209,7 @@ async fn a_node_hears_again_after_a_primary_has_died() {
     let took = until_reached(&signals, &mut *ear, "n1").await;
     assert!(took < PATIENCE);
     let all: Vec<_> = (0..32)
-        .map(|event| (Recipient::Everyone, sale(event)))
+        .map(|event| (Recipient::AllNodes, sale(event)))
         .collect();
     assert_eq!(signals.send(&all).await.unwrap(), vec![1; 32]);
     hears(

@@ -11,7 +11,7 @@ use std::{collections::BTreeSet, fs, path::PathBuf, time::Duration};
 use serde_json::{Value, json};
 use waitingroom::{
     problem::{Code, Problem},
-    wire::{ClientMessage, CloseCode, ServerMessage},
+    protocol::{ClientMessage, CloseCode, ServerMessage},
 };
 
 fn folder(path: &str) -> PathBuf {

@@ -40,11 +40,11 @@ macro_rules! contract {
     ($($part:ident: $($behaviour:ident),* $(,)?;)*) => {
         mod on_memory {
             use std::sync::Arc;
-            use waitingroom::engine::memory::MemoryEngine;
+            use waitingroom::engine::memory::InMemoryEngine;
 
             $($(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $behaviour() {
-                super::$part::$behaviour(Arc::new(MemoryEngine::new())).await;
+                super::$part::$behaviour(Arc::new(InMemoryEngine::new())).await;
             })*)*
         }
 

@@ -10,7 +10,7 @@ mod operation;
 mod redis;
 
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
-use waitingroom::engine::{Engine, memory::MemoryEngine, redis::RedisEngine};
+use waitingroom::engine::{Engine, memory::InMemoryEngine, redis::RedisEngine};
 
 use self::{actor::Actor, operation::Operation};
 
@@ -39,7 +39,7 @@ fn redis_answers_as_memory_does() {
 }
 
 async fn compare(redis: &RedisEngine, steps: &[Operation]) -> Result<(), TestCaseError> {
-    let memory = MemoryEngine::new();
+    let memory = InMemoryEngine::new();
     let mut actor = Actor::default();
     actor.open(&memory, redis).await;
     let mut outcome = Ok(());

@@ -20,17 +20,17 @@ use std::{
 use ::redis::{AsyncCommands, cmd};
 use uuid::Uuid;
 use waitingroom::{
-    absence::Presence,
     clock::{Clock, Timestamp},
     engine::{
-        Engine, EngineError, Frozen, Join, JoinOutcome, Opening, RECOVERY, SEQUENCE_RESERVE, Scope,
-        Unserved, redis::RedisEngine,
+        Engine, EngineError, Frozen, Join, JoinOutcome, OpenParams, RECOVERY_WINDOW,
+        SEQUENCE_RESERVE, TickScope, UnservedNumbers, redis::RedisEngine,
     },
     ids::{EventId, UserId},
-    line::{Grant, QueueSettings},
-    redis_servers::{RedisConnection, RedisServers},
+    presence::Presence,
+    queue::{Grant, QueueSettings},
+    redis_connection::{RedisConnection, RedisServers},
     seats::{Reserve, ReserveOutcome, SeatSnapshot, Settlement, StaleHold, ZoneSeats},
-    signal::{Heard, Recipient, Signal, Signals, redis::RedisSignals},
+    signal::{ListenerEvent, Recipient, Signal, Signals, redis::RedisSignals},
 };
 
 const ZONE: Uuid = Uuid::from_u128(0xb000);
@@ -53,15 +53,15 @@ impl Sale {
             prefix,
             event: Uuid::new_v4().into(),
         };
-        let opening = Opening {
+        let opening = OpenParams {
             settings,
             epoch: "now".parse().unwrap(),
             sequence: 10,
             head: 0,
-            unserved: Unserved::default(),
+            unserved: UnservedNumbers::default(),
             mark: None,
             release_from: Timestamp::default(),
-            awaited: Vec::new(),
+            awaited_nodes: Vec::new(),
         };
         sale.engine.open(sale.event, &opening, now()).await.unwrap();
         let zones = vec![ZoneSeats {
@@ -105,7 +105,7 @@ impl Sale {
                 &batch,
                 100,
                 Default::default(),
-                Scope::Whole,
+                TickScope::Full,
                 now(),
             )
             .await
@@ -113,7 +113,7 @@ impl Sale {
         released
             .granted
             .into_iter()
-            .map(|granted| (granted.user, granted.what))
+            .map(|granted| (granted.user, granted.payload))
             .collect()
     }
 
@@ -234,20 +234,20 @@ async fn after_everything_has_ended_no_key_is_left() {
         .zadd(format!("{base}:idle"), "absent", 1)
         .await
         .unwrap();
-    let lapsed = sale
+    let removals = sale
         .engine
         .release(
             sale.event,
             "next",
             0,
             Default::default(),
-            Scope::Whole,
+            TickScope::Full,
             now(),
         )
         .await
         .unwrap()
-        .lapsed;
-    assert!(lapsed.iter().any(|lapse| lapse.user == user("absent")));
+        .removals;
+    assert!(removals.iter().any(|lapse| lapse.user == user("absent")));
     let expiry: i64 = sale
         .engine
         .connection()
@@ -262,7 +262,7 @@ async fn after_everything_has_ended_no_key_is_left() {
                 "later",
                 0,
                 Default::default(),
-                Scope::Whole,
+                TickScope::Full,
                 now(),
             )
             .await
@@ -345,11 +345,18 @@ async fn a_clock_that_runs_ahead_is_not_believed() {
     let ahead = now().plus(Duration::from_secs(3_600));
     let released = sale
         .engine
-        .release(sale.event, "b", 1, Default::default(), Scope::Whole, ahead)
+        .release(
+            sale.event,
+            "b",
+            1,
+            Default::default(),
+            TickScope::Full,
+            ahead,
+        )
         .await
         .unwrap();
     assert_eq!(released.granted.len(), 1, "ann is present");
-    assert!(released.granted[0].what.issued_at < now().plus(Duration::from_secs(10)));
+    assert!(released.granted[0].payload.issued_at < now().plus(Duration::from_secs(10)));
 }
 
 /// The commit of a hold may be under way for as long as its holder says, by Redis' clock and nobody
@@ -515,7 +522,14 @@ async fn a_line_that_began_on_another_server_is_taken_for_lost_and_begins_anew()
     unknown(sale.engine.status(sale.event).await.err());
     unknown(
         sale.engine
-            .release(sale.event, "b", 10, Default::default(), Scope::Whole, now())
+            .release(
+                sale.event,
+                "b",
+                10,
+                Default::default(),
+                TickScope::Full,
+                now(),
+            )
             .await
             .err(),
     );
@@ -527,15 +541,15 @@ async fn a_line_that_began_on_another_server_is_taken_for_lost_and_begins_anew()
     };
     unknown(sale.engine.join(&join, now()).await.err());
 
-    let opening = Opening {
+    let opening = OpenParams {
         settings: QueueSettings::default(),
         epoch: "anew".parse().unwrap(),
         sequence: 0,
         head: 0,
-        unserved: Unserved::default(),
+        unserved: UnservedNumbers::default(),
         mark: None,
         release_from: Timestamp::default(),
-        awaited: Vec::new(),
+        awaited_nodes: Vec::new(),
     };
     assert_eq!(
         sale.engine.open(sale.event, &opening, now()).await.unwrap(),
@@ -568,7 +582,7 @@ async fn a_line_that_began_on_another_server_is_taken_for_lost_and_begins_anew()
         (before.number, true),
         "the ticket counts, and its number"
     );
-    let recovered = now().plus(RECOVERY);
+    let recovered = now().plus(RECOVERY_WINDOW);
     let JoinOutcome::Joined(newcomer) = sale.engine.join(&join, recovered).await.unwrap() else {
         panic!("a place")
     };
@@ -599,15 +613,15 @@ async fn a_frozen_line_goes_on_where_its_mark_is_found() {
             Err(EngineError::UnknownEvent)
         ));
     };
-    let opening = |mark: Option<&str>| Opening {
+    let opening = |mark: Option<&str>| OpenParams {
         settings: QueueSettings::default(),
         epoch: "anew".parse().unwrap(),
         sequence: 10,
         head: 0,
-        unserved: Unserved::default(),
+        unserved: UnservedNumbers::default(),
         mark: mark.map(str::to_owned),
         release_from: Timestamp::default(),
-        awaited: Vec::new(),
+        awaited_nodes: Vec::new(),
     };
     elsewhere().await;
     let epoch = sale
@@ -749,7 +763,7 @@ async fn a_primary_that_is_demoted_is_left_for_the_one_that_has_its_name() {
         "{:?}",
         moved.elapsed()
     );
-    let opening = Opening {
+    let opening = OpenParams {
         settings: QueueSettings::default(),
         epoch: "anew".parse().unwrap(),
         sequence: 0,
@@ -757,12 +771,12 @@ async fn a_primary_that_is_demoted_is_left_for_the_one_that_has_its_name() {
         unserved: Default::default(),
         mark: None,
         release_from: now(),
-        awaited: Vec::new(),
+        awaited_nodes: Vec::new(),
     };
     sale.engine.open(sale.event, &opening, now()).await.unwrap();
 
     let listening = tokio::spawn(async move {
-        while ear.next().await != Heard::Gap {}
+        while ear.next().await != ListenerEvent::Gap {}
         ear.next().await
     });
     eventually(true, async || {
@@ -782,7 +796,7 @@ async fn a_primary_that_is_demoted_is_left_for_the_one_that_has_its_name() {
         .unwrap();
     assert_eq!(
         heard,
-        Heard::Signal(Box::new(Signal::Probe { sequence: 7 }))
+        ListenerEvent::Signal(Box::new(Signal::Probe { sequence: 7 }))
     );
     assert!(
         moved.elapsed() < Duration::from_secs(5),
@@ -800,20 +814,30 @@ async fn a_full_redis_takes_nobody_new_and_serves_the_others() {
         QueueSettings::default(),
     )
     .await;
-    let board = waitingroom::vitals::redis::RedisBoard::new(sale.engine.connection(), &sale.prefix);
+    let board = waitingroom::process_registry::redis::RedisProcessRegistry::new(
+        sale.engine.connection(),
+        &sale.prefix,
+    );
     for (number, name) in (1..).zip(["buys", "gives-up", "waits"]) {
         sale.join(name, number).await;
     }
     let [(buys, grant)] = {
         let released = sale
             .engine
-            .release(sale.event, "b", 1, Default::default(), Scope::Whole, now())
+            .release(
+                sale.event,
+                "b",
+                1,
+                Default::default(),
+                TickScope::Full,
+                now(),
+            )
             .await
             .unwrap();
         let passes: Vec<_> = released
             .granted
             .into_iter()
-            .map(|granted| (granted.user, granted.what))
+            .map(|granted| (granted.user, granted.payload))
             .collect();
         passes.try_into().unwrap()
     };
@@ -831,10 +855,10 @@ async fn a_full_redis_takes_nobody_new_and_serves_the_others() {
     assert!(matches!(refused, Err(EngineError::Full)), "{refused:?}");
     let ticket = ("earlier".parse().unwrap(), 7);
     let refused = engine
-        .bring_back(event, &user("back"), &Presence::Poll, &ticket, None, now())
+        .restore(event, &user("back"), &Presence::Poll, &ticket, None, now())
         .await;
     assert!(matches!(refused, Err(EngineError::Full)), "{refused:?}");
-    let opening = Opening {
+    let opening = OpenParams {
         settings: QueueSettings::default(),
         epoch: "e".parse().unwrap(),
         sequence: 0,
@@ -842,7 +866,7 @@ async fn a_full_redis_takes_nobody_new_and_serves_the_others() {
         unserved: Default::default(),
         mark: None,
         release_from: now(),
-        awaited: Vec::new(),
+        awaited_nodes: Vec::new(),
     };
     let another = engine.open(Uuid::new_v4().into(), &opening, now()).await;
     assert!(
@@ -901,11 +925,11 @@ async fn a_full_redis_takes_nobody_new_and_serves_the_others() {
     tokio::time::sleep(Duration::from_millis(30)).await; // so that status looks up again which server this is
     assert_eq!(engine.status(event).await.unwrap().seats_left, 100);
     let paused = QueueSettings {
-        state: waitingroom::line::SaleState::Paused,
+        state: waitingroom::queue::SaleState::Paused,
         ..QueueSettings::default()
     };
     engine.configure(event, &paused).await.unwrap();
-    assert_eq!(engine.reached(event).await.unwrap().sequence, 10);
+    assert_eq!(engine.recovery_point(event).await.unwrap().sequence, 10);
     engine.freeze(event, "a mark").await.unwrap();
     assert!(
         engine.configure(event, &paused).await.is_err(),
@@ -913,26 +937,30 @@ async fn a_full_redis_takes_nobody_new_and_serves_the_others() {
     );
     engine.thaw(event, now()).await.unwrap();
     engine.configure(event, &paused).await.unwrap();
-    let process = waitingroom::vitals::Process {
+    let process = waitingroom::process_registry::Process {
         node,
         roles: vec![],
         version: "1".to_owned(),
         started_at: now(),
     };
-    let vitals = waitingroom::vitals::Vitals {
+    let vitals = waitingroom::process_registry::ProcessStatus {
         process,
         connections: 0,
         memory_bytes: None,
         live_tasks: 0,
         booking: None,
     };
-    waitingroom::vitals::Board::publish(&board, &vitals)
+    waitingroom::process_registry::ProcessRegistry::publish(&board, &vitals)
         .await
         .unwrap();
     assert!(
-        waitingroom::vitals::Board::set_pace(&board, None, &waitingroom::pace::Pace::full(now()))
-            .await
-            .unwrap()
+        waitingroom::process_registry::ProcessRegistry::set_throttle(
+            &board,
+            None,
+            &waitingroom::throttle::AdmissionThrottle::full(now())
+        )
+        .await
+        .unwrap()
     );
 
     server.ask(&["CONFIG", "SET", "maxmemory", "0"]).await;
@@ -945,7 +973,7 @@ async fn a_full_redis_takes_nobody_new_and_serves_the_others() {
         Ok(JoinOutcome::Joined(_))
     ));
     let back = engine
-        .bring_back(event, &user("back"), &Presence::Poll, &ticket, None, now())
+        .restore(event, &user("back"), &Presence::Poll, &ticket, None, now())
         .await
         .unwrap();
     assert_eq!(
@@ -987,7 +1015,7 @@ async fn a_user_who_may_not_do_all_is_named_what_is_missing() {
 fn every_command_of_the_steps_is_tried() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/engine/redis");
     let permissions = std::fs::read_to_string(folder.join("permissions.lua")).unwrap();
-    let board = std::fs::read_to_string(folder.join("../../vitals/redis.rs")).unwrap();
+    let board = std::fs::read_to_string(folder.join("../../process_registry/redis.rs")).unwrap();
     let scripts = ["lib", "scripts"]
         .into_iter()
         .flat_map(|part| std::fs::read_dir(folder.join(part)).unwrap());
@@ -1017,7 +1045,7 @@ async fn a_clock_that_runs_ahead_opens_no_line_in_the_future() {
         EventId::from(Uuid::new_v4()),
         now().plus(Duration::from_secs(60)),
     );
-    let opening = Opening {
+    let opening = OpenParams {
         settings: QueueSettings {
             rate_per_second: 1_000.0,
             burst: 1,
@@ -1029,7 +1057,7 @@ async fn a_clock_that_runs_ahead_opens_no_line_in_the_future() {
         unserved: Default::default(),
         mark: None,
         release_from: ahead,
-        awaited: Vec::new(),
+        awaited_nodes: Vec::new(),
     };
     engine.open(event, &opening, ahead).await.unwrap();
     let zones = vec![ZoneSeats {
@@ -1056,7 +1084,7 @@ async fn a_clock_that_runs_ahead_opens_no_line_in_the_future() {
     };
     engine.join(&join, now()).await.unwrap();
     let released = engine
-        .release(event, "b", 10, Default::default(), Scope::Whole, soon)
+        .release(event, "b", 10, Default::default(), TickScope::Full, soon)
         .await
         .unwrap();
     assert_eq!(

@@ -7,8 +7,8 @@ use serde::Serialize;
 use waitingroom::{
     http::{Json, LargeJson, Path},
     ids::{EventId, UserId},
-    line::{QueuePatch, QueueSettings},
     problem::Problem,
+    queue::{QueuePatch, QueueSettings},
 };
 
 use super::{

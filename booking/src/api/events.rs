@@ -8,8 +8,8 @@ use waitingroom::{
     clock::Timestamp,
     http::{Json, Path},
     ids::{EventId, ShowId, ZoneId},
-    line::{QueueSettings, SaleState},
     problem::Problem,
+    queue::{QueueSettings, SaleState},
 };
 
 use super::params;

@@ -5,8 +5,8 @@ use uuid::Uuid;
 use waitingroom::{
     clock::Timestamp,
     ids::{EventId, ShowId, ZoneId},
-    line::{QueuePatch, QueueSettings},
     problem::Problem,
+    queue::{QueuePatch, QueueSettings},
 };
 
 use super::params::invalid_setting;

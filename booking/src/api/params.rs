@@ -2,8 +2,8 @@
 
 use waitingroom::{
     ids::{BookingId, EventId},
-    line::InvalidSetting,
     problem::Problem,
+    queue::InvalidSetting,
 };
 
 /// The event of a path.

@@ -12,8 +12,8 @@ use waitingroom::{
     http::Json,
     ids::{EventId, IdempotencyKey, ShowId, UserId, ZoneId},
     problem::{Code, Problem},
+    protocol::{SeatPreference, check_preferences},
     seats::MAX_QUANTITY,
-    wire::{WishItem, check_wish},
 };
 
 use super::extract::Buyer;
@@ -84,7 +84,7 @@ fn reserve_request(
 #[derive(Debug, Deserialize)]
 pub(super) struct ReserveFirstBody {
     event_id: EventId,
-    options: Vec<WishItem>,
+    options: Vec<SeatPreference>,
     queue_pass: Option<String>,
 }
 
@@ -98,7 +98,7 @@ pub(super) async fn reserve_first(
     headers: HeaderMap,
     Json(body): Json<ReserveFirstBody>,
 ) -> Result<impl IntoResponse, Problem> {
-    check_wish("options", &body.options)?;
+    check_preferences("options", &body.options)?;
     if body.options.is_empty() {
         return Err(Problem::invalid("options", "must name at least one"));
     }

@@ -4,9 +4,9 @@
 use std::{sync::Arc, time::Duration};
 
 use waitingroom::{
-    engine::{EngineError, LineStatus},
+    engine::{EngineError, QueueStatus},
     ids::EventId,
-    line::{QueueSettings, SaleState},
+    queue::{QueueSettings, SaleState},
     signal::{Recipient, Signal},
 };
 
@@ -50,7 +50,7 @@ impl AppState {
     async fn restore_event(
         &self,
         event: EventId,
-        status: Result<LineStatus, EngineError>,
+        status: Result<QueueStatus, EngineError>,
     ) -> Result<bool, BookingError> {
         let status = match status {
             Ok(status) => status,
@@ -128,7 +128,7 @@ impl AppState {
             event_id: event,
             settings: settings.clone(),
         };
-        let signals = [(Recipient::Everyone, signal)];
+        let signals = [(Recipient::AllNodes, signal)];
         let send = self.backends.signals.send(&signals);
         if !matches!(tokio::time::timeout(CALL_TIMEOUT, send).await, Ok(Ok(_))) {
             tracing::warn!(%event, "failed to publish settings change; next tick republishes");

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use futures_util::{StreamExt, stream};
 use waitingroom::{
-    engine::{EngineError, Reached},
+    engine::{EngineError, RecoveryPoint},
     ids::EventId,
 };
 
@@ -16,7 +16,7 @@ use crate::{
 
 /// The checkpoints that were written last: only queues that have moved are written again.
 #[derive(Debug, Default)]
-pub(crate) struct LastCheckpoints(HashMap<EventId, Reached>);
+pub(crate) struct LastCheckpoints(HashMap<EventId, RecoveryPoint>);
 
 impl AppState {
     /// Writes the checkpoints of all queues that have moved, and returns their number. A queue that
@@ -27,7 +27,10 @@ impl AppState {
     ) -> Result<usize, BookingError> {
         let reads = self.catalogue.events().into_iter().map(|event| async move {
             let id = event.event_id;
-            (id, self.with_timeout(self.engine().reached(id)).await)
+            (
+                id,
+                self.with_timeout(self.engine().recovery_point(id)).await,
+            )
         });
         let mut reads = stream::iter(reads).buffer_unordered(EVENT_CONCURRENCY);
 
@@ -43,7 +46,7 @@ impl AppState {
                 }
             };
 
-            if reached != Reached::default() && last.0.get(&event) != Some(&reached) {
+            if reached != RecoveryPoint::default() && last.0.get(&event) != Some(&reached) {
                 self.store().save_checkpoint(event, &reached).await?;
                 last.0.insert(event, reached);
                 saved += 1;

@@ -14,7 +14,7 @@ use std::{
 use futures_util::{StreamExt, stream};
 use parking_lot::Mutex;
 use waitingroom::{
-    engine::{EngineError, TALLY_LIMIT},
+    engine::{EngineError, MAX_TALLY_USERS},
     ids::{EventId, UserId, ZoneId},
     seats::{Tally, ZoneTally},
 };
@@ -272,7 +272,7 @@ impl AppState {
             let seats = counted_seats.get(&user).copied().unwrap_or(0);
             (user, seats)
         }));
-        users.truncate(TALLY_LIMIT);
+        users.truncate(MAX_TALLY_USERS);
 
         // 2. The database, the engine, and the database again.
         let names: Vec<UserId> = users.iter().map(|(user, _)| user.clone()).collect();

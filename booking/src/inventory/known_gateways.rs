@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 use waitingroom::{
     ids::NodeId,
-    vitals::{Reading, Role},
+    process_registry::{RegistrySnapshot, Role},
 };
 
 /// Registry snapshots that follow sooner do not count.
@@ -31,7 +31,7 @@ struct Observations {
 
 impl KnownGateways {
     /// Counts a snapshot of the process registry.
-    pub(crate) fn observe(&self, reading: &Reading) {
+    pub(crate) fn observe(&self, reading: &RegistrySnapshot) {
         let mut observations = self.0.lock();
         let now = Instant::now();
         let is_early = |last: Instant| now < last + MIN_OBSERVATION_INTERVAL;
@@ -46,7 +46,7 @@ impl KnownGateways {
             .values_mut()
             .for_each(|missed| *missed += 1);
 
-        let processes = reading.processes.iter().map(|live| &live.vitals.process);
+        let processes = reading.processes.iter().map(|live| &live.status.process);
         for gateway in processes.filter(|process| process.roles.contains(&Role::Gateway)) {
             observations.missed.insert(gateway.node.clone(), 0);
         }
@@ -72,12 +72,12 @@ impl Observations {
 mod tests {
     use waitingroom::{
         clock::Timestamp,
-        vitals::{Live, Process, Vitals},
+        process_registry::{LiveProcess, Process, ProcessStatus},
     };
 
     use super::*;
 
-    fn reading(gateways: &[&str]) -> Reading {
+    fn reading(gateways: &[&str]) -> RegistrySnapshot {
         let record = |name: &str, role| {
             let (node, version, started_at) =
                 (name.parse().unwrap(), String::new(), Timestamp::default());
@@ -87,23 +87,26 @@ mod tests {
                 version,
                 started_at,
             };
-            let vitals = Vitals {
+            let vitals = ProcessStatus {
                 process,
                 connections: 0,
                 memory_bytes: None,
                 live_tasks: 0,
                 booking: None,
             };
-            Live { vitals, age_ms: 0 }
+            LiveProcess {
+                status: vitals,
+                age_ms: 0,
+            }
         };
-        let mut processes: Vec<Live> = gateways
+        let mut processes: Vec<LiveProcess> = gateways
             .iter()
             .map(|name| record(name, Role::Gateway))
             .collect();
         processes.push(record("booking", Role::Booking));
-        Reading {
+        RegistrySnapshot {
             processes,
-            ..Reading::default()
+            ..RegistrySnapshot::default()
         }
     }
 

@@ -10,7 +10,10 @@ use tokio::sync::Mutex;
 use uuid::Uuid;
 use waitingroom::{
     clock::{Clock, Timestamp},
-    engine::{EngineError, Frozen, Opening, RECOVERY, Reached, SEQUENCE_RESERVE, SharedEngine},
+    engine::{
+        EngineError, Frozen, OpenParams, RECOVERY_WINDOW, RecoveryPoint, SEQUENCE_RESERVE,
+        SharedEngine,
+    },
     ids::{Epoch, EventId, ZoneId},
     seats::ZoneSeats,
 };
@@ -184,8 +187,8 @@ impl InventoryRebuilder {
         let handover = self.store.handover(id).await?;
         let now = self.clock.now();
         let mark = handover.map(|(mark, _)| mark);
-        let params = Opening {
-            awaited: self.known_gateways.up(),
+        let params = OpenParams {
+            awaited_nodes: self.known_gateways.up(),
             ..open_params(event, checkpoint, mark, now)
         };
         self.with_engine_timeout(self.engine.open(id, &params, now))
@@ -268,13 +271,13 @@ impl InventoryRebuilder {
 
 fn open_params(
     event: &Event,
-    checkpoint: Reached,
+    checkpoint: RecoveryPoint,
     mark: Option<String>,
     now: Timestamp,
-) -> Opening {
+) -> OpenParams {
     let continues = checkpoint.sequence > 0;
     let epoch = Uuid::new_v4().simple().to_string();
-    Opening {
+    OpenParams {
         settings: event.queue.clone(),
         epoch: epoch
             .parse::<Epoch>()
@@ -287,8 +290,12 @@ fn open_params(
         head: checkpoint.head,
         unserved: checkpoint.unserved,
         mark,
-        release_from: if continues { now.plus(RECOVERY) } else { now },
-        awaited: Vec::new(),
+        release_from: if continues {
+            now.plus(RECOVERY_WINDOW)
+        } else {
+            now
+        },
+        awaited_nodes: Vec::new(),
     }
 }
 
@@ -305,7 +312,7 @@ fn count_corrected(before: &[ZoneSeats], after: &[ZoneSeats]) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use waitingroom::{engine::memory::MemoryEngine, seats::SeatSnapshot};
+    use waitingroom::{engine::memory::InMemoryEngine, seats::SeatSnapshot};
 
     use super::*;
     use crate::{seed::seed_demo, store::sqlite::SqliteStore};
@@ -324,7 +331,7 @@ mod tests {
     async fn rebuilds_missing_event_once() {
         let (store, engine): (SharedStore, SharedEngine) = (
             Arc::new(SqliteStore::in_memory().await.unwrap()),
-            Arc::new(MemoryEngine::new()),
+            Arc::new(InMemoryEngine::new()),
         );
         let clock = Clock::System;
         seed_demo(&store, clock.now()).await.unwrap();
@@ -357,7 +364,11 @@ mod tests {
         engine.remove(id).await.unwrap();
         let now = clock.now();
         engine
-            .open(id, &open_params(&event, Reached::default(), None, now), now)
+            .open(
+                id,
+                &open_params(&event, RecoveryPoint::default(), None, now),
+                now,
+            )
             .await
             .unwrap();
         assert!(inventory.rebuild_if_missing(&event).await.unwrap().zones > 0);

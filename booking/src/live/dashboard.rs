@@ -15,12 +15,12 @@ use serde::Serialize;
 use serde_json::{Value, value::RawValue};
 use waitingroom::{
     clock::Timestamp,
-    engine::{Counters, LineStatus},
+    engine::{Counters, QueueStatus},
     ids::{EventId, ShowId, ZoneId},
-    line::{QueueSettings, SaleState},
-    pace::{Slowness, slowness},
+    process_registry::{LiveProcess, RegistrySnapshot},
+    queue::{QueueSettings, SaleState},
     seats::ZoneSeats,
-    vitals::{Live as LiveProcess, Reading},
+    throttle::{ThrottleReason, throttle_reason},
 };
 
 use super::{
@@ -71,7 +71,7 @@ pub(crate) struct EventSnapshot {
     settings: QueueSettings,
     /// Why the effective rate is lower than the configured rate; absent if it is not.
     #[serde(skip_serializing_if = "Option::is_none")]
-    slowness: Option<Slowness>,
+    slowness: Option<ThrottleReason>,
     figures: EventMetrics,
     totals: Totals,
     zones: Vec<ZoneMetrics>,
@@ -94,7 +94,7 @@ impl From<Counters> for Totals {
         let Counters {
             joined,
             released,
-            taken_back,
+            unclaimed: taken_back,
             expired,
             dropped,
             left,
@@ -127,7 +127,7 @@ struct ZoneMetrics {
 
 /// What the samples of all events have in common.
 struct SampleContext {
-    reading: Option<Reading>,
+    reading: Option<RegistrySnapshot>,
     counts: Option<HashMap<ZoneId, ZoneCount>>,
 }
 
@@ -216,13 +216,13 @@ impl AppState {
             .registry_snapshot()
             .await
             .ok_or(BookingError::Unavailable("the processes cannot be seen"))?;
-        let share = reading.pace.as_ref().map_or(1.0, |pace| pace.share());
+        let share = reading.throttle.as_ref().map_or(1.0, |pace| pace.share());
         Ok(
             serde_json::json!({"nodes": reading.processes, "pace": share, "booking": event_metrics::total_booking_load(&reading)}),
         )
     }
 
-    async fn registry_snapshot(&self) -> Option<Reading> {
+    async fn registry_snapshot(&self) -> Option<RegistrySnapshot> {
         let reading =
             tokio::time::timeout(REGISTRY_TIMEOUT, self.backends.process_registry.read()).await;
         let reading = reading
@@ -285,7 +285,7 @@ impl AppState {
 fn snapshot(
     event: &Event,
     at: Timestamp,
-    status: LineStatus,
+    status: QueueStatus,
     rates: &event_metrics::Rates,
     seats: &[ZoneSeats],
     context: &SampleContext,
@@ -300,13 +300,13 @@ fn snapshot(
     let share = context
         .reading
         .as_ref()
-        .and_then(|reading| reading.pace.as_ref())
+        .and_then(|reading| reading.throttle.as_ref())
         .map_or(1.0, |pace| pace.share());
 
     EventSnapshot {
         event_id: event.event_id,
         at,
-        slowness: slowness(share).filter(|_| status.settings.state == SaleState::Open),
+        slowness: throttle_reason(share).filter(|_| status.settings.state == SaleState::Open),
         figures: event_metrics(&status, rates, counts.as_deref(), context.reading.as_ref()),
         totals: status.counters.into(),
         settings: status.settings,

@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 use waitingroom::{
-    engine::LineStatus,
-    line::SaleState,
-    vitals::{BookingVitals, Reading, Role},
+    engine::QueueStatus,
+    process_registry::{BookingLoad, RegistrySnapshot, Role},
+    queue::SaleState,
 };
 
 use crate::store::ZoneCount;
@@ -100,10 +100,10 @@ impl Rates {
 
 /// The metrics of a sample; `counts` are those of the event's zones, if the database answered.
 pub(crate) fn event_metrics(
-    status: &LineStatus,
+    status: &QueueStatus,
     rates: &Rates,
     counts: Option<&[&ZoneCount]>,
-    reading: Option<&Reading>,
+    reading: Option<&RegistrySnapshot>,
 ) -> EventMetrics {
     let sum = |of: fn(&ZoneCount) -> u32| {
         counts.map_or(f64::NAN, |c| c.iter().map(|zone| f64::from(of(zone))).sum())
@@ -138,10 +138,10 @@ pub(crate) fn event_metrics(
 }
 
 /// The rate at which the queue moves while users wait.
-fn effective_rate(status: &LineStatus, reading: Option<&Reading>) -> f64 {
+fn effective_rate(status: &QueueStatus, reading: Option<&RegistrySnapshot>) -> f64 {
     let stands = status.settings.state != SaleState::Open || status.seats_left == 0;
     let share = reading
-        .and_then(|reading| reading.pace.as_ref())
+        .and_then(|reading| reading.throttle.as_ref())
         .map_or(1.0, |pace| pace.share());
     if stands {
         0.0
@@ -150,25 +150,25 @@ fn effective_rate(status: &LineStatus, reading: Option<&Reading>) -> f64 {
     }
 }
 
-fn bookings(reading: &Reading) -> impl Iterator<Item = &BookingVitals> {
+fn bookings(reading: &RegistrySnapshot) -> impl Iterator<Item = &BookingLoad> {
     reading
         .processes
         .iter()
-        .filter_map(|live| live.vitals.booking.as_ref())
+        .filter_map(|live| live.status.booking.as_ref())
 }
 
 /// The load of all booking processes: counts are added, times are those of the slowest process, and
 /// the whole is unable if every process is.
-pub(crate) fn total_booking_load(reading: &Reading) -> BookingVitals {
+pub(crate) fn total_booking_load(reading: &RegistrySnapshot) -> BookingLoad {
     let answered: f64 = bookings(reading)
         .map(|vitals| vitals.reserves_per_second)
         .sum();
-    let none = BookingVitals {
+    let none = BookingLoad {
         unable: bookings(reading).next().is_some(),
-        ..BookingVitals::default()
+        ..BookingLoad::default()
     };
 
-    let mut whole = bookings(reading).fold(none, |sum, vitals| BookingVitals {
+    let mut whole = bookings(reading).fold(none, |sum, vitals| BookingLoad {
         unable: sum.unable && vitals.unable,
         reserves_per_second: answered,
         reserve_p50_ms: slower(sum.reserve_p50_ms, vitals.reserve_p50_ms),
@@ -195,19 +195,19 @@ fn slower(one: Option<f64>, other: Option<f64>) -> Option<f64> {
     }
 }
 
-fn connections(reading: &Reading) -> f64 {
+fn connections(reading: &RegistrySnapshot) -> f64 {
     let gateways = reading
         .processes
         .iter()
-        .filter(|live| live.vitals.process.roles.contains(&Role::Gateway));
-    gateways.map(|live| live.vitals.connections as f64).sum()
+        .filter(|live| live.status.process.roles.contains(&Role::Gateway));
+    gateways.map(|live| live.status.connections as f64).sum()
 }
 
-fn memory(reading: &Reading) -> f64 {
+fn memory(reading: &RegistrySnapshot) -> f64 {
     reading
         .processes
         .iter()
-        .filter_map(|live| live.vitals.memory_bytes)
+        .filter_map(|live| live.status.memory_bytes)
         .map(|bytes| bytes as f64)
         .sum()
 }
@@ -216,47 +216,50 @@ fn memory(reading: &Reading) -> f64 {
 mod tests {
     use waitingroom::{
         clock::Timestamp,
-        vitals::{Live, Process, Vitals},
+        process_registry::{LiveProcess, Process, ProcessStatus},
     };
 
     use super::*;
 
-    fn process(name: &str, booking: BookingVitals) -> Live {
+    fn process(name: &str, booking: BookingLoad) -> LiveProcess {
         let process = Process {
             node: name.parse().unwrap(),
             roles: vec![Role::Booking],
             version: "1".into(),
             started_at: Timestamp::default(),
         };
-        let vitals = Vitals {
+        let vitals = ProcessStatus {
             process,
             connections: 9,
             memory_bytes: Some(5),
             live_tasks: 1,
             booking: Some(booking),
         };
-        Live { vitals, age_ms: 0 }
+        LiveProcess {
+            status: vitals,
+            age_ms: 0,
+        }
     }
 
     #[test]
     fn adds_counts_and_takes_slowest_times() {
-        let busy = BookingVitals {
+        let busy = BookingLoad {
             reserves_per_second: 30.0,
             reserve_p95_ms: Some(20.0),
             error_share: 0.2,
             commit_waiting: 3,
             commit_capacity: 10,
             outbox_lag_seconds: 1.0,
-            ..BookingVitals::default()
+            ..BookingLoad::default()
         };
-        let quiet = BookingVitals {
+        let quiet = BookingLoad {
             reserves_per_second: 10.0,
             commit_capacity: 10,
-            ..BookingVitals::default()
+            ..BookingLoad::default()
         };
-        let reading = Reading {
+        let reading = RegistrySnapshot {
             processes: vec![process("a", busy), process("b", quiet)],
-            ..Reading::default()
+            ..RegistrySnapshot::default()
         };
         let whole = total_booking_load(&reading);
         assert_eq!(
@@ -282,8 +285,8 @@ mod tests {
             "connections are those to gateways"
         );
         assert_eq!(
-            total_booking_load(&Reading::default()),
-            BookingVitals::default()
+            total_booking_load(&RegistrySnapshot::default()),
+            BookingLoad::default()
         );
     }
 }

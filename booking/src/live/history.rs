@@ -8,7 +8,7 @@ use std::{
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use waitingroom::{
     clock::Timestamp,
-    engine::{Counters, LineStatus},
+    engine::{Counters, QueueStatus},
     ids::Epoch,
 };
 
@@ -42,7 +42,7 @@ struct LastSample {
 
 impl History {
     /// The rates since the last sample, per second; unknown at the first sample of an epoch.
-    pub(crate) fn rates(&mut self, at: Instant, status: &LineStatus) -> Rates {
+    pub(crate) fn rates(&mut self, at: Instant, status: &QueueStatus) -> Rates {
         let sample = LastSample {
             at,
             epoch: status.epoch.clone(),
@@ -83,7 +83,7 @@ fn rates(before: &Counters, after: &Counters, elapsed: Duration) -> Rates {
         arrivals: per_second(|counters| counters.joined),
         departures: per_second(|counters| counters.left + counters.dropped),
         released: per_second(|counters| counters.released),
-        unclaimed: per_second(|counters| counters.taken_back),
+        unclaimed: per_second(|counters| counters.unclaimed),
         expired: per_second(|counters| counters.expired),
     }
 }
@@ -120,12 +120,12 @@ fn rounded(value: f32) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use waitingroom::line::QueueSettings;
+    use waitingroom::queue::QueueSettings;
 
     use super::*;
 
-    fn status(epoch: &str, joined: u64, released: u64) -> LineStatus {
-        LineStatus {
+    fn status(epoch: &str, joined: u64, released: u64) -> QueueStatus {
+        QueueStatus {
             share: 1.0,
             settings: QueueSettings::default(),
             epoch: epoch.parse().unwrap(),

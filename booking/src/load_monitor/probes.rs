@@ -8,9 +8,9 @@ use std::{
 
 use futures_util::{StreamExt, stream};
 use waitingroom::{
-    engine::{EngineError, LineStatus},
+    engine::{EngineError, QueueStatus},
     ids::EventId,
-    vitals::BookingVitals,
+    process_registry::BookingLoad,
 };
 
 use crate::{
@@ -86,7 +86,7 @@ impl AppState {
     }
 
     /// The status of every queue. Queues that do not answer count as unreachable until they do.
-    pub(crate) async fn check_queues(&self) -> Vec<(EventId, Result<LineStatus, EngineError>)> {
+    pub(crate) async fn check_queues(&self) -> Vec<(EventId, Result<QueueStatus, EngineError>)> {
         let checked: Vec<_> = stream::iter(self.catalogue.events())
             .map(|event| self.check_queue(event))
             .buffer_unordered(QUEUE_CHECK_CONCURRENCY)
@@ -113,7 +113,7 @@ impl AppState {
     async fn check_queue(
         &self,
         event: Arc<Event>,
-    ) -> (EventId, Instant, Result<LineStatus, EngineError>) {
+    ) -> (EventId, Instant, Result<QueueStatus, EngineError>) {
         let id = event.event_id;
         let asked_at = Instant::now();
         let status = tokio::time::timeout(QUEUE_STATUS_TIMEOUT, self.engine().status(id))
@@ -128,7 +128,7 @@ impl AppState {
     }
 
     /// The load at this moment.
-    pub(crate) fn load(&self) -> BookingVitals {
+    pub(crate) fn load(&self) -> BookingLoad {
         let (queued, capacity) = self.pipeline.queue_length();
         self.load_monitor.load(Instant::now(), queued, capacity)
     }
@@ -143,6 +143,6 @@ async fn with_probe_timeout<T>(
         .map_err(|_| StoreError::Unavailable("no answer to a probe".into()))?
 }
 
-fn is_reachable(status: &Result<LineStatus, EngineError>) -> bool {
+fn is_reachable(status: &Result<QueueStatus, EngineError>) -> bool {
     !matches!(status, Err(EngineError::Unavailable(_)))
 }

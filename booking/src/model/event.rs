@@ -5,7 +5,7 @@ use std::time::Duration;
 use waitingroom::{
     clock::Timestamp,
     ids::{EventId, ShowId, ZoneId},
-    line::QueueSettings,
+    queue::QueueSettings,
 };
 
 use crate::model::{

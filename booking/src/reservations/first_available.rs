@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use waitingroom::{
     ids::{EventId, IdempotencyKey, UserId},
-    wire::WishItem,
+    protocol::SeatPreference,
 };
 
 use crate::{
@@ -19,7 +19,7 @@ use crate::{
 pub(crate) struct ReserveFirstAvailable {
     pub(crate) user: UserId,
     pub(crate) event_id: EventId,
-    pub(crate) preferences: Vec<WishItem>,
+    pub(crate) preferences: Vec<SeatPreference>,
     pub(crate) pass: Option<String>,
     pub(crate) key: Option<IdempotencyKey>,
     pub(crate) guest_address: Option<IpAddr>,

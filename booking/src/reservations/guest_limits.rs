@@ -7,8 +7,8 @@ use std::{collections::HashMap, net::IpAddr, num::NonZeroU32, sync::Arc, time::D
 use parking_lot::Mutex;
 use waitingroom::{
     clock::Timestamp,
-    guest_address::{NETWORK_SHARE, network},
-    http::household,
+    guest_address::{NETWORK_LIMIT_FACTOR, network},
+    http::rate_limit_key,
     ids::BookingId,
 };
 
@@ -18,7 +18,7 @@ use crate::error::BookingError;
 const BOOKING_WINDOW: Duration = Duration::from_secs(3600);
 
 /// Limits for guests, for each address (with IPv6, each /64 network); a network of addresses (/24
-/// with IPv4, /48 with IPv6) may have [`NETWORK_SHARE`] times as much.
+/// with IPv4, /48 with IPv6) may have [`NETWORK_LIMIT_FACTOR`] times as much.
 #[derive(Debug, Clone, Copy)]
 pub struct GuestLimits {
     /// Bookings that are not paid for at the same time, and those that were not and ended within
@@ -105,10 +105,10 @@ impl GuestLimiter {
             of_network,
             ..
         } = &mut *made;
-        let here = of_address.entry(household(address)).or_default();
+        let here = of_address.entry(rate_limit_key(address)).or_default();
         self.check(here, 1, now)?;
         let around = of_network.entry(network(address)).or_default();
-        self.check(around, NETWORK_SHARE, now)?;
+        self.check(around, NETWORK_LIMIT_FACTOR, now)?;
         let key = EntryKey::Permit(made.next_permit);
         made.next_permit += 1;
         made.add(
@@ -200,7 +200,7 @@ impl GuestLimiter {
 
         addresses.retain(|key, address| {
             of_address
-                .get(&household(*address))
+                .get(&rate_limit_key(*address))
                 .is_some_and(|entries| entries.iter().any(|entry| entry.key == *key))
         });
     }
@@ -215,7 +215,7 @@ impl Entry {
 impl GuestBookings {
     fn add(&mut self, address: IpAddr, entry: Entry) {
         self.of_address
-            .entry(household(address))
+            .entry(rate_limit_key(address))
             .or_default()
             .push(entry);
         self.of_network
@@ -232,7 +232,7 @@ impl GuestBookings {
 
         let here = self
             .of_address
-            .get_mut(&household(*address))
+            .get_mut(&rate_limit_key(*address))
             .into_iter()
             .flatten();
         let around = self
@@ -248,7 +248,7 @@ impl GuestBookings {
     fn remove(&mut self, key: EntryKey) -> Option<IpAddr> {
         let address = self.addresses.remove(&key)?;
         for entries in [
-            self.of_address.get_mut(&household(address)),
+            self.of_address.get_mut(&rate_limit_key(address)),
             self.of_network.get_mut(&network(address)),
         ] {
             entries

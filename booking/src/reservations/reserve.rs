@@ -10,10 +10,10 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 use waitingroom::{
     clock::Timestamp,
-    engine::{EngineError, STANDSTILL_LIMIT},
+    engine::{EngineError, MAX_PASS_CLOCK_STOP},
     ids::{BookingId, EventId, IdempotencyKey, ShowId, UserId, ZoneId},
-    line::SaleState,
     pass::{PassClaims, PassError},
+    queue::SaleState,
     seats::{Reserve, ReserveOutcome},
 };
 
@@ -154,7 +154,7 @@ impl AppState {
             Ok(claims) => (claims, false),
             // Time may have stood still for the pass since it was minted: the engine knows.
             Err(PassError::Expired(claims)) => {
-                let may_be_valid = claims.expires_at.plus(STANDSTILL_LIMIT) > self.now();
+                let may_be_valid = claims.expires_at.plus(MAX_PASS_CLOCK_STOP) > self.now();
                 (*claims, !may_be_valid)
             }
             Err(PassError::Invalid) => return Err(BookingError::PassInvalid),

@@ -6,7 +6,7 @@ use sqlx::FromRow;
 use uuid::Uuid;
 use waitingroom::{
     clock::Timestamp,
-    engine::{Reached, Unserved},
+    engine::{RecoveryPoint, UnservedNumbers},
     ids::{BookingId, UserId},
     numbers::Numbers,
     seats::{Hold, SeatSnapshot, ZoneSeats},
@@ -211,14 +211,14 @@ pub(super) type CheckpointRow = (i64, i64, Option<Vec<u8>>);
 
 /// What was not written with the head that is there (by a version that does not know of it, say) is
 /// as of a lower one: users above that count as unserved.
-pub(super) fn checkpoint(row: Option<CheckpointRow>) -> Result<Reached, StoreError> {
+pub(super) fn checkpoint(row: Option<CheckpointRow>) -> Result<RecoveryPoint, StoreError> {
     let Some((sequence, head, unserved)) = row else {
-        return Ok(Reached::default());
+        return Ok(RecoveryPoint::default());
     };
 
     let (sequence, head) = (sequence.max(0) as u64, head.max(0) as u64);
     let unserved = match unserved {
-        None => Unserved::default(),
+        None => UnservedNumbers::default(),
         Some(bytes) => {
             let (as_of, mut unserved) =
                 unserved_from(&bytes).ok_or_else(|| corrupt("line_unserved"))?;
@@ -227,7 +227,7 @@ pub(super) fn checkpoint(row: Option<CheckpointRow>) -> Result<Reached, StoreErr
         }
     };
 
-    Ok(Reached {
+    Ok(RecoveryPoint {
         sequence,
         head,
         unserved,
@@ -236,10 +236,10 @@ pub(super) fn checkpoint(row: Option<CheckpointRow>) -> Result<Reached, StoreErr
 
 /// The head, the length of the numbers that wait, those, and those that are out of everybody's
 /// count; see [`Numbers::to_bytes`].
-pub(super) fn unserved(reached: &Reached) -> Vec<u8> {
+pub(super) fn unserved(reached: &RecoveryPoint) -> Vec<u8> {
     let (waiting, returned) = (
         reached.unserved.waiting.to_bytes(),
-        reached.unserved.returned.to_bytes(),
+        reached.unserved.unclaimed.to_bytes(),
     );
     let (head, length) = (
         reached.head.to_be_bytes(),
@@ -248,13 +248,13 @@ pub(super) fn unserved(reached: &Reached) -> Vec<u8> {
     [&head[..], &length, &waiting, &returned].concat()
 }
 
-fn unserved_from(bytes: &[u8]) -> Option<(u64, Unserved)> {
+fn unserved_from(bytes: &[u8]) -> Option<(u64, UnservedNumbers)> {
     let (head, rest) = bytes.split_first_chunk()?;
     let (length, rest) = rest.split_first_chunk()?;
     let (waiting, returned) = rest.split_at_checked(u32::from_be_bytes(*length) as usize)?;
-    let unserved = Unserved {
+    let unserved = UnservedNumbers {
         waiting: Numbers::from_bytes(waiting)?,
-        returned: Numbers::from_bytes(returned)?,
+        unclaimed: Numbers::from_bytes(returned)?,
     };
     Some((u64::from_be_bytes(*head), unserved))
 }

@@ -2,11 +2,11 @@
 
 use serde_json::json;
 use waitingroom::{
-    absence::Presence,
     engine::Join,
     ids::UserId,
-    line::{Lapse, SaleState},
-    signal::{Heard, Signal, Signals},
+    presence::Presence,
+    queue::{Removal, SaleState},
+    signal::{ListenerEvent, Signal, Signals},
 };
 
 use super::app::{TestApp, admin, token};
@@ -102,7 +102,7 @@ async fn queue_change_is_applied_and_announced() {
         (SaleState::Paused, 2.5)
     );
     let heard = gateway.next().await;
-    let Heard::Signal(signal) = heard else {
+    let ListenerEvent::Signal(signal) = heard else {
         panic!("{heard:?}")
     };
     assert_eq!(
@@ -367,13 +367,13 @@ async fn removal_of_user_is_audited() {
         json!({"event_id": event_id, "user_id": user, "removed": true})
     );
     let told = loop {
-        if let Heard::Signal(signal) = gateway.next().await
-            && let Signal::Lapsed { users, .. } = *signal
+        if let ListenerEvent::Signal(signal) = gateway.next().await
+            && let Signal::Removals { users, .. } = *signal
         {
             break users;
         }
     };
-    assert_eq!(told, [(user, Lapse::Left)]);
+    assert_eq!(told, [(user, Removal::Left)]);
     assert_eq!(app.engine.status(event_id).await.unwrap().total, 0);
     let entry = app.get("/admin/audit", &admin()).await.body["entries"][0].clone();
     assert_eq!(

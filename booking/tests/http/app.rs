@@ -16,19 +16,19 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 use uuid::Uuid;
 use waitingroom::{
-    absence::Presence,
-    bus::{Bus, LocalBus},
+    auth::{Authenticator, IdentityConfig, mint_user_token},
+    bus::{Bus, InMemoryBus},
     clock::{Clock, Timestamp},
-    engine::{Join, Scope, SharedEngine, memory::MemoryEngine},
-    guest_address::AddressKey,
-    identity::{Authenticator, IdentityConfig, mint_user_token},
+    engine::{Join, SharedEngine, TickScope, memory::InMemoryEngine},
+    guest_address::GuestAddressKey,
     ids::{EventId, UserId},
-    lifecycle::{Crashes, Lifecycle},
-    line::{Grant, SaleState},
+    lifecycle::{Lifecycle, PanicReceiver},
     pass::PassKey,
+    presence::Presence,
+    process_registry::{SharedProcessRegistry, memory::InMemoryProcessRegistry},
+    queue::{Grant, SaleState},
     secret::Secret,
-    signal::local::LocalSignals,
-    vitals::{SharedBoard, local::LocalBoard},
+    signal::memory::InMemorySignals,
 };
 
 const JWT_SECRET: &str = "a-secret-for-user-tokens";
@@ -39,15 +39,15 @@ pub(crate) struct TestApp {
     pub(crate) router: Router,
     pub(crate) store: SharedStore,
     pub(crate) engine: SharedEngine,
-    pub(crate) signals: LocalSignals,
-    pub(crate) bus: LocalBus,
-    pub(crate) board: SharedBoard,
+    pub(crate) signals: InMemorySignals,
+    pub(crate) bus: InMemoryBus,
+    pub(crate) board: SharedProcessRegistry,
     pub(crate) clock: Clock,
     pub(crate) event: EventId,
     pub(crate) show: String,
     pub(crate) zones: Vec<String>,
     lifecycle: Lifecycle,
-    _crashes: Crashes,
+    _crashes: PanicReceiver,
 }
 
 /// An answer, read.
@@ -105,7 +105,7 @@ impl TestApp {
 
     /// The same on a given database.
     pub(crate) async fn open_on(store: SharedStore) -> Self {
-        Self::open_with(store, Arc::new(MemoryEngine::new())).await
+        Self::open_with(store, Arc::new(InMemoryEngine::new())).await
     }
 
     /// The same on a database whose clock is the app's: it sees an outage as long as that
@@ -116,7 +116,7 @@ impl TestApp {
             .await
             .unwrap()
             .with_clock(clock.clone());
-        Self::opened(Arc::new(store), Arc::new(MemoryEngine::new()), clock).await
+        Self::opened(Arc::new(store), Arc::new(InMemoryEngine::new()), clock).await
     }
 
     /// The same on a given database and engine.
@@ -160,7 +160,7 @@ impl TestApp {
         clock: Clock,
         config: BookingConfig,
     ) -> Self {
-        let bus = LocalBus::default();
+        let bus = InMemoryBus::default();
         let mut app = Self::publishing(store, engine, clock, config, Arc::new(bus.clone())).await;
         app.bus = bus;
         app
@@ -174,8 +174,8 @@ impl TestApp {
         config: BookingConfig,
         bus: Arc<dyn Bus>,
     ) -> Self {
-        let signals = LocalSignals::default();
-        let board: SharedBoard = Arc::new(LocalBoard::new(Clock::System));
+        let signals = InMemorySignals::default();
+        let board: SharedProcessRegistry = Arc::new(InMemoryProcessRegistry::new(Clock::System));
         let identity = identities();
         let backends = Backends {
             store: store.clone(),
@@ -184,12 +184,12 @@ impl TestApp {
             bus,
             authenticator: Authenticator::new(&identity).unwrap(),
             pass_key: PassKey::new(&Secret::from(PASS_SECRET)),
-            addresses: AddressKey::new(&Secret::from(PASS_SECRET)),
+            addresses: GuestAddressKey::new(&Secret::from(PASS_SECRET)),
             process_registry: board.clone(),
             clock: clock.clone(),
         };
         let role = BookingService::bind(backends, config).await.unwrap();
-        let router = waitingroom::http::complete(role.router());
+        let router = waitingroom::http::with_defaults(role.router());
         let (lifecycle, crashes) = Lifecycle::new();
         role.run(&lifecycle);
         let event = Uuid::nil().into();
@@ -198,7 +198,7 @@ impl TestApp {
             store,
             engine,
             signals,
-            bus: LocalBus::default(),
+            bus: InMemoryBus::default(),
             board,
             clock,
             event,
@@ -248,7 +248,7 @@ impl TestApp {
     /// The same, to its end.
     pub(crate) async fn stop(&self) {
         assert!(
-            self.lifecycle.finish(Duration::from_secs(10)).await,
+            self.lifecycle.drain_and_join(Duration::from_secs(10)).await,
             "every task ends"
         );
     }
@@ -344,7 +344,7 @@ impl TestApp {
                 &batch,
                 100,
                 Default::default(),
-                Scope::Whole,
+                TickScope::Full,
                 self.clock.now(),
             )
             .await
@@ -354,7 +354,7 @@ impl TestApp {
             .into_iter()
             .find(|granted| granted.user == user)
             .expect("the user is next in line");
-        self.mint(&user, &granted.what)
+        self.mint(&user, &granted.payload)
     }
 
     /// Time goes on, and the line with it: what a line could not be reached for, passes get back.
@@ -457,8 +457,8 @@ pub(crate) fn guest(user: &str) -> String {
 
 /// What a gateway says of where a user comes from.
 pub(crate) fn address_of(user: &str, address: &str) -> String {
-    AddressKey::new(&Secret::from(PASS_SECRET))
-        .vouch(&user.parse().unwrap(), address.parse().unwrap())
+    GuestAddressKey::new(&Secret::from(PASS_SECRET))
+        .sign(&user.parse().unwrap(), address.parse().unwrap())
         .unwrap()
 }
 

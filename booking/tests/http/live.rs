@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use waitingroom::{
     clock::Clock,
-    vitals::{BookingVitals, Process, Role, Vitals},
+    process_registry::{BookingLoad, Process, ProcessStatus, Role},
 };
 
 use super::app::{Stream, TestApp, admin, admin_for, token};
@@ -91,10 +91,10 @@ async fn an_event_is_seen_as_it_is() {
 #[tokio::test]
 async fn every_process_is_seen_until_it_is_gone() {
     let app = TestApp::open().await;
-    let booking = BookingVitals {
+    let booking = BookingLoad {
         reserves_per_second: 20.0,
         reserve_p95_ms: Some(9.5),
-        ..BookingVitals::default()
+        ..BookingLoad::default()
     };
     let process = |name: &str, roles| Process {
         node: name.parse().unwrap(),
@@ -109,7 +109,7 @@ async fn every_process_is_seen_until_it_is_gone() {
     ] {
         let memory_bytes = Some(1_000_000);
         app.board
-            .publish(&Vitals {
+            .publish(&ProcessStatus {
                 process,
                 connections,
                 memory_bytes,

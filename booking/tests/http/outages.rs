@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use waitingroom::{engine::memory::MemoryEngine, seats::ZoneSeats};
+use waitingroom::{engine::memory::InMemoryEngine, seats::ZoneSeats};
 
 use super::app::{TestApp, token};
 
@@ -82,7 +82,7 @@ async fn seat_limit_outlives_forgotten_user() {
 async fn seat_limit_outlives_lost_engine() {
     let app = TestApp::open().await;
     app.reserved("ann", 0, 3).await;
-    let again = app.restarted(Arc::new(MemoryEngine::new())).await;
+    let again = app.restarted(Arc::new(InMemoryEngine::new())).await;
     let mut snapshot = again.store.snapshot(again.event).await.unwrap();
     // A replica that lacked the last bookings.
     snapshot.zones = again

@@ -8,9 +8,9 @@ use booking::{
 };
 use serde_json::json;
 use waitingroom::{
-    absence::Presence,
-    engine::{SharedEngine, memory::MemoryEngine},
-    line::{QueuePatch, QueueSettings, SaleState},
+    engine::{SharedEngine, memory::InMemoryEngine},
+    presence::Presence,
+    queue::{QueuePatch, QueueSettings, SaleState},
     seats::{Reserve, ReserveOutcome, SeatSnapshot, ZoneSeats},
 };
 
@@ -37,7 +37,7 @@ async fn restores_seats_and_queue_from_database() {
     tokio::time::timeout(Duration::from_secs(5), wait)
         .await
         .expect("the line is written down each second");
-    let engine: SharedEngine = Arc::new(MemoryEngine::new());
+    let engine: SharedEngine = Arc::new(InMemoryEngine::new());
     let again = app.restarted(engine).await;
     assert_eq!(again.left().await, [17, 0]);
     let status = again.engine.status(again.event).await.unwrap();
@@ -291,7 +291,7 @@ async fn attempt_is_one_booking_across_restarts() {
     let made = app.reserve("ann", &pass, Some("k"), 0, 2).await.body["booking_id"].clone();
     assert!(made.is_string());
     let booking = app.restarted(Arc::clone(&app.engine)).await;
-    let both = app.restarted(Arc::new(MemoryEngine::new())).await;
+    let both = app.restarted(Arc::new(InMemoryEngine::new())).await;
     app.engine.remove(app.event).await.unwrap();
     for app in [&app, &booking, &both] {
         let attempts = (0..8).map(|_| app.reserve("ann", &pass, Some("k"), 0, 2));

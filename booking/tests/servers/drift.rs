@@ -9,7 +9,7 @@ use std::{
 use booking::store::SharedStore;
 use futures_util::future::join_all;
 use waitingroom::{
-    engine::{SharedEngine, memory::MemoryEngine},
+    engine::{SharedEngine, memory::InMemoryEngine},
     seats::SeatSnapshot,
     telemetry::{render_metrics, start_metrics},
 };
@@ -107,7 +107,7 @@ async fn drift_mends_itself_in_redis() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn drift_mends_itself_in_memory() {
-    drift_mends_itself(Arc::new(MemoryEngine::new())).await;
+    drift_mends_itself(Arc::new(InMemoryEngine::new())).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -120,7 +120,7 @@ async fn what_is_under_way_is_no_drift() {
             let mut bookings = 0;
             while Instant::now() < until {
                 let user = format!("u{number}-{bookings}");
-                let grant = waitingroom::line::Grant {
+                let grant = waitingroom::queue::Grant {
                     pass_id: user.parse().unwrap(),
                     number: 1,
                     epoch: "earlier".parse().unwrap(),

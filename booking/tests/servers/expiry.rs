@@ -19,7 +19,7 @@ use booking::{
 };
 use futures_util::future::join_all;
 use tokio::time::sleep;
-use waitingroom::line::Grant;
+use waitingroom::queue::Grant;
 
 use crate::{
     app::{TestApp, admin},

@@ -6,8 +6,8 @@ use booking::store::SharedStore;
 use futures_util::{StreamExt, future::join_all, stream};
 use serde_json::{Value, json};
 use waitingroom::{
-    engine::{SharedEngine, memory::MemoryEngine, redis::RedisEngine},
-    redis_servers::RedisServers,
+    engine::{SharedEngine, memory::InMemoryEngine, redis::RedisEngine},
+    redis_connection::RedisServers,
 };
 
 use crate::{
@@ -20,7 +20,7 @@ macro_rules! with_each_engine {
         mod in_memory {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() {
-                super::$name(super::two_instances(std::sync::Arc::new(super::MemoryEngine::new())).await).await;
+                super::$name(super::two_instances(std::sync::Arc::new(super::InMemoryEngine::new())).await).await;
             })*
         }
         mod in_redis {

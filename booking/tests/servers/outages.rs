@@ -9,7 +9,7 @@ use std::{
 use booking::store::{EventStore, Heartbeat, SharedStore, postgres::PostgresStore};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use uuid::Uuid;
-use waitingroom::engine::memory::MemoryEngine;
+use waitingroom::engine::memory::InMemoryEngine;
 
 use crate::{
     app::{TestApp, token},
@@ -114,7 +114,7 @@ async fn heartbeat_fails_without_write_rights() {
 async fn hold_outlives_longer_outage() {
     let url = own_database().await;
     let store: SharedStore = Arc::new(PostgresStore::open(&url, 4).await.unwrap());
-    let app = TestApp::open_with(store, Arc::new(MemoryEngine::new())).await;
+    let app = TestApp::open_with(store, Arc::new(InMemoryEngine::new())).await;
     let (held, left_alone) = (
         app.reserved("ann", 0, 2).await,
         app.reserved("bob", 0, 1).await,

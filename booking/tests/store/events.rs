@@ -3,9 +3,9 @@
 use booking::store::{AsOf::Fixed, SharedStore, StoreError, Transition};
 use waitingroom::{
     clock::Timestamp,
-    engine::{Reached, Unserved},
-    line::QueuePatch,
+    engine::{RecoveryPoint, UnservedNumbers},
     numbers::Numbers,
+    queue::QueuePatch,
 };
 
 use super::fixtures::{NOW, event, later, operator, reservation, stored_event, transition_request};
@@ -116,14 +116,17 @@ pub(crate) async fn snapshot_has_seats_holds_and_users(store: SharedStore) {
 
 pub(crate) async fn checkpoints_never_move_back(store: SharedStore) {
     let id = stored_event(&store, &[1]).await.event_id;
-    assert_eq!(store.checkpoint(id).await.unwrap(), Reached::default());
+    assert_eq!(
+        store.checkpoint(id).await.unwrap(),
+        RecoveryPoint::default()
+    );
     let reached = |sequence, head, waiting: &[u64], returned: &[u64]| {
         let numbers = |numbers: &[u64]| numbers.iter().copied().collect::<Numbers>();
-        let unserved = Unserved {
+        let unserved = UnservedNumbers {
             waiting: numbers(waiting),
-            returned: numbers(returned),
+            unclaimed: numbers(returned),
         };
-        Reached {
+        RecoveryPoint {
             sequence,
             head,
             unserved,
@@ -163,7 +166,10 @@ pub(crate) async fn checkpoints_never_move_back(store: SharedStore) {
         assert_eq!(store.checkpoint(id).await.unwrap(), later);
     }
     store.clear_checkpoint(id).await.unwrap();
-    assert_eq!(store.checkpoint(id).await.unwrap(), Reached::default());
+    assert_eq!(
+        store.checkpoint(id).await.unwrap(),
+        RecoveryPoint::default()
+    );
 }
 
 pub(crate) async fn one_instance_rebuilds_at_a_time(store: SharedStore) {

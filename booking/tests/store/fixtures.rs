@@ -16,7 +16,7 @@ use uuid::Uuid;
 use waitingroom::{
     clock::Timestamp,
     ids::{BookingId, ZoneId},
-    line::QueueSettings,
+    queue::QueueSettings,
 };
 
 pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);

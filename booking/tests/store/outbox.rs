@@ -8,11 +8,11 @@ use booking::{
     store::{AsOf::Fixed, SharedStore, Transition},
 };
 use uuid::Uuid;
-use waitingroom::bus::{Bus, BusError, LocalBus, Message};
+use waitingroom::bus::{Bus, BusError, InMemoryBus, Message};
 
 use super::fixtures::{NOW, later, reservation, stored_event, transition_request};
 
-fn relay(store: &SharedStore, bus: &Arc<LocalBus>) -> OutboxRelay {
+fn relay(store: &SharedStore, bus: &Arc<InMemoryBus>) -> OutboxRelay {
     OutboxRelay::new(store.clone(), bus.clone(), "test".into())
 }
 
@@ -28,7 +28,7 @@ async fn reserve(store: &SharedStore, count: usize) {
 
 pub(crate) async fn two_relays_publish_each_message_once(store: SharedStore) {
     reserve(&store, 600).await;
-    let bus = Arc::new(LocalBus::default());
+    let bus = Arc::new(InMemoryBus::default());
     let mut ear = bus.listen();
     let (one, other) = (relay(&store, &bus), relay(&store, &bus));
     loop {
@@ -57,7 +57,7 @@ pub(crate) async fn takes_over_dead_relays_messages(store: SharedStore) {
             .len(),
         3
     );
-    let bus = Arc::new(LocalBus::default());
+    let bus = Arc::new(InMemoryBus::default());
     let alive = relay(&store, &bus);
     assert_eq!(
         alive.publish_pending(later(29)).await.unwrap(),

@@ -6,12 +6,12 @@ use std::collections::HashMap;
 use futures_util::FutureExt;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use waitingroom::{
-    absence::Presence,
     clock::Timestamp,
-    engine::{Engine, Join, Opening, Scope, memory::MemoryEngine},
+    engine::{Engine, Join, OpenParams, TickScope, memory::InMemoryEngine},
     ids::{EventId, NodeId, UserId},
-    line::QueueSettings,
-    rate::Share,
+    presence::Presence,
+    queue::QueueSettings,
+    rate::Throttle,
     seats::{SeatSnapshot, ZoneSeats},
 };
 
@@ -197,11 +197,11 @@ impl SalePlan {
 pub fn simulate(kind: SaleKind, seed: u64) -> Vec<SampledWait> {
     let plan = SalePlan::of(kind);
     let mut random = StdRng::seed_from_u64(seed);
-    let engine = MemoryEngine::new();
+    let engine = InMemoryEngine::new();
     let event = EventId::from(uuid::Uuid::from_u128(1));
     let node: NodeId = "gw-1".parse().expect("a node is letters, digits and '-'");
     let begin = Timestamp::from_millis(1_700_000_000_000);
-    let opening = Opening {
+    let opening = OpenParams {
         settings: plan.settings.clone(),
         epoch: "e1".parse().expect("an epoch is letters and digits"),
         sequence: 0,
@@ -209,7 +209,7 @@ pub fn simulate(kind: SaleKind, seed: u64) -> Vec<SampledWait> {
         unserved: Default::default(),
         mark: None,
         release_from: begin,
-        awaited: Vec::new(),
+        awaited_nodes: Vec::new(),
     };
     let zone = ZoneSeats {
         zone_id: uuid::Uuid::from_u128(2).into(),
@@ -268,16 +268,16 @@ pub fn simulate(kind: SaleKind, seed: u64) -> Vec<SampledWait> {
             event,
             &format!("b{tick}"),
             1_000,
-            Share {
-                part: share,
+            Throttle {
+                factor: share,
                 decided_at: at,
             },
-            Scope::Whole,
+            TickScope::Full,
             at,
         ));
         estimator.observe(&released.progress, at);
         for granted in released.granted {
-            completed(engine.acknowledge(event, &granted.user, &granted.what.pass_id, at));
+            completed(engine.acknowledge(event, &granted.user, &granted.payload.pass_id, at));
             waiting.retain(|user| *user != granted.user);
             if let Some((least, mean)) = plan.use_after {
                 let after = least - mean * random.random_range(f64::MIN_POSITIVE..1.0_f64).ln();

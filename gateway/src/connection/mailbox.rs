@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 use waitingroom::{
     engine::EngineError,
     ids::{EventId, PassId},
-    line::{Grant, Lapse, Place, QueueSettings},
+    queue::{Grant, Place, QueueSettings, Removal},
 };
 
 use crate::wait_estimator::WaitEstimate;
@@ -42,7 +42,7 @@ pub(crate) struct PendingUpdates {
     /// Another place than the client knows, with a number and ticket of its own.
     pub(crate) place: Option<Box<Place>>,
     pub(crate) pass: Option<Arc<Grant>>,
-    pub(crate) removal: Option<Lapse>,
+    pub(crate) removal: Option<Removal>,
     pub(crate) sale: Option<Arc<QueueSettings>>,
     pub(crate) rejected_ack: Option<Box<RejectedAck>>,
 }
@@ -177,7 +177,7 @@ impl Mailbox {
         });
     }
 
-    pub(crate) fn push_removal(&self, event: EventId, lapse: Lapse) {
+    pub(crate) fn push_removal(&self, event: EventId, lapse: Removal) {
         self.push(event, |updates| {
             *updates = PendingUpdates {
                 removal: Some(lapse),

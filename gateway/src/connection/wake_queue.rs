@@ -46,7 +46,7 @@ impl WakeQueue {
 
 #[cfg(test)]
 mod tests {
-    use waitingroom::line::QueueSettings;
+    use waitingroom::queue::QueueSettings;
 
     use super::*;
 

@@ -10,7 +10,7 @@ use std::{
 
 use axum::http::{HeaderMap, HeaderValue, header};
 use waitingroom::{
-    identity::{GUEST_LIFE, Identity},
+    auth::{GUEST_TTL, Identity},
     problem::{Code, Problem},
 };
 
@@ -22,7 +22,7 @@ const COOKIE: &str = "stanchion_guest";
 /// that no sibling can replace it. Over plain HTTP, as on a developer's machine, they reject it.
 const TLS_COOKIE: &str = "__Host-stanchion_guest";
 /// A guest that has a place is renewed when less than this is left of its token.
-const RENEWAL_THRESHOLD: Duration = Duration::from_secs(GUEST_LIFE.as_secs() / 2);
+const RENEWAL_THRESHOLD: Duration = Duration::from_secs(GUEST_TTL.as_secs() / 2);
 
 impl Gateway {
     /// The guest of this browser's cookie.
@@ -31,7 +31,7 @@ impl Gateway {
         self.0
             .deps
             .authenticator
-            .identify(token)
+            .verify_token(token)
             .ok()
             .filter(|identity| identity.guest.is_some())
     }
@@ -45,7 +45,7 @@ impl Gateway {
         let known = self.guest_from_cookie(headers).map(|guest| guest.user);
         let (guest, token) = self.mint_guest(address, known)?;
 
-        let life = GUEST_LIFE.as_secs();
+        let life = GUEST_TTL.as_secs();
         let (name, secure) = if is_over_tls(headers) {
             (TLS_COOKIE, "; Secure")
         } else {

@@ -4,11 +4,11 @@
 use std::{net::IpAddr, time::Duration};
 
 use waitingroom::{
-    absence::Presence,
-    identity::Identity,
+    auth::Identity,
     ids::EventId,
-    line::Place,
+    presence::Presence,
     problem::{Code, Problem},
+    queue::Place,
 };
 
 use super::{places::GuestConnection, rate_limit::rate_limited};

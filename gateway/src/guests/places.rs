@@ -12,10 +12,10 @@ use std::{
 use parking_lot::Mutex;
 use tokio::time::Instant;
 use waitingroom::{
-    absence::POLL_WINDOW,
-    guest_address::{NETWORK_SHARE, network},
-    http::household,
+    guest_address::{NETWORK_LIMIT_FACTOR, network},
+    http::rate_limit_key,
     ids::{EventId, UserId},
+    presence::POLL_PRESENCE_TTL,
 };
 
 /// Added to the time for which a poll keeps a place, so that the next poll finds it counted.
@@ -88,7 +88,7 @@ impl GuestPlaces {
 }
 
 fn expiry() -> Instant {
-    Instant::now() + POLL_WINDOW + EXPIRY_SLACK
+    Instant::now() + POLL_PRESENCE_TTL + EXPIRY_SLACK
 }
 
 impl GuestCounts {
@@ -96,9 +96,9 @@ impl GuestCounts {
         match self.places.entry(key) {
             Entry::Occupied(mut known) => known.get_mut().until = expiry(),
             Entry::Vacant(new) => {
-                let by_address = self.by_address.entry(household(address)).or_default();
+                let by_address = self.by_address.entry(rate_limit_key(address)).or_default();
                 let by_network = self.by_network.entry(network(address)).or_default();
-                if *by_address >= max || *by_network >= max.saturating_mul(NETWORK_SHARE) {
+                if *by_address >= max || *by_network >= max.saturating_mul(NETWORK_LIMIT_FACTOR) {
                     return false;
                 }
                 *by_address += 1;
@@ -116,7 +116,7 @@ impl GuestCounts {
 
     fn remove(&mut self, key: &PlaceKey) {
         if let Some(place) = self.places.remove(key) {
-            decrement(&mut self.by_address, household(place.address));
+            decrement(&mut self.by_address, rate_limit_key(place.address));
             decrement(&mut self.by_network, network(place.address));
         }
     }
@@ -194,9 +194,9 @@ mod tests {
         assert!(acquire(1, "203.0.113.9"), "counted once");
         assert!(acquire(4, "203.0.113.10"), "another address");
         let connection = GuestConnection::new(&places, event, &user(1));
-        tokio::time::advance(POLL_WINDOW).await;
+        tokio::time::advance(POLL_PRESENCE_TTL).await;
         places.extend(event, &user(2));
-        tokio::time::advance(POLL_WINDOW).await;
+        tokio::time::advance(POLL_PRESENCE_TTL).await;
         assert!(
             !acquire(3, "203.0.113.9"),
             "one is followed, one was looked at"
@@ -205,7 +205,7 @@ mod tests {
         assert!(acquire(3, "203.0.113.9"), "the other place has expired");
         drop(connection);
         places.release(event, &user(3));
-        tokio::time::advance(POLL_WINDOW + EXPIRY_SLACK).await;
+        tokio::time::advance(POLL_PRESENCE_TTL + EXPIRY_SLACK).await;
         places.evict_expired();
         let counts = places.counts.lock();
         assert!(

@@ -13,8 +13,8 @@ use axum::http::HeaderMap;
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use ipnet::IpNet;
 use waitingroom::{
-    guest_address::{NETWORK_SHARE, network},
-    http::{client_address, household},
+    guest_address::{NETWORK_LIMIT_FACTOR, network},
+    http::{client_address, rate_limit_key},
     problem::{Code, Problem},
 };
 
@@ -24,7 +24,7 @@ use super::places::GuestPlaces;
 const REFILL_SECONDS: u32 = 40;
 
 /// Limits of guests. Counted for each address (with IPv6, each /64 network); each network of
-/// addresses (/24 with IPv4, /48 with IPv6) may have [`NETWORK_SHARE`] times as much.
+/// addresses (/24 with IPv4, /48 with IPv6) may have [`NETWORK_LIMIT_FACTOR`] times as much.
 #[derive(Debug, Clone, Copy)]
 pub struct GuestLimits {
     /// Max burst of new guests; a fortieth of it each second over time.
@@ -72,7 +72,7 @@ impl GuestRateLimiter {
         Self {
             trusted_proxies,
             by_address: RateLimiter::keyed(quota(1)),
-            by_network: RateLimiter::keyed(quota(NETWORK_SHARE)),
+            by_network: RateLimiter::keyed(quota(NETWORK_LIMIT_FACTOR)),
             places: Arc::new(GuestPlaces::new(limits.places.get())),
             limits,
         }
@@ -88,7 +88,7 @@ impl GuestRateLimiter {
     /// # Errors
     /// If too many came from there.
     pub(crate) fn check(&self, address: IpAddr) -> Result<(), Problem> {
-        let is_allowed = self.by_address.check_key(&household(address)).is_ok()
+        let is_allowed = self.by_address.check_key(&rate_limit_key(address)).is_ok()
             && self.by_network.check_key(&network(address)).is_ok();
         if is_allowed {
             return Ok(());

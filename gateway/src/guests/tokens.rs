@@ -13,9 +13,9 @@ use axum::{
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use waitingroom::{
+    auth::{GUEST_PREFIX, GUEST_TTL, Identity, mint_user_token},
     clock::Timestamp,
     http::{Json, SmallJson},
-    identity::{GUEST_LIFE, GUEST_PREFIX, Identity, mint_user_token},
     ids::UserId,
     problem::{Code, Problem},
 };
@@ -102,7 +102,7 @@ impl Gateway {
         };
 
         let now = deps.clock.now();
-        let expires_at = now.plus(GUEST_LIFE);
+        let expires_at = now.plus(GUEST_TTL);
         let token = deps
             .authenticator
             .mint_guest(&user, now, expires_at)

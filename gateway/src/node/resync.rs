@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use smallvec::{SmallVec, smallvec};
 use waitingroom::{
-    absence::Presence,
     clock::Timestamp,
-    engine::{ACTIONS_LIMIT, Act, Acted, Action, EngineError, JoinOutcome},
+    engine::{Action, ActionKind, ActionResult, EngineError, JoinOutcome, MAX_ACTIONS},
     ids::{Epoch, EventId, UserId},
-    line::Place,
+    presence::Presence,
+    queue::Place,
 };
 
 use crate::{registry::RememberedPlace, state::Gateway};
@@ -17,7 +17,7 @@ use crate::{registry::RememberedPlace, state::Gateway};
 /// Pause before places that could not be read are read again.
 const RESYNC_RETRY_INTERVAL: Duration = Duration::from_millis(500);
 /// Max users without a connection that are restored in one step: each may take two actions.
-const RESTORE_BATCH: usize = ACTIONS_LIMIT / 2;
+const RESTORE_BATCH: usize = MAX_ACTIONS / 2;
 
 /// Starts a resync of the event, unless one is running: that one then begins once more.
 pub(super) fn spawn_resync(gateway: &Gateway, event: EventId) {
@@ -47,7 +47,14 @@ async fn resync(gateway: Gateway, event: EventId) {
 
             users = reload.to_retry;
             let is_done = users.is_empty() && are_restored;
-            if is_done || !gateway.0.deps.lifecycle.pause(RESYNC_RETRY_INTERVAL).await {
+            if is_done
+                || !gateway
+                    .0
+                    .deps
+                    .lifecycle
+                    .sleep_or_drain(RESYNC_RETRY_INTERVAL)
+                    .await
+            {
                 break;
             }
         }
@@ -65,7 +72,7 @@ pub(super) async fn report_recovered(gateway: &Gateway, event: EventId, epoch: &
     let deps = &gateway.0.deps;
     let reported = deps
         .engine
-        .all_back(event, &gateway.0.config.node, epoch, deps.clock.now())
+        .finish_restore(event, &gateway.0.config.node, epoch, deps.clock.now())
         .await;
     if let Err(error) = reported {
         tracing::debug!(%event, %error, "failed to report recovered users; retrying");
@@ -87,7 +94,7 @@ async fn reload_places(gateway: &Gateway, event: EventId, users: Vec<UserId>) ->
         all_reached: true,
     };
 
-    for batch in users.chunks(ACTIONS_LIMIT) {
+    for batch in users.chunks(MAX_ACTIONS) {
         let reload = reload_batch(gateway, event, batch).await;
         outcome.to_retry.extend(reload.to_retry);
         outcome.all_reached &= reload.all_reached;
@@ -101,19 +108,19 @@ async fn reload_places(gateway: &Gateway, event: EventId, users: Vec<UserId>) ->
 async fn reload_batch(gateway: &Gateway, event: EventId, users: &[UserId]) -> ReloadOutcome {
     let registry = &gateway.0.registry;
     let action = |user: &UserId| match registry.ticket(event, user) {
-        Some(ticket) => Act::BringBack {
+        Some(ticket) => ActionKind::Restore {
             presence: gateway.node_presence(),
             told: registry.last_sent_position(event, user, ticket.1),
             ticket,
         },
-        None => Act::Resume(gateway.node_presence()),
+        None => ActionKind::Resume(gateway.node_presence()),
     };
 
     let mut to_retry = Vec::new();
     let mut missing = Vec::new();
     let mut all_reached = true;
     for (user, acted) in run_actions(gateway, event, users, action).await {
-        match acted.and_then(Acted::found) {
+        match acted.and_then(ActionResult::into_place) {
             Ok(Some(place)) if apply_place(gateway, event, &user, &place) => {}
             Ok(None) => missing.push(user),
             Ok(Some(_)) | Err(EngineError::Recovering | EngineError::Deciding) => {
@@ -165,13 +172,13 @@ async fn recover_missing_places(
         registry.place_missing(event, user);
     }
 
-    let action = |user: &UserId| Act::Join {
+    let action = |user: &UserId| ActionKind::Join {
         presence: gateway.node_presence(),
         ticket: registry.ticket(event, user),
     };
     let mut to_retry = Vec::new();
     for (user, acted) in run_actions(gateway, event, &of_lost_epoch, action).await {
-        match acted.and_then(Acted::joined) {
+        match acted.and_then(ActionResult::into_outcome) {
             Ok(JoinOutcome::Joined(place) | JoinOutcome::Same(place)) => {
                 apply_place(gateway, event, &user, &place);
             }
@@ -187,18 +194,18 @@ async fn run_actions(
     gateway: &Gateway,
     event: EventId,
     users: &[UserId],
-    action: impl Fn(&UserId) -> Act,
-) -> Vec<(UserId, Result<Acted, EngineError>)> {
+    action: impl Fn(&UserId) -> ActionKind,
+) -> Vec<(UserId, Result<ActionResult, EngineError>)> {
     let actions: Vec<_> = users
         .iter()
         .map(|user| Action {
             user: user.clone(),
-            what: action(user),
+            kind: action(user),
         })
         .collect();
 
     let deps = &gateway.0.deps;
-    let results = match deps.engine.act(event, &actions, deps.clock.now()).await {
+    let results = match deps.engine.apply(event, &actions, deps.clock.now()).await {
         Ok(acted) => acted.into_iter().map(Ok).collect(),
         Err(error) => vec![Err(error); users.len()],
     };
@@ -233,16 +240,16 @@ async fn restore_remembered_users(gateway: &Gateway, event: EventId) -> bool {
             .iter()
             .flat_map(|(user, remembered)| restore_actions(gateway, user, remembered, now))
             .collect();
-        let Ok(acted) = deps.engine.act(event, &actions, now).await else {
+        let Ok(acted) = deps.engine.apply(event, &actions, now).await else {
             return false;
         };
 
         // One result for each user: those of detaches say nothing.
         let results = acted
             .into_iter()
-            .filter(|acted| !matches!(acted, Acted::Done(_)));
+            .filter(|acted| !matches!(acted, ActionResult::Done(_)));
         for ((user, remembered), result) in batch.iter().zip(results) {
-            match result.found() {
+            match result.into_place() {
                 Ok(Some(place)) => {
                     let position = place.position.min(remembered.last_sent_position);
                     let place = Place { position, ..place };
@@ -266,10 +273,10 @@ fn restore_actions(
 ) -> SmallVec<[Action; 2]> {
     let action = |what| Action {
         user: user.clone(),
-        what,
+        kind: what,
     };
     let restore = |presence| {
-        action(Act::BringBack {
+        action(ActionKind::Restore {
             presence,
             ticket: remembered.ticket(),
             told: Some(remembered.last_sent_position),
@@ -281,6 +288,6 @@ fn restore_actions(
     }
     smallvec![
         restore(gateway.node_presence()),
-        action(Act::Detach(gateway.0.config.node.clone()))
+        action(ActionKind::Detach(gateway.0.config.node.clone()))
     ]
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokio::task::yield_now;
-use waitingroom::signal::{Heard, Listener, Signal};
+use waitingroom::signal::{Listener, ListenerEvent, Signal};
 
 use super::resync::spawn_resync;
 use crate::{connection::wake_pacer::WakePacer, registry::ProgressOutcome, state::Gateway};
@@ -20,12 +20,12 @@ pub(super) async fn listen(gateway: Gateway, mut listener: Box<dyn Listener>) {
         tokio::select! {
             biased;
             heard = listener.next() => match heard {
-                Heard::Signal(signal) => {
+                ListenerEvent::Signal(signal) => {
                     apply_signal(&gateway, *signal);
                     // Connections write their passes before the next progress message is applied.
                     yield_now().await;
                 }
-                Heard::Gap => on_gap(&gateway).await,
+                ListenerEvent::Gap => on_gap(&gateway).await,
             },
             () = users_drained(&gateway) => return,
             () = pacer.ready(), if registry.has_pending_wakes() => registry.wake_batch(),
@@ -45,7 +45,7 @@ fn apply_signal(gateway: &Gateway, signal: Signal) {
     let registry = &gateway.0.registry;
     match signal {
         Signal::Passes { event_id, passes } => registry.deliver(event_id, passes),
-        Signal::Lapsed { event_id, users } => {
+        Signal::Removals { event_id, users } => {
             for (user, lapse) in &users {
                 registry.remove_user(event_id, user, *lapse);
             }

@@ -7,8 +7,8 @@ use smallvec::SmallVec;
 use waitingroom::{
     clock::Timestamp,
     ids::Epoch,
-    line::{Place, Progress, Told},
-    wire::WaitReason,
+    protocol::WaitReason,
+    queue::{LastPosition, Place, Progress},
 };
 
 use super::{conflation, room_view::RoomView};
@@ -47,7 +47,7 @@ impl LocalUser {
             epoch: place.epoch.clone(),
             position: place.position,
             revision: place.revision,
-            last_sent_position: place.told_before().unwrap_or(u64::MAX),
+            last_sent_position: place.last_sent_position().unwrap_or(u64::MAX),
             last_sent_wait: u32::MAX,
             last_sent_reason: None,
             skipped_once: false,
@@ -66,7 +66,7 @@ impl LocalUser {
         }
         self.last_sent_position = self
             .last_sent_position
-            .min(place.told_before().unwrap_or(u64::MAX));
+            .min(place.last_sent_position().unwrap_or(u64::MAX));
 
         if same && (place.revision < self.revision || (place.counting && !self.counting)) {
             return;
@@ -89,7 +89,7 @@ impl LocalUser {
             revision: self.revision,
             grant: None,
             counting: self.counting,
-            told: Told::Nothing,
+            last_position: LastPosition::NotSent,
         }
     }
 

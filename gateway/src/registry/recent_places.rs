@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use waitingroom::{
     clock::Timestamp,
     ids::{Epoch, EventId, UserId},
-    line::Place,
+    queue::Place,
 };
 
 /// A place is remembered for at least half of this, unless there are too many.
@@ -166,7 +166,7 @@ impl Generations {
 
 #[cfg(test)]
 mod tests {
-    use waitingroom::line::Told;
+    use waitingroom::queue::LastPosition;
 
     use super::*;
 
@@ -184,7 +184,7 @@ mod tests {
             revision: 0,
             grant: None,
             counting: false,
-            told: Told::Nothing,
+            last_position: LastPosition::NotSent,
         }
     }
 

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use waitingroom::{
     clock::Timestamp,
     ids::{Epoch, EventId, UserId},
-    line::{Grant, Place, Progress, QueueSettings},
+    queue::{Grant, Place, Progress, QueueSettings},
 };
 
 use super::{

@@ -2,7 +2,7 @@
 
 use waitingroom::{
     clock::Timestamp,
-    line::{Progress, QueueSettings},
+    queue::{Progress, QueueSettings},
 };
 
 use crate::wait_estimator::{WaitEstimate, WaitEstimator};

@@ -6,7 +6,7 @@ use axum::{
     extract::{ConnectInfo, FromRequestParts},
     http::{HeaderMap, header::AUTHORIZATION, request::Parts},
 };
-use waitingroom::{identity::Identity, problem::Problem};
+use waitingroom::{auth::Identity, problem::Problem};
 
 use crate::{booking_client::UserCredentials, state::Gateway};
 
@@ -73,7 +73,7 @@ impl Gateway {
     ) -> UserCredentials {
         let guest_address = caller
             .guest
-            .and_then(|_| self.0.deps.addresses.vouch(&caller.user, address));
+            .and_then(|_| self.0.deps.addresses.sign(&caller.user, address));
         UserCredentials {
             token: token.to_owned(),
             guest_address,

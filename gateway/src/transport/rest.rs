@@ -7,14 +7,14 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 use waitingroom::{
-    absence::Presence,
-    engine::LineStatus,
+    engine::QueueStatus,
     http::{Json, Path, Query, RawBody, from_slice},
     ids::EventId,
-    line::SaleState,
+    presence::Presence,
     problem::Problem,
-    rate::paced_rate,
-    wire::{WishItem, check_wish},
+    protocol::{SeatPreference, check_preferences},
+    queue::SaleState,
+    rate::throttled_rate,
 };
 
 use super::extract::{AuthenticatedUser, Caller, bearer};
@@ -31,7 +31,7 @@ pub(crate) struct JoinRequest {
     #[serde(default)]
     position: Option<u32>,
     #[serde(default)]
-    wish: Vec<WishItem>,
+    wish: Vec<SeatPreference>,
 }
 
 pub(crate) async fn join(
@@ -40,7 +40,7 @@ pub(crate) async fn join(
     headers: HeaderMap,
     Json(body): Json<JoinRequest>,
 ) -> Result<Response, Problem> {
-    check_wish("wish", &body.wish)?;
+    check_preferences("wish", &body.wish)?;
     let event = body.event_id;
     let user = &identity.user;
     let presented = PresentedTicket {
@@ -165,14 +165,14 @@ pub(crate) async fn status(
         active_passes: status.active,
         max_active: status.settings.max_active,
         rate_per_second: status.settings.rate_per_second,
-        rate_effective: paced_rate(status.settings.rate_per_second, status.share),
+        rate_effective: throttled_rate(status.settings.rate_per_second, status.share),
         seats_left: seats_left(&gateway, event_id, &status),
         message: status.settings.message,
     }))
 }
 
 /// While the queue is being rebuilt, not all of its users are back: the last known total counts.
-fn total(gateway: &Gateway, event: EventId, status: &LineStatus) -> u64 {
+fn total(gateway: &Gateway, event: EventId, status: &QueueStatus) -> u64 {
     let known = if status.counting {
         gateway.0.registry.total(event)
     } else {
@@ -182,7 +182,7 @@ fn total(gateway: &Gateway, event: EventId, status: &LineStatus) -> u64 {
 }
 
 /// Before the seats are loaded, the last known number counts.
-fn seats_left(gateway: &Gateway, event: EventId, status: &LineStatus) -> u64 {
+fn seats_left(gateway: &Gateway, event: EventId, status: &QueueStatus) -> u64 {
     let known = if status.seats_known {
         None
     } else {

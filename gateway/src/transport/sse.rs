@@ -20,11 +20,11 @@ use futures_util::Stream;
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 use waitingroom::{
-    http::{Path, Place as Permit, Query},
+    http::{ConnectionPermit as Permit, Path, Query},
     ids::{EventId, UserId},
-    line::{Grant, Place, SaleState},
     problem::{Code, Problem},
-    wire::{WishItem, check_wish},
+    protocol::{SeatPreference, check_preferences},
+    queue::{Grant, Place, SaleState},
 };
 
 use super::extract::{Caller, bearer};
@@ -55,7 +55,7 @@ pub(crate) struct StreamQuery {
 /// Seat preferences, and the user's credentials for booking.
 struct AutoHoldRequest {
     credentials: UserCredentials,
-    preferences: Vec<WishItem>,
+    preferences: Vec<SeatPreference>,
 }
 
 impl AutoHoldRequest {
@@ -68,10 +68,10 @@ impl AutoHoldRequest {
         let Some(wish) = &query.wish else {
             return Ok(None);
         };
-        let preferences: Vec<WishItem> = serde_json::from_str(wish).map_err(|error| {
+        let preferences: Vec<SeatPreference> = serde_json::from_str(wish).map_err(|error| {
             Problem::invalid("wish", format!("must be a JSON array of choices: {error}"))
         })?;
-        check_wish("wish", &preferences)?;
+        check_preferences("wish", &preferences)?;
 
         let token = bearer(headers).filter(|_| !preferences.is_empty());
         let credentials =

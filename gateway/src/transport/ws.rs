@@ -28,7 +28,7 @@ use tokio::{
 use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes, protocol::CloseFrame};
 use waitingroom::{
     problem::Problem,
-    wire::{CloseCode, ServerMessage},
+    protocol::{CloseCode, ServerMessage},
 };
 
 pub(crate) use self::handshake::Handshake;
@@ -59,7 +59,7 @@ enum Disconnect {
 }
 
 /// The listener's permit for the connection, held for as long as the connection lives.
-type PermitExtension = Option<Extension<waitingroom::http::Place>>;
+type PermitExtension = Option<Extension<waitingroom::http::ConnectionPermit>>;
 
 /// What a connection keeps of its request: the permit and the client's address.
 type ConnectionContext = Box<(PermitExtension, IpAddr)>;

@@ -21,11 +21,11 @@ use axum::{
 };
 use maud::Markup;
 use waitingroom::{
-    absence::Presence,
     http,
     ids::EventId,
-    line::{Place, Told},
+    presence::Presence,
     problem::{Code, Problem},
+    queue::{LastPosition, Place},
 };
 
 use self::{
@@ -38,7 +38,7 @@ use super::{
 };
 use crate::{queue_service::PresentedTicket, state::Gateway};
 
-/// Well within [`waitingroom::absence::POLL_WINDOW`], for which a poll keeps a place.
+/// Well within [`waitingroom::presence::POLL_PRESENCE_TTL`], for which a poll keeps a place.
 const RELOAD_INTERVAL: Duration = Duration::from_secs(7);
 
 pub(crate) fn router(gateway: Gateway) -> Router {
@@ -222,7 +222,7 @@ impl Gateway {
         self.extend_guest_place(event, &guest);
         match self.resume(event, &guest.user, &Presence::Poll).await {
             Ok(Place {
-                told: Told::Unknown,
+                last_position: LastPosition::Unknown,
                 ..
             }) => {
                 let total = self.0.registry.total(event).unwrap_or_default();

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use waitingroom::{
+    auth::{GUEST_PREFIX, mint_user_token},
     clock::Clock,
-    identity::{GUEST_PREFIX, mint_user_token},
 };
 
 use super::print_line;

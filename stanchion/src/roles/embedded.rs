@@ -12,12 +12,12 @@ use booking::{
 };
 use gateway::booking_api::{HttpBookingApi, InProcessBookingApi, SharedBookingApi};
 use waitingroom::{
-    bus::LocalBus,
+    bus::InMemoryBus,
     clock::Clock,
-    engine::memory::MemoryEngine,
-    http::{complete, operations},
-    signal::local::LocalSignals,
-    vitals::{Role, local::LocalBoard},
+    engine::memory::InMemoryEngine,
+    http::{ops_routes, with_defaults},
+    process_registry::{Role, memory::InMemoryProcessRegistry},
+    signal::memory::InMemorySignals,
 };
 
 use self::hosts::AllowedHosts;
@@ -81,9 +81,9 @@ async fn serve(settings: &Settings, store: SharedStore, clock: Clock) -> Result<
     let process = Process::bind(settings).await?;
     let lifecycle = &process.lifecycle;
     let backends = Backends {
-        engine: Arc::new(MemoryEngine::new()),
-        signals: Arc::new(LocalSignals::default()),
-        registry: Arc::new(LocalBoard::new(clock.clone())),
+        engine: Arc::new(InMemoryEngine::new()),
+        signals: Arc::new(InMemorySignals::default()),
+        registry: Arc::new(InMemoryProcessRegistry::new(clock.clone())),
         node: Settings::node("gw")?,
         clock,
         redis: None,
@@ -94,7 +94,7 @@ async fn serve(settings: &Settings, store: SharedStore, clock: Clock) -> Result<
         settings,
         authenticator.clone(),
         store,
-        Arc::new(LocalBus::default()),
+        Arc::new(InMemoryBus::default()),
     )?;
     let booking = BookingService::bind(booking_backends, super::booking_config(settings))
         .await
@@ -103,7 +103,7 @@ async fn serve(settings: &Settings, store: SharedStore, clock: Clock) -> Result<
     // taken.
     let bookings: SharedBookingApi = match &settings.booking_url {
         Some(url) => Arc::new(HttpBookingApi::new(url)),
-        None => Arc::new(InProcessBookingApi::new(complete(booking.router()))),
+        None => Arc::new(InProcessBookingApi::new(with_defaults(booking.router()))),
     };
     let development_secret = settings
         .jwt_secret
@@ -122,7 +122,7 @@ async fn serve(settings: &Settings, store: SharedStore, clock: Clock) -> Result<
     let router = gateway
         .router()
         .merge(booking.router())
-        .merge(operations(lifecycle.clone(), checks));
+        .merge(ops_routes(lifecycle.clone(), checks));
     let router = AllowedHosts::new(settings.allowed_hosts.iter().flatten())?.guard(router);
     backends.spawn_reporter(
         lifecycle,

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use booking::{
-    BookingService, BookingConfig,
+    BookingConfig, BookingService,
     store::{SharedStore, postgres::PostgresStore},
 };
 use gateway::booking_api::HttpBookingApi;
 use waitingroom::{
     bus::{NatsBus, nats::NatsConfig},
-    http::operations_of,
-    vitals::Role,
+    http::ops_routes_with_liveness,
+    process_registry::Role,
 };
 
 use super::{Backends, subscription_check};
@@ -38,7 +38,7 @@ pub async fn gateway(settings: Settings) -> Result<()> {
         backends.clock_check(),
         subscription_check(&gateway),
     ];
-    let router = gateway.router().merge(operations_of(
+    let router = gateway.router().merge(ops_routes_with_liveness(
         process.lifecycle.clone(),
         checks,
         backends.liveness_check(),
@@ -81,7 +81,7 @@ pub async fn booking(settings: Settings) -> Result<()> {
         .context("booking")?;
     let mut checks = booking.checks();
     checks.push(backends.clock_check());
-    let router = booking.router().merge(operations_of(
+    let router = booking.router().merge(ops_routes_with_liveness(
         process.lifecycle.clone(),
         checks,
         backends.liveness_check(),
@@ -101,7 +101,8 @@ pub async fn queue_worker(settings: Settings) -> Result<()> {
     let process = Process::bind_role(&settings).await?;
     backends.spawn_reporter(&process.lifecycle, &[Role::QueueWorker], None);
     let checks = vec![backends.engine_check(), backends.clock_check()];
-    let router = operations_of(process.lifecycle.clone(), checks, backends.liveness_check());
+    let router =
+        ops_routes_with_liveness(process.lifecycle.clone(), checks, backends.liveness_check());
     process.lifecycle.spawn(
         "worker",
         queue_worker::run(backends.worker(&settings), process.lifecycle.clone()),

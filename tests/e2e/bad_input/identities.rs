@@ -7,7 +7,7 @@ use stanchion_tests::{
     wait::{eventually, now_ms, with_timeout},
 };
 use uuid::Uuid;
-use waitingroom::wire::ServerMessage;
+use waitingroom::protocol::ServerMessage;
 
 pub(super) async fn are_checked(stack: &Stack, sale: &Sale) {
     let (soon, past) = (now_ms() / 1000 + 600, now_ms() / 1000 - 600);

@@ -5,13 +5,13 @@
 use tokio::runtime::Runtime;
 use uuid::Uuid;
 use waitingroom::{
-    absence::Presence,
     clock::Timestamp,
-    engine::{Engine, EngineError, Join, Opening, Scope, redis::RedisEngine},
+    engine::{Engine, EngineError, Join, OpenParams, TickScope, redis::RedisEngine},
     ids::{EventId, PassId, UserId},
-    line::QueueSettings,
-    rate::Share,
-    redis_servers::RedisServers,
+    presence::Presence,
+    queue::QueueSettings,
+    rate::Throttle,
+    redis_connection::RedisServers,
     seats::{Reserve, SeatSnapshot, Settlement, ZoneSeats},
 };
 
@@ -94,7 +94,7 @@ impl Line {
             engine,
             event: Uuid::new_v4().into(),
         };
-        let opening = Opening {
+        let opening = OpenParams {
             settings: QueueSettings::default(),
             epoch: "e1".parse().unwrap(),
             sequence: 1_000,
@@ -102,7 +102,7 @@ impl Line {
             unserved: Default::default(),
             mark: None,
             release_from: Timestamp::default(),
-            awaited: Vec::new(),
+            awaited_nodes: Vec::new(),
         };
         line.engine
             .open(line.event, &opening, moment(0))
@@ -182,11 +182,15 @@ impl Line {
                 whole,
                 at,
             } => {
-                let share = Share {
-                    part: f64::from(*share) / 255.0,
+                let share = Throttle {
+                    factor: f64::from(*share) / 255.0,
                     decided_at: moment(*at),
                 };
-                let scope = if *whole { Scope::Whole } else { Scope::Passes };
+                let scope = if *whole {
+                    TickScope::Full
+                } else {
+                    TickScope::GrantsOnly
+                };
                 engine
                     .release(event, "b", (*limit).min(1_000), share, scope, moment(*at))
                     .await

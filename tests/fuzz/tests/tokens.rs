@@ -6,8 +6,8 @@ use uuid::Uuid;
 use waitingroom::{
     clock::Timestamp,
     ids::{Epoch, EventId, UserId},
-    line::Grant,
     pass::{PassError, PassKey},
+    queue::Grant,
     secret::Secret,
     ticket::TicketKey,
 };

@@ -3,7 +3,7 @@
 use stanchion_fuzz::{Edit, edited};
 use waitingroom::{
     problem::Code,
-    wire::{ClientMessage, MAX_WISH, check_wish},
+    protocol::{ClientMessage, MAX_PREFERENCES, check_preferences},
 };
 
 const SAMPLES: [&str; 8] = [
@@ -23,9 +23,12 @@ fn is_read(frame: &str) {
     match ClientMessage::parse(frame) {
         Ok(ClientMessage::Join(join)) => {
             let Some(wish) = join.wish else { return };
-            let is_right =
-                wish.len() <= MAX_WISH && wish.iter().all(|item| (1..=10).contains(&item.quantity));
-            assert!(check_wish("wish", &wish).is_err() || is_right, "{wish:?}");
+            let is_right = wish.len() <= MAX_PREFERENCES
+                && wish.iter().all(|item| (1..=10).contains(&item.quantity));
+            assert!(
+                check_preferences("wish", &wish).is_err() || is_right,
+                "{wish:?}"
+            );
         }
         Ok(_) => {}
         Err(problem) => assert!(

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 use redis::aio::MultiplexedConnection;
 use tokio::time::{MissedTickBehavior, interval};
-use waitingroom::rate::step_pause;
+use waitingroom::rate::tick_interval;
 
 use crate::{
     cli::{Strategy, Workload},
@@ -19,7 +19,7 @@ const TICK: Duration = Duration::from_millis(100);
 
 /// The pause between two steps, and the passes of each.
 pub fn steps(workload: &Workload) -> (Duration, usize) {
-    let pause = step_pause(workload.rate.into(), TICK);
+    let pause = tick_interval(workload.rate.into(), TICK);
     (
         pause,
         (f64::from(workload.rate) * pause.as_secs_f64())

@@ -3,9 +3,9 @@
 use uuid::Uuid;
 use waitingroom::{
     clock::{Clock, Timestamp},
-    engine::{Engine, Opening, redis::RedisEngine},
+    engine::{Engine, OpenParams, redis::RedisEngine},
     ids::EventId,
-    line::QueueSettings,
+    queue::QueueSettings,
 };
 
 /// Seconds of CPU until now.
@@ -35,7 +35,7 @@ impl Cost {
 pub(crate) async fn open(engine: &dyn Engine, settings: QueueSettings) -> EventId {
     let event: EventId = Uuid::new_v4().into();
     let release_from = Timestamp::default();
-    let opening = Opening {
+    let opening = OpenParams {
         settings,
         epoch: "now".parse().unwrap(),
         sequence: 0,
@@ -43,7 +43,7 @@ pub(crate) async fn open(engine: &dyn Engine, settings: QueueSettings) -> EventI
         unserved: Default::default(),
         mark: None,
         release_from,
-        awaited: Vec::new(),
+        awaited_nodes: Vec::new(),
     };
     engine
         .open(event, &opening, Clock::System.now())

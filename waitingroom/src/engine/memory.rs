@@ -14,13 +14,14 @@ use parking_lot::{Mutex, RwLock};
 
 use self::{queue::Queue, seats::Seats};
 use super::{
-    Act, Acted, Action, Engine, EngineError, Frozen, LineStatus, Opening, Reached, Released, Scope,
+    Action, ActionKind, ActionResult, Engine, EngineError, Frozen, OpenParams, QueueStatus,
+    RecoveryPoint, Released, TickScope,
 };
 use crate::{
     clock::Timestamp,
     ids::{BookingId, Epoch, EventId, NodeId, UserId},
-    line::QueueSettings,
-    rate::Share,
+    queue::QueueSettings,
+    rate::Throttle,
     seats::{Reserve, ReserveOutcome, SeatSnapshot, Settlement, StaleHold, Tally, ZoneSeats},
 };
 
@@ -33,10 +34,10 @@ struct Sale {
 }
 
 impl Sale {
-    fn apply(&mut self, action: &Action, now: Timestamp) -> Acted {
-        match (self.queue.apply(action, now), &action.what) {
-            (Acted::Done(false), Act::Acknowledge(pass)) => {
-                Acted::Done(self.seats.was_redeemed(pass, self.queue.clock()))
+    fn apply(&mut self, action: &Action, now: Timestamp) -> ActionResult {
+        match (self.queue.apply(action, now), &action.kind) {
+            (ActionResult::Done(false), ActionKind::Acknowledge(pass)) => {
+                ActionResult::Done(self.seats.was_redeemed(pass, self.queue.clock()))
             }
             (acted, _) => acted,
         }
@@ -45,11 +46,11 @@ impl Sale {
 
 /// See the module's documentation. Each event has a lock of its own, held for one step.
 #[derive(Debug, Default)]
-pub struct MemoryEngine {
+pub struct InMemoryEngine {
     sales: RwLock<HashMap<EventId, Arc<Mutex<Sale>>>>,
 }
 
-impl MemoryEngine {
+impl InMemoryEngine {
     /// An engine that holds no event.
     pub fn new() -> Self {
         Self::default()
@@ -88,11 +89,11 @@ impl MemoryEngine {
 }
 
 #[async_trait]
-impl Engine for MemoryEngine {
+impl Engine for InMemoryEngine {
     async fn open(
         &self,
         event: EventId,
-        opening: &Opening,
+        opening: &OpenParams,
         now: Timestamp,
     ) -> Result<Epoch, EngineError> {
         let mut sales = self.sales.write();
@@ -114,15 +115,15 @@ impl Engine for MemoryEngine {
         Ok(self.sales.read().keys().copied().collect())
     }
 
-    async fn status(&self, event: EventId) -> Result<LineStatus, EngineError> {
-        self.read(event, |sale| LineStatus {
+    async fn status(&self, event: EventId) -> Result<QueueStatus, EngineError> {
+        self.read(event, |sale| QueueStatus {
             frozen: sale.is_frozen.then_some(Frozen::Here),
             ..sale.queue.status(sale.seats.totals())
         })
     }
 
-    async fn reached(&self, event: EventId) -> Result<Reached, EngineError> {
-        self.read(event, |sale| sale.queue.reached())
+    async fn recovery_point(&self, event: EventId) -> Result<RecoveryPoint, EngineError> {
+        self.read(event, |sale| sale.queue.recovery_point())
     }
 
     /// What this process loses is lost: no mark outlives it.
@@ -143,12 +144,12 @@ impl Engine for MemoryEngine {
         Ok(())
     }
 
-    async fn act(
+    async fn apply(
         &self,
         event: EventId,
         actions: &[Action],
         now: Timestamp,
-    ) -> Result<Vec<Acted>, EngineError> {
+    ) -> Result<Vec<ActionResult>, EngineError> {
         self.write(event, |sale| {
             actions
                 .iter()
@@ -166,14 +167,14 @@ impl Engine for MemoryEngine {
         self.write(event, |sale| sale.queue.report_node(node, now))
     }
 
-    async fn all_back(
+    async fn finish_restore(
         &self,
         event: EventId,
         node: &NodeId,
         epoch: &Epoch,
         now: Timestamp,
     ) -> Result<(), EngineError> {
-        self.write(event, |sale| sale.queue.all_back(node, epoch, now))
+        self.write(event, |sale| sale.queue.finish_restore(node, epoch, now))
     }
 
     async fn release(
@@ -181,13 +182,13 @@ impl Engine for MemoryEngine {
         event: EventId,
         batch: &str,
         limit: u32,
-        share: Share,
-        scope: Scope,
+        throttle: Throttle,
+        scope: TickScope,
         now: Timestamp,
     ) -> Result<Released, EngineError> {
         self.write(event, |sale| {
             sale.queue
-                .release(batch, limit, share, scope, sale.seats.totals(), now)
+                .release(batch, limit, throttle, scope, sale.seats.totals(), now)
         })
     }
 

@@ -33,15 +33,15 @@ use self::{
     server_clock::ServerClocks,
 };
 use super::{
-    Acted, Action, Engine, EngineError, LineStatus, Opening, Reached, Released, SYNC_WINDOW_MS,
-    Scope, TALLY_LIMIT,
+    Action, ActionResult, Engine, EngineError, MAX_TALLY_USERS, OpenParams, QueueStatus,
+    RecoveryPoint, Released, SYNC_WINDOW_MS, TickScope,
 };
 use crate::{
     clock::Timestamp,
     ids::{BookingId, Epoch, EventId, NodeId, UserId},
-    line::QueueSettings,
-    rate::Share,
-    redis_servers::{RedisConnection, RedisServers},
+    queue::QueueSettings,
+    rate::Throttle,
+    redis_connection::{RedisConnection, RedisServers},
     seats::{Reserve, ReserveOutcome, SeatSnapshot, Settlement, StaleHold, Tally, ZoneSeats},
 };
 
@@ -115,7 +115,7 @@ impl Engine for RedisEngine {
     async fn open(
         &self,
         event: EventId,
-        opening: &Opening,
+        opening: &OpenParams,
         now: Timestamp,
     ) -> Result<Epoch, EngineError> {
         let key = self.events_key();
@@ -140,7 +140,7 @@ impl Engine for RedisEngine {
         decode::events(&members)
     }
 
-    async fn status(&self, event: EventId) -> Result<LineStatus, EngineError> {
+    async fn status(&self, event: EventId) -> Result<QueueStatus, EngineError> {
         decode::status(self.invocation(&self.scripts.status, event).run().await?)
     }
 
@@ -150,8 +150,8 @@ impl Engine for RedisEngine {
         self.probe().await.map(drop)
     }
 
-    async fn reached(&self, event: EventId) -> Result<Reached, EngineError> {
-        decode::reached(
+    async fn recovery_point(&self, event: EventId) -> Result<RecoveryPoint, EngineError> {
+        decode::recovery_point(
             self.invocation(&self.scripts.recovery_point, event)
                 .run()
                 .await?,
@@ -180,12 +180,12 @@ impl Engine for RedisEngine {
         with_timeout(self.connection().srem(self.events_key(), event.to_string())).await
     }
 
-    async fn act(
+    async fn apply(
         &self,
         event: EventId,
         actions: &[Action],
         now: Timestamp,
-    ) -> Result<Vec<Acted>, EngineError> {
+    ) -> Result<Vec<ActionResult>, EngineError> {
         if actions.is_empty() {
             return Ok(Vec::new());
         }
@@ -214,7 +214,7 @@ impl Engine for RedisEngine {
         )
     }
 
-    async fn all_back(
+    async fn finish_restore(
         &self,
         event: EventId,
         node: &NodeId,
@@ -236,8 +236,8 @@ impl Engine for RedisEngine {
         event: EventId,
         batch: &str,
         limit: u32,
-        share: Share,
-        scope: Scope,
+        throttle: Throttle,
+        scope: TickScope,
         now: Timestamp,
     ) -> Result<Released, EngineError> {
         let call = self
@@ -246,9 +246,9 @@ impl Engine for RedisEngine {
             .arg(batch)
             .arg(limit);
         let call = call
-            .arg(share.part)
-            .timestamp(share.decided_at)
-            .arg(u8::from(scope == Scope::Whole));
+            .arg(throttle.factor)
+            .timestamp(throttle.decided_at)
+            .arg(u8::from(scope == TickScope::Full));
         decode::released(event, call.run().await?)
     }
 
@@ -307,7 +307,7 @@ impl Engine for RedisEngine {
     async fn tally(&self, event: EventId, users: &[UserId]) -> Result<Tally, EngineError> {
         let call = users
             .iter()
-            .take(TALLY_LIMIT)
+            .take(MAX_TALLY_USERS)
             .fold(self.invocation(&self.scripts.tally, event), |call, user| {
                 call.arg(user.as_str())
             });

@@ -13,7 +13,7 @@ use axum::{
 use bytes::BytesMut;
 use http_body_util::BodyExt;
 
-use super::Place;
+use super::ConnectionPermit;
 use crate::problem::{Code, Problem};
 
 /// Longest body that is read before anything is known of who sends it, in bytes.
@@ -126,8 +126,8 @@ impl BodyError {
 pub(super) async fn read(max: usize, request: Request) -> Result<Bytes, Problem> {
     let crowded = request
         .extensions()
-        .get::<Place>()
-        .is_some_and(Place::is_crowded);
+        .get::<ConnectionPermit>()
+        .is_some_and(ConnectionPermit::is_crowded);
     let timeout = if crowded {
         CROWDED_BODY_TIMEOUT
     } else {

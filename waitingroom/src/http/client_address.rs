@@ -104,7 +104,7 @@ impl AddressLimiter {
         let Some(max) = self.max else {
             return Ok(None);
         };
-        let address = household(address);
+        let address = rate_limit_key(address);
         let mut open = self.open.lock();
         let count = open.entry(address).or_default();
         if *count >= max {
@@ -135,7 +135,7 @@ impl Drop for AddressPermit {
 }
 
 /// Who has one IPv6 address has the other 2⁶⁴ of their network, too.
-pub fn household(address: IpAddr) -> IpAddr {
+pub fn rate_limit_key(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
             Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into()

@@ -43,7 +43,7 @@ pub fn open_connections() -> u64 {
 /// A connection's permit; kept in a request's extensions. A socket outlives its
 /// request and keeps the permit as long; the body of a response holds it by itself.
 #[derive(Debug, Clone)]
-pub struct Place(Arc<PermitInner>);
+pub struct ConnectionPermit(Arc<PermitInner>);
 
 #[derive(Debug)]
 enum PermitInner {
@@ -52,12 +52,12 @@ enum PermitInner {
         #[expect(dead_code, reason = "held for its end")] Option<AddressPermit>,
     ),
     Forwarded(
-        Place,
+        ConnectionPermit,
         #[expect(dead_code, reason = "held for its end")] AddressPermit,
     ),
 }
 
-impl Place {
+impl ConnectionPermit {
     fn slot(&self) -> &ConnectionSlot {
         match &*self.0 {
             PermitInner::Connection(slot, _) => slot,
@@ -110,7 +110,7 @@ impl Rejected {
 
 /// What a connection may do.
 pub(super) enum Admitted {
-    Full(Place),
+    Full(ConnectionPermit),
     /// It is rejected with a response, unless it asks for an operators' path.
     Overflow(Rejected, ConnectionSlot),
 }
@@ -178,7 +178,7 @@ impl ConnectionLimiter {
         Some(Admitted::Overflow(rejected.count(), slot))
     }
 
-    fn acquire(&self, peer: SocketAddr) -> Result<Place, Rejected> {
+    fn acquire(&self, peer: SocketAddr) -> Result<ConnectionPermit, Rejected> {
         let forwards = is_trusted(peer.ip(), &self.limits.trusted_proxies);
         let address = if forwards {
             Ok(None)
@@ -187,16 +187,18 @@ impl ConnectionLimiter {
         };
         let address = address.map_err(|_| Rejected::Address)?;
         let slot = self.slots.acquire().ok_or(Rejected::Full)?;
-        Ok(Place(Arc::new(PermitInner::Connection(slot, address))))
+        Ok(ConnectionPermit(Arc::new(PermitInner::Connection(
+            slot, address,
+        ))))
     }
 
     /// The permit of one request; behind a trusted proxy it counts for the forwarded address.
     fn permit_for(
         &self,
-        place: &Place,
+        place: &ConnectionPermit,
         peer: SocketAddr,
         request: &hyper::Request<Incoming>,
-    ) -> Result<Place, Rejected> {
+    ) -> Result<ConnectionPermit, Rejected> {
         let trusted = &self.limits.trusted_proxies;
         let address = client_address(peer.ip(), request.headers(), trusted);
         if address == peer.ip() {
@@ -208,7 +210,7 @@ impl ConnectionLimiter {
             .map_err(|_| Rejected::Address.count())?;
         Ok(forwarded.map_or_else(
             || place.clone(),
-            |permit| Place(Arc::new(PermitInner::Forwarded(place.clone(), permit))),
+            |permit| ConnectionPermit(Arc::new(PermitInner::Forwarded(place.clone(), permit))),
         ))
     }
 
@@ -262,7 +264,7 @@ impl ConnectionLimiter {
     async fn route(
         &self,
         peer: SocketAddr,
-        place: Option<Place>,
+        place: Option<ConnectionPermit>,
         mut request: hyper::Request<Incoming>,
     ) -> Response {
         if !self.limits.serves.serves(request.uri().path()) {
@@ -299,7 +301,7 @@ pub(super) fn is_ops_path(path: &str) -> bool {
 pub(super) struct TrackedBody {
     body: Body,
     _guard: Option<RequestGuard>,
-    _place: Option<Place>,
+    _place: Option<ConnectionPermit>,
 }
 
 impl hyper::body::Body for TrackedBody {

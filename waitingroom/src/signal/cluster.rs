@@ -26,10 +26,10 @@ use self::{
     shard_subscription::{Inbox, ShardEvent, ShardSubscription},
     slots::{Address, addresses_of},
 };
-use super::{Heard, Listener, Recipient, Signal, SignalError, Signals};
+use super::{Listener, ListenerEvent, Recipient, Signal, SignalError, Signals};
 use crate::{
     ids::{EventId, NodeId},
-    redis_servers::{REDIS_TIMEOUT, RedisConnection},
+    redis_connection::{REDIS_TIMEOUT, RedisConnection},
 };
 
 /// Enough that each shard carries some of the events; each costs a node two subscriptions and two
@@ -72,7 +72,7 @@ impl ClusterSignals {
     fn channel(&self, partition: usize, recipient: &Recipient) -> String {
         match recipient {
             Recipient::Node(node) => format!("{}:{{lane-{partition}}}:node:{node}", self.prefix),
-            Recipient::Everyone => format!("{}:{{lane-{partition}}}:everyone", self.prefix),
+            Recipient::AllNodes => format!("{}:{{lane-{partition}}}:everyone", self.prefix),
         }
     }
 
@@ -169,7 +169,7 @@ impl ClusterSignals {
                 .entry(address)
                 .and_modify(|shard| shard.extend(partitions));
         }
-        let recipients = [Recipient::Node(node), Recipient::Everyone];
+        let recipients = [Recipient::Node(node), Recipient::AllNodes];
         let subscriptions = shards.into_iter().map(|(address, partitions)| {
             let both = partitions.into_iter().flat_map(|partition| {
                 recipients
@@ -187,7 +187,7 @@ fn partition_of(signal: &Signal) -> Option<usize> {
     let partition = |event: &EventId| (event.uuid().as_u128() % PARTITIONS as u128) as usize;
     match signal {
         Signal::Passes { event_id, .. }
-        | Signal::Lapsed { event_id, .. }
+        | Signal::Removals { event_id, .. }
         | Signal::Sale { event_id, .. } => Some(partition(event_id)),
         Signal::Progress(progress) => Some(partition(&progress.event_id)),
         Signal::Probe { .. } => None,
@@ -271,7 +271,7 @@ struct ClusterListener {
 
 #[async_trait]
 impl Listener for ClusterListener {
-    async fn next(&mut self) -> Heard {
+    async fn next(&mut self) -> ListenerEvent {
         loop {
             self.resubscribe();
             let silence = self.silence_deadline();
@@ -284,7 +284,7 @@ impl Listener for ClusterListener {
                     match on_resubscribed {
                         Ok(subscriptions) => {
                             self.replace_subscriptions(subscriptions);
-                            return Heard::Gap;
+                            return ListenerEvent::Gap;
                         }
                         Err(error) => tracing::warn!(%error, "cluster subscribe failed"),
                     }
@@ -305,15 +305,15 @@ async fn on_resubscribed(
 }
 
 impl ClusterListener {
-    fn on_shard_event(&mut self, event: ShardEvent) -> Option<Heard> {
+    fn on_shard_event(&mut self, event: ShardEvent) -> Option<ListenerEvent> {
         if self.inbox.take_missed() {
-            return Some(Heard::Gap);
+            return Some(ListenerEvent::Gap);
         }
         match event {
             ShardEvent::Message { partition, payload } => {
                 self.last_received_at[partition] = Instant::now();
                 match serde_json::from_slice(&payload) {
-                    Ok(signal) => return Some(Heard::Signal(Box::new(signal))),
+                    Ok(signal) => return Some(ListenerEvent::Signal(Box::new(signal))),
                     Err(error) => tracing::warn!(%error, "failed to decode signal"),
                 }
             }

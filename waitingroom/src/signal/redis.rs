@@ -16,10 +16,10 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{Heard, Listener, Recipient, Signal, SignalError, Signals};
+use super::{Listener, ListenerEvent, Recipient, Signal, SignalError, Signals};
 use crate::{
     ids::NodeId,
-    redis_servers::{REDIS_TIMEOUT, RedisConnection},
+    redis_connection::{REDIS_TIMEOUT, RedisConnection},
 };
 
 /// Pause before another attempt to connect.
@@ -69,7 +69,7 @@ impl RedisSignals {
     fn channel(&self, recipient: &Recipient) -> String {
         match recipient {
             Recipient::Node(node) => format!("{}:node:{node}", self.prefix),
-            Recipient::Everyone => format!("{}:everyone", self.prefix),
+            Recipient::AllNodes => format!("{}:everyone", self.prefix),
         }
     }
 }
@@ -98,7 +98,7 @@ impl Signals for RedisSignals {
     async fn listen(&self, node: &NodeId) -> Result<Box<dyn Listener>, SignalError> {
         let channels = [
             self.channel(&Recipient::Node(node.clone())),
-            self.channel(&Recipient::Everyone),
+            self.channel(&Recipient::AllNodes),
         ];
         let subscription = subscribe(&self.client, &channels).await?;
         let (client, undelivered_probes) =
@@ -121,11 +121,11 @@ struct RedisListener {
 
 #[async_trait]
 impl Listener for RedisListener {
-    async fn next(&mut self) -> Heard {
+    async fn next(&mut self) -> ListenerEvent {
         loop {
             let Some(subscription) = &mut self.subscription else {
                 self.resubscribe().await;
-                return Heard::Gap;
+                return ListenerEvent::Gap;
             };
             let mut messages = subscription.on_message();
             let message = tokio::select! {
@@ -142,7 +142,7 @@ impl Listener for RedisListener {
                 continue;
             };
             match serde_json::from_slice(message.get_payload_bytes()) {
-                Ok(signal) => return Heard::Signal(Box::new(signal)),
+                Ok(signal) => return ListenerEvent::Signal(Box::new(signal)),
                 Err(error) => tracing::warn!(%error, "failed to decode signal"),
             }
         }

@@ -1,9 +1,9 @@
 //! Presence and absence: a place is kept for a user, not for a socket.
 
 use waitingroom::{
-    absence::Presence,
     engine::{MAX_NODES_PER_USER, SharedEngine},
-    line::{Lapse, QueueSettings},
+    presence::Presence,
+    queue::{QueueSettings, Removal},
 };
 
 use super::sale::{Sale, at, lapses, names, node, quick};
@@ -35,14 +35,14 @@ pub(crate) async fn a_pass_nobody_claims_is_taken_back_and_its_place_reused(engi
     .await;
     let place = sale.join("ann").await;
     sale.join("bob").await;
-    let grant = sale.release().await.granted.remove(0).what;
+    let grant = sale.release().await.granted.remove(0).payload;
     sale.wait(29_999).await;
     sale.report("n1").await;
     assert_eq!(lapses(&sale.release().await), []);
     sale.wait(1).await;
     let step = sale.release().await;
-    assert_eq!(lapses(&step), [("ann", Lapse::Unclaimed)]);
-    assert_eq!(step.lapsed[0].nodes, [node("n1")]);
+    assert_eq!(lapses(&step), [("ann", Removal::Unclaimed)]);
+    assert_eq!(step.removals[0].nodes, [node("n1")]);
     assert_eq!(names(&step), ["bob"], "in the same step");
     assert!(!sale.acknowledge("ann", &grant).await);
 
@@ -55,7 +55,7 @@ pub(crate) async fn a_pass_nobody_claims_is_taken_back_and_its_place_reused(engi
     sale.leave("bob").await;
     let next = sale.release().await;
     assert_eq!(names(&next), ["ann"], "first again");
-    assert_ne!(next.granted[0].what.pass_id, grant.pass_id);
+    assert_ne!(next.granted[0].payload.pass_id, grant.pass_id);
 }
 
 pub(crate) async fn the_absent_keep_their_place_for_the_grace_period(engine: SharedEngine) {
@@ -76,7 +76,7 @@ pub(crate) async fn the_absent_keep_their_place_for_the_grace_period(engine: Sha
     sale.resume("bob", at("n1")).await;
     sale.wait(1).await;
     let step = sale.release().await;
-    assert_eq!(lapses(&step), [("ann", Lapse::Absent)]);
+    assert_eq!(lapses(&step), [("ann", Removal::Absent)]);
     assert_eq!(step.progress.removed, [1, 2], "bob was released");
     assert_eq!(sale.resume("ann", at("n1")).await, None);
     assert_eq!(sale.join("ann").await.number, 3, "the end of the line");
@@ -106,11 +106,11 @@ pub(crate) async fn polling_is_presence_for_a_while(engine: SharedEngine) {
     );
 
     let place = sale.resume("ann", Presence::Poll).await.unwrap();
-    assert_eq!(place.grant.as_ref(), Some(&granted[0].what));
+    assert_eq!(place.grant.as_ref(), Some(&granted[0].payload));
     sale.wait(30_000).await;
     let quiet = sale.release().await;
     assert_eq!(
-        (quiet.unacknowledged, quiet.lapsed),
+        (quiet.unacknowledged, quiet.removals),
         (vec![], vec![]),
         "the answer carried the pass: acknowledged"
     );
@@ -136,12 +136,12 @@ pub(crate) async fn users_of_a_dead_node_are_absent(engine: SharedEngine) {
         "n1 was silent for ten seconds"
     );
     sale.wait(49_999).await;
-    assert_eq!(lapses(&sale.release().await), [("bob", Lapse::Unclaimed)]);
+    assert_eq!(lapses(&sale.release().await), [("bob", Removal::Unclaimed)]);
     sale.wait(1).await;
     let step = sale.release().await;
     assert_eq!(
         lapses(&step),
-        [("ann", Lapse::Absent)],
+        [("ann", Removal::Absent)],
         "a minute after the node's last sign of life"
     );
 }
@@ -210,11 +210,11 @@ pub(crate) async fn a_leap_of_time_makes_nobody_lose_their_place(engine: SharedE
     sale.resume("ann", at("n1")).await;
     assert_eq!(names(&sale.release().await), ["ann"]);
     sale.wait(59_900 - 1).await;
-    assert_eq!(lapses(&sale.release().await), [("ann", Lapse::Unclaimed)]);
+    assert_eq!(lapses(&sale.release().await), [("ann", Removal::Unclaimed)]);
     sale.wait(1).await;
     assert_eq!(
         lapses(&sale.release().await),
-        [("bob", Lapse::Absent)],
+        [("bob", Removal::Absent)],
         "away for a grace period since"
     );
 }
@@ -233,9 +233,9 @@ pub(crate) async fn who_lets_three_passes_lie_loses_the_place(engine: SharedEngi
         assert_eq!(names(&sale.release().await), ["ann"]);
         sale.wait(5_000).await;
         let lapse = if time < 3 {
-            Lapse::Unclaimed
+            Removal::Unclaimed
         } else {
-            Lapse::Absent
+            Removal::Absent
         };
         assert_eq!(
             lapses(&sale.release().await),
@@ -309,7 +309,7 @@ pub(crate) async fn absence_counts_from_the_last_sign_of_life(engine: SharedEngi
     sale.wait(1).await;
     assert_eq!(
         lapses(&sale.release().await),
-        [("mover", Lapse::Absent)],
+        [("mover", Removal::Absent)],
         "a minute after n2's report"
     );
     sale.wait(15_000 - 1).await;
@@ -317,7 +317,7 @@ pub(crate) async fn absence_counts_from_the_last_sign_of_life(engine: SharedEngi
     sale.wait(1).await;
     assert_eq!(
         lapses(&sale.release().await),
-        [("poller", Lapse::Absent)],
+        [("poller", Removal::Absent)],
         "a minute after the poll's window"
     );
 }

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use uuid::Uuid;
 use waitingroom::{
-    absence::Presence,
-    engine::{Counters, EngineError, Join, JoinOutcome, Scope, SharedEngine},
-    line::{QueueSettings, SaleState},
+    engine::{Counters, EngineError, Join, JoinOutcome, SharedEngine, TickScope},
+    presence::Presence,
+    queue::{QueueSettings, SaleState},
     seats::{SeatSnapshot, Settlement},
 };
 
@@ -44,7 +44,7 @@ pub(crate) async fn an_event_that_is_not_open_is_unknown(engine: SharedEngine) {
     unknown(engine.report_node(event, &node("n1"), now).await.map(drop));
     unknown(
         engine
-            .release(event, "b", 1, Default::default(), Scope::Whole, now)
+            .release(event, "b", 1, Default::default(), TickScope::Full, now)
             .await
             .map(drop),
     );
@@ -153,7 +153,10 @@ pub(crate) async fn time_never_runs_backwards(engine: SharedEngine) {
     }
     assert_eq!(sale.release().await.granted.len(), 1);
     sale.wait(1_000).await;
-    assert_eq!(sale.release().await.granted[0].what.issued_at, sale.now());
+    assert_eq!(
+        sale.release().await.granted[0].payload.issued_at,
+        sale.now()
+    );
     sale.leap(-5_000);
     assert_eq!(sale.release().await.granted.len(), 0);
     sale.leap(5_000);
@@ -180,7 +183,7 @@ pub(crate) async fn counters_tell_what_happened(engine: SharedEngine) {
     sale.leave("dan").await;
     sale.leave("dan").await; // nothing any more
     let granted = sale.release().await.granted;
-    sale.acknowledge("ann", &granted[0].what).await;
+    sale.acknowledge("ann", &granted[0].payload).await;
     sale.hold("eve", 1).await; // joined, released, used
     let so_far = Counters {
         joined: 5,
@@ -198,7 +201,7 @@ pub(crate) async fn counters_tell_what_happened(engine: SharedEngine) {
         (status.counters, status.absent),
         (
             Counters {
-                taken_back: 2,
+                unclaimed: 2,
                 ..so_far
             },
             2
@@ -209,7 +212,7 @@ pub(crate) async fn counters_tell_what_happened(engine: SharedEngine) {
     sale.wait(100_000).await; // bob and cid have not come back
     sale.release_at_most(0).await;
     let counted = Counters {
-        taken_back: 2,
+        unclaimed: 2,
         expired: 1,
         dropped: 2,
         ..so_far

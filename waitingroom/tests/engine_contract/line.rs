@@ -4,9 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use waitingroom::{
-    absence::Presence,
-    engine::{JoinOutcome, Opening, SharedEngine},
-    line::{QueueSettings, SaleState},
+    engine::{JoinOutcome, OpenParams, SharedEngine},
+    presence::Presence,
+    queue::{QueueSettings, SaleState},
     seats::ReserveOutcome,
 };
 
@@ -163,8 +163,8 @@ pub(crate) async fn the_sale_must_admit_joins(engine: SharedEngine) {
 }
 
 /// A line that was rebuilt: 100 numbers were given out before, 40 served.
-fn rebuilt() -> Opening {
-    Opening {
+fn rebuilt() -> OpenParams {
+    OpenParams {
         sequence: 100,
         head: 40,
         ..opening(quick(), Sale::START)
@@ -215,7 +215,7 @@ pub(crate) async fn a_ticket_of_an_earlier_line_is_seated_again_once(engine: Sha
 pub(crate) async fn nobody_is_released_before_the_line_has_recovered(engine: SharedEngine) {
     let sale = Sale::open_as(
         engine,
-        &Opening {
+        &OpenParams {
             release_from: Sale::START.plus(Duration::from_secs(5)),
             ..rebuilt()
         },

@@ -4,9 +4,9 @@ use std::{collections::HashMap, sync::Arc};
 
 use futures_util::future::join_all;
 use waitingroom::{
-    absence::Presence,
     engine::SharedEngine,
-    line::{Place, Progress, QueueSettings},
+    presence::Presence,
+    queue::{Place, Progress, QueueSettings},
 };
 
 use super::sale::{Sale, quick};

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use waitingroom::{
-    absence::Presence,
     engine::{
-        EngineError, Frozen, JoinOutcome, LineStatus, MAX_UNSERVED_RUNS, Opening,
-        RELEASE_DELAY_AFTER_FREEZE, Reached, Scope, SharedEngine, Unserved,
+        EngineError, Frozen, JoinOutcome, MAX_UNSERVED_RUNS, OpenParams, QueueStatus,
+        RELEASE_DELAY_AFTER_FREEZE, RecoveryPoint, SharedEngine, TickScope, UnservedNumbers,
     },
     ids::Epoch,
-    line::{Place, QueueSettings, Told},
     numbers::Numbers,
+    presence::Presence,
+    queue::{LastPosition, Place, QueueSettings},
     seats::{SeatSnapshot, Settlement},
 };
 
@@ -20,19 +20,19 @@ fn numbers<const N: usize>(numbers: [u64; N]) -> Numbers {
     numbers.into_iter().collect()
 }
 
-async fn reached(sale: &Sale) -> Reached {
-    sale.engine.reached(sale.event).await.unwrap()
+async fn reached(sale: &Sale) -> RecoveryPoint {
+    sale.engine.recovery_point(sale.event).await.unwrap()
 }
 
 /// The line of what was reached, begun anew as `epoch`; recovered after five seconds.
-fn anew(epoch: &str, reached: &Reached, sale: &Sale) -> Opening {
-    let Reached {
+fn anew(epoch: &str, reached: &RecoveryPoint, sale: &Sale) -> OpenParams {
+    let RecoveryPoint {
         sequence,
         head,
         unserved,
     } = reached.clone();
     let release_from = sale.now().plus(Duration::from_secs(5));
-    Opening {
+    OpenParams {
         epoch: epoch.parse().unwrap(),
         sequence,
         head,
@@ -42,7 +42,7 @@ fn anew(epoch: &str, reached: &Reached, sale: &Sale) -> Opening {
     }
 }
 
-async fn lose(sale: &Sale, epoch: &str, reached: &Reached) {
+async fn lose(sale: &Sale, epoch: &str, reached: &RecoveryPoint) {
     sale.engine.remove(sale.event).await.unwrap();
     sale.engine
         .open(sale.event, &anew(epoch, reached, sale), sale.now())
@@ -64,7 +64,7 @@ async fn back_from(
 ) -> Result<Option<Place>, EngineError> {
     let ticket: (Epoch, u64) = (ticket.0.parse().unwrap(), ticket.1);
     sale.engine
-        .bring_back(
+        .restore(
             sale.event,
             &user(name),
             &at("n1"),
@@ -103,7 +103,7 @@ async fn six(engine: SharedEngine) -> Sale {
             .iter()
             .find(|grant| grant.user == user(name))
             .unwrap()
-            .what
+            .payload
     };
     sale.acknowledge("holder", pass("holder")).await;
     sale.acknowledge("other", pass("other")).await;
@@ -119,9 +119,9 @@ pub(crate) async fn who_was_not_served_is_known(engine: SharedEngine) {
     assert_eq!((so_far.sequence, so_far.head), (6, 5));
     assert_eq!(
         so_far.unserved,
-        Unserved {
+        UnservedNumbers {
             waiting: numbers([1]),
-            returned: numbers([4])
+            unclaimed: numbers([4])
         }
     );
     assert_eq!(names(&sale.release_at_most(1).await), ["waits"]);
@@ -129,9 +129,9 @@ pub(crate) async fn who_was_not_served_is_known(engine: SharedEngine) {
     assert_eq!(released.head, 6);
     assert_eq!(
         released.unserved,
-        Unserved {
+        UnservedNumbers {
             waiting: numbers([1]),
-            returned: numbers([4, 6])
+            unclaimed: numbers([4, 6])
         },
         "6 was not reached"
     );
@@ -140,9 +140,9 @@ pub(crate) async fn who_was_not_served_is_known(engine: SharedEngine) {
     sale.leave("away").await;
     assert_eq!(
         reached(&sale).await.unserved,
-        Unserved {
-            returned: numbers([4]),
-            ..Unserved::default()
+        UnservedNumbers {
+            unclaimed: numbers([4]),
+            ..UnservedNumbers::default()
         }
     );
 }
@@ -230,9 +230,9 @@ pub(crate) async fn numbers_survive_a_second_loss(engine: SharedEngine) {
     assert_eq!(names(&sale.release().await), ["new"]);
     let so_far = reached(&sale).await;
     assert_eq!((so_far.sequence, so_far.head), (7, 7));
-    let unreached = Unserved {
+    let unreached = UnservedNumbers {
         waiting: numbers([1, 6]),
-        returned: numbers([4, 7]),
+        unclaimed: numbers([4, 7]),
     };
     assert_eq!(so_far.unserved, unreached, "who is not back is not served");
     lose(&sale, "third", &so_far).await;
@@ -249,9 +249,9 @@ pub(crate) async fn numbers_survive_a_second_loss(engine: SharedEngine) {
 pub(crate) async fn while_a_line_is_rebuilt_bounds_are_told(engine: SharedEngine) {
     let mut lost = opening(quick(), Sale::START);
     (lost.sequence, lost.head) = (1_000, 40);
-    lost.unserved = Unserved {
+    lost.unserved = UnservedNumbers {
         waiting: numbers([3, 20, 21]),
-        returned: numbers([30]),
+        unclaimed: numbers([30]),
     };
     lost.release_from = Sale::START.plus(Duration::from_secs(5));
     let sale = Sale::open_as(engine, &lost).await;
@@ -300,13 +300,13 @@ async fn rebuilt_for<const N: usize>(engine: SharedEngine, awaited: [&str; N]) -
     let mut lost = opening(quick(), Sale::START);
     (lost.sequence, lost.head) = (100, 40);
     lost.release_from = Sale::START.plus(Duration::from_secs(5));
-    lost.awaited = awaited.map(node).to_vec();
+    lost.awaited_nodes = awaited.map(node).to_vec();
     Sale::open_as(engine, &lost).await
 }
 
 async fn all_back(sale: &Sale, name: &str, epoch: &str) {
     sale.engine
-        .all_back(sale.event, &node(name), &epoch.parse().unwrap(), sale.now())
+        .finish_restore(sale.event, &node(name), &epoch.parse().unwrap(), sale.now())
         .await
         .unwrap();
 }
@@ -318,21 +318,21 @@ pub(crate) async fn what_was_told_before_a_loss_comes_back_with_the_place(engine
             .await
             .unwrap()
             .unwrap()
-            .told
+            .last_position
     };
-    assert_eq!(told("ann", 50, None).await, Told::Nothing);
-    assert_eq!(told("ann", 50, Some(7)).await, Told::Before(7));
+    assert_eq!(told("ann", 50, None).await, LastPosition::NotSent);
+    assert_eq!(told("ann", 50, Some(7)).await, LastPosition::Sent(7));
     assert_eq!(
         told("ann", 50, Some(9)).await,
-        Told::Before(7),
+        LastPosition::Sent(7),
         "the best of what several nodes told"
     );
     assert_eq!(
         told("ann", 49, Some(1)).await,
-        Told::Before(7),
+        LastPosition::Sent(7),
         "of a number that they gave up"
     );
-    assert_eq!(told("bob", 52, Some(1)).await, Told::Before(1));
+    assert_eq!(told("bob", 52, Some(1)).await, LastPosition::Sent(1));
     assert!(matches!(
         sale.try_join("cy", at("n1"), Some(("earlier", 53))).await,
         JoinOutcome::Joined(_)
@@ -340,10 +340,10 @@ pub(crate) async fn what_was_told_before_a_loss_comes_back_with_the_place(engine
 
     sale.wait(5_000).await;
     let place = async |name: &str| sale.resume(name, Presence::Poll).await.unwrap();
-    let shown = |place: Place| (place.position, place.told);
-    assert_eq!(shown(place("ann").await), (1, Told::Before(1)));
-    assert_eq!(shown(place("bob").await), (2, Told::Before(1)));
-    assert_eq!(shown(place("cy").await), (3, Told::Before(3)));
+    let shown = |place: Place| (place.position, place.last_position);
+    assert_eq!(shown(place("ann").await), (1, LastPosition::Sent(1)));
+    assert_eq!(shown(place("bob").await), (2, LastPosition::Sent(1)));
+    assert_eq!(shown(place("cy").await), (3, LastPosition::Sent(3)));
     assert_eq!(
         number(&sale, "late", ("earlier", 41)).await,
         Some(41),
@@ -351,17 +351,17 @@ pub(crate) async fn what_was_told_before_a_loss_comes_back_with_the_place(engine
     );
     assert_eq!(
         shown(place("cy").await),
-        (4, Told::Before(3)),
+        (4, LastPosition::Sent(3)),
         "who was shown better"
     );
-    assert_eq!(shown(sale.join("new").await), (5, Told::Before(5)));
+    assert_eq!(shown(sale.join("new").await), (5, LastPosition::Sent(5)));
     let own = back_from(&sale, "new", ("now", 101), Some(2))
         .await
         .unwrap()
         .unwrap();
     assert_eq!(
         shown(own),
-        (5, Told::Before(5)),
+        (5, LastPosition::Sent(5)),
         "of this line, the engine knows better"
     );
 
@@ -369,13 +369,13 @@ pub(crate) async fn what_was_told_before_a_loss_comes_back_with_the_place(engine
     assert_eq!(names(&granted), ["late"]);
     let place = sale.resume("late", Presence::Poll).await.unwrap();
     assert!(
-        place.grant.is_some() && place.told == Told::Nothing,
+        place.grant.is_some() && place.last_position == LastPosition::NotSent,
         "a pass is not held against them"
     );
     sale.leave("cy").await;
     assert_eq!(
         shown(sale.join("cy").await),
-        (4, Told::Before(4)),
+        (4, LastPosition::Sent(4)),
         "another number"
     );
 }
@@ -389,7 +389,10 @@ pub(crate) async fn a_line_that_is_not_rebuilt_remembers_nothing_that_was_told(
         .await
         .unwrap()
         .unwrap();
-    assert_eq!((place.position, place.told), (1, Told::Nothing));
+    assert_eq!(
+        (place.position, place.last_position),
+        (1, LastPosition::NotSent)
+    );
 }
 
 pub(crate) async fn a_line_is_whole_as_soon_as_every_node_has_brought_its_users_back(
@@ -401,8 +404,8 @@ pub(crate) async fn a_line_is_whole_as_soon_as_every_node_has_brought_its_users_
         .unwrap()
         .unwrap();
     assert_eq!(
-        (place.counting, place.told),
-        (true, Told::Unknown),
+        (place.counting, place.last_position),
+        (true, LastPosition::Unknown),
         "the other node may have told a better one"
     );
     for (name, epoch) in [
@@ -426,8 +429,8 @@ pub(crate) async fn a_line_is_whole_as_soon_as_every_node_has_brought_its_users_
     assert!(!sale.status().await.counting);
     let place = sale.resume("ann", at("n1")).await.unwrap();
     assert_eq!(
-        (place.position, place.counting, place.told),
-        (1, false, Told::Before(1))
+        (place.position, place.counting, place.last_position),
+        (1, false, LastPosition::Sent(1))
     );
     assert_eq!(sale.join("new").await.number, 101);
     assert_eq!(names(&sale.release().await), ["ann", "bob", "new"]);
@@ -442,14 +445,14 @@ pub(crate) async fn a_node_that_is_not_heard_of_holds_nobody_up_for_longer(engin
     sale.wait(4_999).await;
     sale.report("n1").await;
     assert_eq!(
-        sale.resume("ann", at("n1")).await.unwrap().told,
-        Told::Unknown
+        sale.resume("ann", at("n1")).await.unwrap().last_position,
+        LastPosition::Unknown
     );
     sale.wait(1).await;
     let place = sale.resume("ann", at("n1")).await.unwrap();
     assert_eq!(
-        (place.position, place.counting, place.told),
-        (1, false, Told::Before(1))
+        (place.position, place.counting, place.last_position),
+        (1, false, LastPosition::Sent(1))
     );
     assert_eq!(names(&sale.release().await), ["ann"]);
 }
@@ -561,7 +564,7 @@ pub(crate) async fn a_frozen_line_changes_nothing_until_it_goes_on(engine: Share
     sale.engine.freeze(sale.event, "mark").await.unwrap();
     assert_eq!(
         sale.status().await,
-        LineStatus {
+        QueueStatus {
             frozen: Some(Frozen::Here),
             ..before.clone()
         }
@@ -581,7 +584,7 @@ pub(crate) async fn a_frozen_line_changes_nothing_until_it_goes_on(engine: Share
     refused(sale.engine.leave(sale.event, &bob, now).await.err());
     refused(
         sale.engine
-            .release(sale.event, "b", 1, Default::default(), Scope::Whole, now)
+            .release(sale.event, "b", 1, Default::default(), TickScope::Full, now)
             .await
             .err(),
     );

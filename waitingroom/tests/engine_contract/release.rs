@@ -4,11 +4,11 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use waitingroom::{
-    absence::Presence,
     clock::Timestamp,
-    engine::{MAX_PROGRESS_REMOVALS, MAX_SWEPT_USERS, Released, STANDSTILL_LIMIT, SharedEngine},
-    line::{Grant, Lapse, QueueSettings, SaleState},
-    rate::Share,
+    engine::{MAX_PASS_CLOCK_STOP, MAX_PROGRESS_REMOVALS, MAX_SWEPT_USERS, Released, SharedEngine},
+    presence::Presence,
+    queue::{Grant, QueueSettings, Removal, SaleState},
+    rate::Throttle,
     seats::{Reserve, ReserveOutcome, Settlement},
 };
 
@@ -39,18 +39,21 @@ pub(crate) async fn first_come_first_served(engine: SharedEngine) {
     let first = sale.release_at_most(2).await;
     assert_eq!(names(&first), ["u0", "u1"]);
     assert_eq!(
-        (first.granted[0].what.number, first.granted[1].what.number),
+        (
+            first.granted[0].payload.number,
+            first.granted[1].payload.number
+        ),
         (1, 2)
     );
-    assert_eq!(first.granted[0].what.issued_at, sale.now());
-    assert_eq!(first.granted[0].what.expires_at, sale.after(300_000));
+    assert_eq!(first.granted[0].payload.issued_at, sale.now());
+    assert_eq!(first.granted[0].payload.expires_at, sale.after(300_000));
     assert_eq!(first.granted[0].nodes, [node("n1")]);
     assert_eq!(sale.status().await.head, 2);
     assert_eq!(names(&sale.release().await), ["u2", "u3", "u4"]);
     let place = sale.resume("u0", Presence::Poll).await.unwrap();
     assert_eq!(
         (place.position, place.grant.as_ref()),
-        (0, Some(&first.granted[0].what))
+        (0, Some(&first.granted[0].payload))
     );
 }
 
@@ -71,8 +74,8 @@ pub(crate) async fn rate_and_burst_hold_across_releasers(engine: SharedEngine) {
         for report in release_at_once(&sale, 4).await {
             let granted = report.granted.into_iter();
             released.extend(granted.map(|grant| {
-                assert!(passes.insert(grant.what.pass_id));
-                grant.what.number
+                assert!(passes.insert(grant.payload.pass_id));
+                grant.payload.number
             }));
         }
         assert!(
@@ -206,8 +209,8 @@ pub(crate) async fn a_share_of_the_rate_is_released(engine: SharedEngine) {
         (status.share, status.settings.rate_per_second),
         (0.001, 20.0)
     );
-    let earlier = Share {
-        part: 1.0,
+    let earlier = Throttle {
+        factor: 1.0,
         decided_at: Timestamp::from_millis(sale.now().millis() - 1),
     };
     assert_eq!(
@@ -266,10 +269,10 @@ pub(crate) async fn a_pass_nobody_acknowledges_is_sent_again_each_second(engine:
     assert_eq!(sale.release().await.unacknowledged, [], "once a second");
     sale.wait(1_000).await;
     assert_eq!(sale.release().await.unacknowledged, granted);
-    assert!(sale.acknowledge("ann", &granted[0].what).await);
+    assert!(sale.acknowledge("ann", &granted[0].payload).await);
     sale.wait(60_000).await;
     let quiet = sale.release().await;
-    assert_eq!((quiet.unacknowledged, quiet.lapsed), (vec![], vec![]));
+    assert_eq!((quiet.unacknowledged, quiet.removals), (vec![], vec![]));
 }
 
 pub(crate) async fn an_expired_pass_is_gone(engine: SharedEngine) {
@@ -280,8 +283,8 @@ pub(crate) async fn an_expired_pass_is_gone(engine: SharedEngine) {
     sale.wait(1).await;
     assert!(!sale.acknowledge("ann", &grant).await);
     let report = sale.release().await;
-    assert_eq!(lapses(&report), [("ann", Lapse::Expired)]);
-    assert_eq!(report.lapsed[0].nodes, [node("n1")]);
+    assert_eq!(lapses(&report), [("ann", Removal::Expired)]);
+    assert_eq!(report.removals[0].nodes, [node("n1")]);
     assert_eq!(sale.resume("ann", Presence::Poll).await, None);
     assert_eq!(sale.status().await.active, 0);
 }
@@ -301,7 +304,7 @@ pub(crate) async fn passes_stand_still_while_booking_can_take_nobody(engine: Sha
     let told: Vec<_> = going
         .unacknowledged
         .iter()
-        .map(|told| (told.user.as_str(), told.what.expires_at))
+        .map(|told| (told.user.as_str(), told.payload.expires_at))
         .collect();
     assert_eq!(
         told,
@@ -334,7 +337,7 @@ pub(crate) async fn passes_stand_still_while_booking_can_take_nobody(engine: Sha
     sale.wait(1).await;
     assert_eq!(
         lapses(&sale.release_at(1.0).await),
-        [("bob", Lapse::Expired)]
+        [("bob", Removal::Expired)]
     );
     assert_eq!(
         sale.reserve(&sale.request("bob", &bob, 1)).await,
@@ -361,7 +364,7 @@ pub(crate) async fn time_in_which_a_line_could_not_be_reached_is_given_back(engi
     sale.leap(3_000);
     assert_eq!(
         lapses(&sale.release().await),
-        [("bob", Lapse::Unclaimed)],
+        [("bob", Removal::Unclaimed)],
         "a pause is no outage"
     );
 
@@ -377,22 +380,22 @@ pub(crate) async fn time_in_which_a_line_could_not_be_reached_is_given_back(engi
         .iter()
         .find(|told| told.user.as_str() == "ann")
         .expect("ann is told");
-    assert_eq!(told.what.expires_at, later(&ann));
+    assert_eq!(told.payload.expires_at, later(&ann));
     sale.report("n1").await;
     assert_eq!(
         sale.resume("bob", at("n1")).await.unwrap().number,
-        bob.what.number
+        bob.payload.number
     );
     sale.wait(window - 1).await;
     assert_eq!(lapses(&sale.release().await), []);
     sale.wait(1).await;
     assert_eq!(
         lapses(&sale.release().await),
-        [("cid", Lapse::Unclaimed)],
+        [("cid", Removal::Unclaimed)],
         "a whole window after it"
     );
 
-    sale.leap(STANDSTILL_LIMIT.as_millis() as i64 + 100_000);
+    sale.leap(MAX_PASS_CLOCK_STOP.as_millis() as i64 + 100_000);
     let back = sale.release().await;
     let told = back
         .unacknowledged
@@ -400,8 +403,8 @@ pub(crate) async fn time_in_which_a_line_could_not_be_reached_is_given_back(engi
         .find(|told| told.user.as_str() == "ann")
         .expect("ann is told");
     assert_eq!(
-        told.what.expires_at,
-        later(&ann).plus(STANDSTILL_LIMIT),
+        told.payload.expires_at,
+        later(&ann).plus(MAX_PASS_CLOCK_STOP),
         "ten minutes at most"
     );
 }
@@ -415,7 +418,7 @@ pub(crate) async fn passes_do_not_stand_still_for_ever(engine: SharedEngine) {
     sale.wait(1).await;
     assert_eq!(
         lapses(&sale.release_at(0.0).await),
-        [("ann", Lapse::Expired)]
+        [("ann", Removal::Expired)]
     );
 }
 
@@ -425,7 +428,7 @@ pub(crate) async fn only_the_live_pass_can_be_acknowledged(engine: SharedEngine)
     assert!(sale.acknowledge("ann", &grant).await);
     assert!(sale.acknowledge("ann", &grant).await, "again");
     assert!(!sale.acknowledge("bob", &grant).await, "by another");
-    let other = waitingroom::line::Grant {
+    let other = waitingroom::queue::Grant {
         pass_id: "other".parse().unwrap(),
         ..grant.clone()
     };
@@ -463,8 +466,8 @@ pub(crate) async fn a_step_looks_at_so_many_of_the_absent_only(engine: SharedEng
     assert_eq!(names(&sale.release_at_most(1).await), ["bob"]);
     sale.wait(290_000).await;
     let ended = [
-        sale.release().await.lapsed.len(),
-        sale.release().await.lapsed.len(),
+        sale.release().await.removals.len(),
+        sale.release().await.removals.len(),
     ];
     assert_eq!(
         ended,
@@ -500,13 +503,13 @@ pub(crate) async fn a_crowd_is_served_in_bounded_steps(engine: SharedEngine) {
     assert!(
         granted
             .iter()
-            .map(|grant| grant.what.number)
+            .map(|grant| grant.payload.number)
             .eq(10_011..=15_010)
     );
     assert_eq!(
         granted
             .iter()
-            .map(|grant| &grant.what.pass_id)
+            .map(|grant| &grant.payload.pass_id)
             .collect::<HashSet<_>>()
             .len(),
         5_000
@@ -520,12 +523,16 @@ pub(crate) async fn a_crowd_is_served_in_bounded_steps(engine: SharedEngine) {
     sale.wait(29_000).await;
     let step = sale.release().await;
     assert!(
-        step.lapsed
+        step.removals
             .iter()
-            .all(|lapse| lapse.what == Lapse::Unclaimed)
+            .all(|lapse| lapse.payload == Removal::Unclaimed)
     );
     assert_eq!(
-        (step.lapsed.len(), step.progress.active, step.progress.total),
+        (
+            step.removals.len(),
+            step.progress.active,
+            step.progress.total
+        ),
         (MAX_SWEPT_USERS, 4_000, 1_000)
     );
 }

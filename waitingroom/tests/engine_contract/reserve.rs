@@ -7,7 +7,7 @@ use uuid::Uuid;
 use waitingroom::{
     engine::SharedEngine,
     ids::Epoch,
-    line::QueueSettings,
+    queue::QueueSettings,
     seats::{Reserve, ReserveOutcome, Settlement},
 };
 
@@ -108,7 +108,7 @@ pub(crate) async fn a_pass_of_an_earlier_line_counts_as_live(engine: SharedEngin
     let earlier: Epoch = "earlier".parse().unwrap();
     let unknown = sale.request(
         "bob",
-        &waitingroom::line::Grant {
+        &waitingroom::queue::Grant {
             pass_id: "old-1".parse().unwrap(),
             ..grant
         },

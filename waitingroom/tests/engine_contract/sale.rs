@@ -5,15 +5,15 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use uuid::Uuid;
 use waitingroom::{
-    absence::Presence,
     clock::Timestamp,
     engine::{
-        CLOCK_JUMP_THRESHOLD, Join, JoinOutcome, LineStatus, Opening, Released, Scope,
-        SharedEngine, Unserved,
+        CLOCK_JUMP_THRESHOLD, Join, JoinOutcome, OpenParams, QueueStatus, Released, SharedEngine,
+        TickScope, UnservedNumbers,
     },
     ids::{BookingId, EventId, NodeId, UserId, ZoneId},
-    line::{Grant, Place, QueueSettings},
-    rate::Share,
+    presence::Presence,
+    queue::{Grant, Place, QueueSettings},
+    rate::Throttle,
     seats::{Reserve, ReserveOutcome, SeatSnapshot, Settlement, ZoneSeats},
 };
 
@@ -33,16 +33,16 @@ pub(crate) fn quick() -> QueueSettings {
     }
 }
 
-pub(crate) fn opening(settings: QueueSettings, now: Timestamp) -> Opening {
-    Opening {
+pub(crate) fn opening(settings: QueueSettings, now: Timestamp) -> OpenParams {
+    OpenParams {
         settings,
         epoch: "now".parse().unwrap(),
         sequence: 0,
         head: 0,
-        unserved: Unserved::default(),
+        unserved: UnservedNumbers::default(),
         mark: None,
         release_from: now,
-        awaited: Vec::new(),
+        awaited_nodes: Vec::new(),
     }
 }
 
@@ -54,7 +54,7 @@ impl Sale {
         Self::open_as(engine, &opening(settings, Self::START)).await
     }
 
-    pub(crate) async fn open_as(engine: SharedEngine, opening: &Opening) -> Self {
+    pub(crate) async fn open_as(engine: SharedEngine, opening: &OpenParams) -> Self {
         let event = Uuid::new_v4().into();
         engine.open(event, opening, Self::START).await.unwrap();
         let sale = Self {
@@ -112,7 +112,7 @@ impl Sale {
         self.engine.configure(self.event, &settings).await.unwrap();
     }
 
-    pub(crate) async fn status(&self) -> LineStatus {
+    pub(crate) async fn status(&self) -> QueueStatus {
         self.engine.status(self.event).await.unwrap()
     }
 
@@ -204,7 +204,7 @@ impl Sale {
                 &batch,
                 limit,
                 Default::default(),
-                Scope::Whole,
+                TickScope::Full,
                 self.now(),
             )
             .await
@@ -220,7 +220,7 @@ impl Sale {
                 &batch,
                 limit,
                 Default::default(),
-                Scope::Passes,
+                TickScope::GrantsOnly,
                 self.now(),
             )
             .await
@@ -229,17 +229,24 @@ impl Sale {
 
     /// At this part of the rate, as decided now.
     pub(crate) async fn release_at(&self, part: f64) -> Released {
-        self.release_as(Share {
-            part,
+        self.release_as(Throttle {
+            factor: part,
             decided_at: self.now(),
         })
         .await
     }
 
-    pub(crate) async fn release_as(&self, share: Share) -> Released {
+    pub(crate) async fn release_as(&self, share: Throttle) -> Released {
         let batch = format!("b{}", self.batches.fetch_add(1, Ordering::SeqCst));
         self.engine
-            .release(self.event, &batch, 1_000, share, Scope::Whole, self.now())
+            .release(
+                self.event,
+                &batch,
+                1_000,
+                share,
+                TickScope::Full,
+                self.now(),
+            )
             .await
             .unwrap()
     }
@@ -320,10 +327,10 @@ pub(crate) fn names(released: &Released) -> Vec<&str> {
 }
 
 /// Whose pass or place ended, and how.
-pub(crate) fn lapses(released: &Released) -> Vec<(&str, waitingroom::line::Lapse)> {
+pub(crate) fn lapses(released: &Released) -> Vec<(&str, waitingroom::queue::Removal)> {
     released
-        .lapsed
+        .removals
         .iter()
-        .map(|lapse| (lapse.user.as_str(), lapse.what))
+        .map(|lapse| (lapse.user.as_str(), lapse.payload))
         .collect()
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use waitingroom::{
-    absence::Presence,
     engine::{EngineError, Join, SharedEngine},
+    presence::Presence,
     seats::{Reserve, ReserveOutcome, Settlement, StaleHold},
 };
 
@@ -123,7 +123,7 @@ pub(crate) async fn whoever_waits_for_a_commit_keeps_place_and_pass(engine: Shar
         let ticket = ("earlier".parse().unwrap(), 5);
         deciding(
             sale.engine
-                .bring_back(sale.event, &user("ann"), &poll, &ticket, None, sale.now())
+                .restore(sale.event, &user("ann"), &poll, &ticket, None, sale.now())
                 .await
                 .unwrap_err(),
         );

@@ -1,9 +1,11 @@
 //! What several users do in one step: the same as if each had come alone.
 
 use waitingroom::{
-    absence::Presence,
-    engine::{ACTIONS_LIMIT, Act, Acted, Action, JoinOutcome, Opening, SharedEngine},
-    line::{Place, QueueSettings},
+    engine::{
+        Action, ActionKind, ActionResult, JoinOutcome, MAX_ACTIONS, OpenParams, SharedEngine,
+    },
+    presence::Presence,
+    queue::{Place, QueueSettings},
 };
 
 use super::sale::{Sale, at, names, node, opening, quick, user};
@@ -11,7 +13,7 @@ use super::sale::{Sale, at, names, node, opening, quick, user};
 fn join(name: &str) -> Action {
     Action {
         user: user(name),
-        what: Act::Join {
+        kind: ActionKind::Join {
             presence: at("n1"),
             ticket: None,
         },
@@ -22,7 +24,7 @@ fn returns(name: &str, number: u64) -> Action {
     let ticket = Some(("earlier".parse().unwrap(), number));
     Action {
         user: user(name),
-        what: Act::Join {
+        kind: ActionKind::Join {
             presence: at("n1"),
             ticket,
         },
@@ -32,35 +34,35 @@ fn returns(name: &str, number: u64) -> Action {
 fn polls(name: &str) -> Action {
     Action {
         user: user(name),
-        what: Act::Resume(Presence::Poll),
+        kind: ActionKind::Resume(Presence::Poll),
     }
 }
 
 fn leave(name: &str) -> Action {
     Action {
         user: user(name),
-        what: Act::Leave,
+        kind: ActionKind::Leave,
     }
 }
 
-async fn together<const N: usize>(sale: &Sale, actions: [Action; N]) -> [Acted; N] {
+async fn together<const N: usize>(sale: &Sale, actions: [Action; N]) -> [ActionResult; N] {
     sale.engine
-        .act(sale.event, &actions, sale.now())
+        .apply(sale.event, &actions, sale.now())
         .await
         .unwrap()
         .try_into()
         .expect("an answer to each")
 }
 
-fn place(acted: &Acted) -> &Place {
+fn place(acted: &ActionResult) -> &Place {
     match acted {
-        Acted::Joined(JoinOutcome::Joined(place) | JoinOutcome::Same(place))
-        | Acted::Found(Some(place)) => place,
+        ActionResult::Joined(JoinOutcome::Joined(place) | JoinOutcome::Same(place))
+        | ActionResult::Found(Some(place)) => place,
         other => panic!("no place: {other:?}"),
     }
 }
 
-fn shown(acted: &Acted) -> (u64, u64, u64, u64) {
+fn shown(acted: &ActionResult) -> (u64, u64, u64, u64) {
     let place = place(acted);
     (place.number, place.position, place.total, place.revision)
 }
@@ -80,11 +82,20 @@ pub(crate) async fn what_comes_together_is_answered_in_order(engine: SharedEngin
         ],
     )
     .await;
-    assert!(matches!(&answers[1], Acted::Joined(JoinOutcome::Joined(_))));
-    assert!(matches!(&answers[6], Acted::Joined(JoinOutcome::Same(_))));
+    assert!(matches!(
+        &answers[1],
+        ActionResult::Joined(JoinOutcome::Joined(_))
+    ));
+    assert!(matches!(
+        &answers[6],
+        ActionResult::Joined(JoinOutcome::Same(_))
+    ));
     assert_eq!(
         (&answers[3], &answers[4]),
-        (&Acted::Found(None), &Acted::Left(Some(vec![node("n1")])))
+        (
+            &ActionResult::Found(None),
+            &ActionResult::Left(Some(vec![node("n1")]))
+        )
     );
     let places = [0, 1, 2, 5, 6].map(|index| shown(&answers[index]));
     assert_eq!(
@@ -105,25 +116,28 @@ pub(crate) async fn what_comes_together_is_answered_in_order(engine: SharedEngin
 pub(crate) async fn a_crowd_in_one_step_stands_in_its_order(engine: SharedEngine) {
     let sale = Sale::open(engine, quick()).await;
     for crowd in 0..2 {
-        let first = crowd * ACTIONS_LIMIT;
-        let joins: Vec<Action> = (0..ACTIONS_LIMIT)
+        let first = crowd * MAX_ACTIONS;
+        let joins: Vec<Action> = (0..MAX_ACTIONS)
             .map(|index| join(&format!("u{}", first + index)))
             .collect();
         let answers = sale
             .engine
-            .act(sale.event, &joins, sale.now())
+            .apply(sale.event, &joins, sale.now())
             .await
             .unwrap();
         for (number, acted) in (first as u64 + 1..).zip(&answers) {
             assert_eq!(shown(acted), (number, number, number, 0));
         }
     }
-    let expected: Vec<String> = (0..2 * ACTIONS_LIMIT)
+    let expected: Vec<String> = (0..2 * MAX_ACTIONS)
         .map(|index| format!("u{index}"))
         .collect();
     assert_eq!(names(&sale.release().await), expected);
     assert_eq!(
-        sale.engine.act(sale.event, &[], sale.now()).await.unwrap(),
+        sale.engine
+            .apply(sale.event, &[], sale.now())
+            .await
+            .unwrap(),
         []
     );
 }
@@ -149,7 +163,7 @@ pub(crate) async fn the_limit_of_a_line_holds_within_a_step(engine: SharedEngine
         ],
     )
     .await;
-    assert_eq!(answers[2], Acted::Joined(JoinOutcome::Full));
+    assert_eq!(answers[2], ActionResult::Joined(JoinOutcome::Full));
     assert_eq!(
         (shown(&answers[3]), shown(&answers[5])),
         ((2, 2, 2, 0), (3, 2, 2, 1))
@@ -158,7 +172,7 @@ pub(crate) async fn the_limit_of_a_line_holds_within_a_step(engine: SharedEngine
 }
 
 pub(crate) async fn tickets_that_return_together_stand_in_their_old_order(engine: SharedEngine) {
-    let before = Opening {
+    let before = OpenParams {
         sequence: 100,
         head: 40,
         ..opening(quick(), Sale::START)
@@ -198,14 +212,14 @@ pub(crate) async fn who_comes_and_goes_in_one_step_leaves_nothing_behind(engine:
     let sale = Sale::open(engine, quick()).await;
     let poll = Action {
         user: user("eve"),
-        what: Act::Join {
+        kind: ActionKind::Join {
             presence: Presence::Poll,
             ticket: None,
         },
     };
     let gone = Action {
         user: user("ann"),
-        what: Act::Detach(node("n1")),
+        kind: ActionKind::Detach(node("n1")),
     };
     together(
         &sale,
@@ -222,7 +236,7 @@ pub(crate) async fn who_comes_and_goes_in_one_step_leaves_nothing_behind(engine:
     .await;
     sale.wait(400_000).await;
     let released = sale.release().await;
-    assert_eq!((released.granted, released.lapsed), (vec![], vec![]));
+    assert_eq!((released.granted, released.removals), (vec![], vec![]));
     assert_eq!(
         (sale.status().await.total, sale.status().await.active),
         (0, 0)

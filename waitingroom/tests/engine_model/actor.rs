@@ -5,16 +5,16 @@ use std::{fmt::Debug, time::Duration};
 
 use uuid::Uuid;
 use waitingroom::{
-    absence::Presence,
     clock::Timestamp,
     engine::{
-        Act, Action, Engine, EngineError, Opening, Scope, Unserved, memory::MemoryEngine,
-        redis::RedisEngine,
+        Action, ActionKind, Engine, EngineError, OpenParams, TickScope, UnservedNumbers,
+        memory::InMemoryEngine, redis::RedisEngine,
     },
     ids::{BookingId, Epoch, EventId, NodeId, PassId, UserId, ZoneId},
-    line::QueueSettings,
     numbers::Numbers,
-    rate::Share,
+    presence::Presence,
+    queue::QueueSettings,
+    rate::Throttle,
     seats::{Hold, Reserve, SeatSnapshot, ZoneSeats},
 };
 
@@ -73,7 +73,7 @@ impl Actor {
     }
 
     /// Opens the line, with some seats.
-    pub(crate) async fn open(&mut self, memory: &MemoryEngine, redis: &RedisEngine) {
+    pub(crate) async fn open(&mut self, memory: &InMemoryEngine, redis: &RedisEngine) {
         let opening = self.opening(settings(QueueSettings {
             pass_ttl_seconds: 20,
             ..QueueSettings::default()
@@ -100,7 +100,7 @@ impl Actor {
     /// The answers to the step, with the state of line and seats after it.
     pub(crate) async fn step(
         &mut self,
-        memory: &MemoryEngine,
+        memory: &InMemoryEngine,
         redis: &RedisEngine,
         step: &Operation,
     ) -> Answers {
@@ -117,7 +117,7 @@ impl Actor {
 
     async fn answers(
         &mut self,
-        memory: &MemoryEngine,
+        memory: &InMemoryEngine,
         redis: &RedisEngine,
         step: &Operation,
     ) -> Answers {
@@ -125,12 +125,12 @@ impl Actor {
         match step {
             Operation::Join { .. }
             | Operation::Resume { .. }
-            | Operation::BringBack { .. }
+            | Operation::Restore { .. }
             | Operation::Detach { .. }
             | Operation::Leave { .. }
             | Operation::Acknowledge { .. } => {
                 let action = self.action(step);
-                let (user, what) = (&action.user, &action.what);
+                let (user, what) = (&action.user, &action.kind);
                 shown(both!(memory, redis, |engine| engine.act_alone(
                     event,
                     user,
@@ -140,7 +140,7 @@ impl Actor {
             }
             Operation::Together(steps) => {
                 let actions: Vec<Action> = steps.iter().map(|step| self.action(step)).collect();
-                shown(both!(memory, redis, |engine| engine.act(event, &actions, now)))
+                shown(both!(memory, redis, |engine| engine.apply(event, &actions, now)))
             }
             Operation::ReportNode { node: index } => {
                 let node = node(*index);
@@ -150,7 +150,7 @@ impl Actor {
             Operation::AllBack { node: index, own } => {
                 let (node, epoch) = (node(*index), self.epoch(*own));
                 shown(both!(memory, redis, |engine| engine
-                    .all_back(event, &node, &epoch, now)))
+                    .finish_restore(event, &node, &epoch, now)))
             }
             Operation::Release {
                 limit,
@@ -158,11 +158,15 @@ impl Actor {
                 decided_ago_ms,
                 whole,
             } => {
-                let share = Share {
-                    part: f64::from(*tenths) / 10.0,
+                let share = Throttle {
+                    factor: f64::from(*tenths) / 10.0,
                     decided_at: later(now, -decided_ago_ms),
                 };
-                let scope = if *whole { Scope::Whole } else { Scope::Passes };
+                let scope = if *whole {
+                    TickScope::Full
+                } else {
+                    TickScope::GrantsOnly
+                };
                 self.release(memory, redis, *limit, share, scope).await
             }
             Operation::Reserve(attempts) => {
@@ -236,7 +240,7 @@ impl Actor {
                 let ticket = ticket.map(|(own, number)| (self.epoch(own), number));
                 Action {
                     user: user(*index),
-                    what: Act::Join {
+                    kind: ActionKind::Join {
                         presence: presence(*node),
                         ticket,
                     },
@@ -244,9 +248,9 @@ impl Actor {
             }
             Operation::Resume { user: index, node } => Action {
                 user: user(*index),
-                what: Act::Resume(presence(*node)),
+                kind: ActionKind::Resume(presence(*node)),
             },
-            Operation::BringBack {
+            Operation::Restore {
                 user: index,
                 node,
                 ticket: (own, number),
@@ -255,7 +259,7 @@ impl Actor {
                 let (presence, ticket) = (presence(*node), (self.epoch(*own), *number));
                 Action {
                     user: user(*index),
-                    what: Act::BringBack {
+                    kind: ActionKind::Restore {
                         presence,
                         ticket,
                         told: *told,
@@ -267,17 +271,17 @@ impl Actor {
                 node: from,
             } => Action {
                 user: user(*index),
-                what: Act::Detach(node(*from)),
+                kind: ActionKind::Detach(node(*from)),
             },
             Operation::Leave { user: index } => Action {
                 user: user(*index),
-                what: Act::Leave,
+                kind: ActionKind::Leave,
             },
             Operation::Acknowledge { user: other, pass } => {
                 let (user, pass) = self.holder(*other, *pass);
                 Action {
                     user,
-                    what: Act::Acknowledge(pass),
+                    kind: ActionKind::Acknowledge(pass),
                 }
             }
             other => unreachable!("{other:?} is no user's action"),
@@ -286,11 +290,11 @@ impl Actor {
 
     async fn release(
         &mut self,
-        memory: &MemoryEngine,
+        memory: &InMemoryEngine,
         redis: &RedisEngine,
         limit: u32,
-        share: Share,
-        scope: Scope,
+        share: Throttle,
+        scope: TickScope,
     ) -> Answers {
         self.batches += 1;
         let (event, now, batch) = (self.event, self.now, format!("b{}", self.batches));
@@ -298,14 +302,14 @@ impl Actor {
             .release(event, &batch, limit, share, scope, now));
         for grant in expected.iter().flat_map(|released| &released.granted) {
             self.passes
-                .push((grant.user.clone(), grant.what.pass_id.clone()));
+                .push((grant.user.clone(), grant.payload.pass_id.clone()));
         }
         shown((expected, answered))
     }
 
     async fn reserve(
         &mut self,
-        memory: &MemoryEngine,
+        memory: &InMemoryEngine,
         redis: &RedisEngine,
         requests: Vec<Reserve>,
     ) -> Answers {
@@ -358,16 +362,16 @@ impl Actor {
         })
     }
 
-    fn opening(&mut self, settings: QueueSettings) -> Opening {
+    fn opening(&mut self, settings: QueueSettings) -> OpenParams {
         self.epochs += 1;
         let epoch = format!("e{}", self.epochs).parse().unwrap();
-        let unserved = Unserved {
+        let unserved = UnservedNumbers {
             waiting: Numbers::run(2, 2),
-            returned: Numbers::run(3, 3),
+            unclaimed: Numbers::run(3, 3),
         };
         let release_from = later(self.now, 2_000);
         let awaited = (0..self.epochs % 3).map(node).collect();
-        Opening {
+        OpenParams {
             settings,
             epoch,
             sequence: EARLIER,
@@ -375,7 +379,7 @@ impl Actor {
             unserved,
             mark: None,
             release_from,
-            awaited,
+            awaited_nodes: awaited,
         }
     }
 
@@ -452,7 +456,7 @@ async fn state(engine: &dyn Engine, event: EventId) -> String {
     let (status, seats, reached) = tokio::join!(
         engine.status(event),
         engine.seats(event),
-        engine.reached(event)
+        engine.recovery_point(event)
     );
     format!("{:?} {:?} {:?}", told(status), told(seats), told(reached))
 }

@@ -1,7 +1,7 @@
 //! What the property test does at random: few users, nodes, zones and keys, so that steps meet.
 
 use proptest::{collection::vec, prelude::*};
-use waitingroom::{line::SaleState, seats::Settlement};
+use waitingroom::{queue::SaleState, seats::Settlement};
 
 /// One step. Numbers choose among what the actor knows; those beyond it choose something unknown.
 #[derive(Debug, Clone)]
@@ -15,7 +15,7 @@ pub(crate) enum Operation {
         user: usize,
         node: Option<usize>,
     },
-    BringBack {
+    Restore {
         user: usize,
         node: Option<usize>,
         ticket: (bool, u64),
@@ -157,7 +157,7 @@ fn action() -> impl Strategy<Value = Operation> {
         8 => join(),
         4 => (0..USERS, node()).prop_map(|(user, node)| Operation::Resume { user, node }),
         3 => (0..USERS, node(), (prop::bool::weighted(0.2), 0..14u64), prop::option::of(0..8u64))
-            .prop_map(|(user, node, ticket, told)| Operation::BringBack { user, node, ticket, told }),
+            .prop_map(|(user, node, ticket, told)| Operation::Restore { user, node, ticket, told }),
         3 => (0..USERS, 0..NODES).prop_map(|(user, node)| Operation::Detach { user, node }),
         2 => (0..USERS).prop_map(|user| Operation::Leave { user }),
         2 => (other(), recent()).prop_map(|(user, pass)| Operation::Acknowledge { user, pass }),

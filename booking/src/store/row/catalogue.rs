@@ -6,7 +6,7 @@ use sqlx::FromRow;
 use uuid::Uuid;
 use waitingroom::{
     clock::Timestamp,
-    line::{QueuePatch, QueueSettings},
+    queue::{QueuePatch, QueueSettings},
 };
 
 use super::{corrupt, count, currency};

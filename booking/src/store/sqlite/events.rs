@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use waitingroom::{
     clock::Timestamp,
     ids::EventId,
-    line::{QueuePatch, QueueSettings},
+    queue::{QueuePatch, QueueSettings},
 };
 
 use super::{SqliteStore, audit::append_entry};

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use waitingroom::{
     clock::Timestamp,
-    engine::Reached,
+    engine::RecoveryPoint,
     ids::{EventId, UserId},
     seats::SeatSnapshot,
 };
@@ -88,7 +88,7 @@ impl InventoryStore for SqliteStore {
         .await
     }
 
-    async fn checkpoint(&self, event: EventId) -> Result<Reached, StoreError> {
+    async fn checkpoint(&self, event: EventId) -> Result<RecoveryPoint, StoreError> {
         self.with_timeout(async {
             let query = sqlx::query_as::<_, CheckpointRow>(sql::CHECKPOINT).bind(event.uuid());
             row::checkpoint(
@@ -100,7 +100,11 @@ impl InventoryStore for SqliteStore {
         .await
     }
 
-    async fn save_checkpoint(&self, event: EventId, reached: &Reached) -> Result<(), StoreError> {
+    async fn save_checkpoint(
+        &self,
+        event: EventId,
+        reached: &RecoveryPoint,
+    ) -> Result<(), StoreError> {
         self.with_timeout(async {
             let query = sqlx::query(sql::SAVE_CHECKPOINT).bind(event.uuid());
             let query = query

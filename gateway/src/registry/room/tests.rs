@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 use waitingroom::{
     ids::Epoch,
-    line::{SaleState, Told},
-    wire::WaitReason,
+    protocol::WaitReason,
+    queue::{LastPosition, SaleState},
 };
 
 use super::*;
@@ -63,7 +63,7 @@ impl Model {
             revision: self.log.len() as u64,
             grant: None,
             counting: false,
-            told: Told::Nothing,
+            last_position: LastPosition::NotSent,
         }
     }
 
@@ -155,7 +155,7 @@ fn never_sends_worse_position() {
         revision: 0,
         grant: None,
         counting: false,
-        told: Told::Nothing,
+        last_position: LastPosition::NotSent,
     });
     let (view, now) = (RoomView::default(), Timestamp::from_millis(10_000));
     assert_eq!(local.next_update(9, &view, now, now).unwrap().position, 5);
@@ -175,7 +175,7 @@ fn sends_longer_wait_with_reason() {
         revision: 0,
         grant: None,
         counting: false,
-        told: Told::Nothing,
+        last_position: LastPosition::NotSent,
     });
     let mut second = 0;
     let mut next = |local: &mut LocalUser, rate_per_second: f64, state: SaleState| {
@@ -243,7 +243,7 @@ fn rejects_place_older_than_last_message() {
         revision: 1,
         grant: None,
         counting: false,
-        told: Told::Nothing,
+        last_position: LastPosition::NotSent,
     };
     assert_eq!(room.attach(event(), &user(9), &stale, &mailbox), Ok(false));
     assert_eq!(
@@ -275,7 +275,7 @@ fn ignores_older_place_when_newer_known() {
         revision: 0,
         grant: None,
         counting: false,
-        told: Told::Nothing,
+        last_position: LastPosition::NotSent,
     };
     assert_eq!(room.attach(event(), &user(9), &old, &mailbox), Ok(false));
     room.apply_progress(&progress(3, vec![4], 19), now); // counted on top of the old reading
@@ -327,7 +327,7 @@ fn sends_no_update_worse_than_first_place() {
         revision: 0,
         grant: None,
         counting: false,
-        told: Told::Nothing,
+        last_position: LastPosition::NotSent,
     };
     assert_eq!(room.attach(event(), &user(9), &place, &mailbox), Ok(true));
     room.refresh_place(
@@ -361,7 +361,7 @@ fn sends_no_update_worse_than_late_place() {
         revision: 1,
         grant: None,
         counting: false,
-        told: Told::Nothing,
+        last_position: LastPosition::NotSent,
     };
     // The reading of another connection was later, when two had come back in front.
     let later = Place {
@@ -394,7 +394,7 @@ fn detects_gap_before_first_message() {
         revision: 1,
         grant: None,
         counting: false,
-        told: Told::Nothing,
+        last_position: LastPosition::NotSent,
     };
     for (from, applied) in [
         (1, ProgressOutcome::Applied),
@@ -435,7 +435,7 @@ fn skips_next_update_once_when_pass_imminent() {
             revision: 0,
             grant: None,
             counting: false,
-            told: Told::Nothing,
+            last_position: LastPosition::NotSent,
         };
         let mut local = LocalUser::new(&place);
         let at = |seconds: i64| Timestamp::from_millis(seconds * 1_000);
@@ -473,7 +473,7 @@ fn projects_user_attached_to_idle_room() {
         revision: 0,
         grant: None,
         counting: false,
-        told: Told::Nothing,
+        last_position: LastPosition::NotSent,
     };
     let passed = Place {
         number: 1,
@@ -517,7 +517,7 @@ fn ignores_older_place_when_pass_granted() {
         revision: 1,
         grant: None,
         counting: false,
-        told: Told::Nothing,
+        last_position: LastPosition::NotSent,
     };
     let pass_id = "b-1".parse().unwrap();
     let grant = Grant {
@@ -576,7 +576,7 @@ fn sends_exact_place_once_recounted() {
         revision: 1,
         grant: None,
         counting: false,
-        told: Told::Nothing,
+        last_position: LastPosition::NotSent,
     };
     assert_eq!(room.attach(event(), &user(9), &before, &mailbox), Ok(true));
 
@@ -675,7 +675,7 @@ fn sends_new_place_to_every_tab() {
         revision: 1,
         grant: None,
         counting: false,
-        told: Told::Nothing,
+        last_position: LastPosition::NotSent,
     };
     for tab in &tabs {
         assert_eq!(room.attach(event(), &user(9), &before, tab), Ok(true));

@@ -6,9 +6,9 @@ use futures_util::StreamExt;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 use waitingroom::{
-    identity::Identity,
+    auth::Identity,
     problem::{Code, Problem},
-    wire::{ClientMessage, CloseCode, ServerMessage},
+    protocol::{ClientMessage, CloseCode, ServerMessage},
 };
 
 use super::{Disconnect, Socket, feed, send};
@@ -45,7 +45,7 @@ pub(super) async fn authenticate(
         Err(problem) => return reject(socket, &problem, CloseCode::BadMessage).await,
     };
 
-    match gateway.0.deps.authenticator.identify(&token) {
+    match gateway.0.deps.authenticator.verify_token(&token) {
         Ok(identity) => {
             send_connected(
                 gateway,

@@ -32,7 +32,7 @@ use tokio_tungstenite::{
 use waitingroom::{
     clock::Clock,
     problem::{Code, Problem},
-    wire::{MAX_FRAME_BYTES, SUBPROTOCOL},
+    protocol::{MAX_FRAME_BYTES, SUBPROTOCOL},
 };
 
 use super::rate_limit::RateLimitedStream;

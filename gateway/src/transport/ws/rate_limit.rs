@@ -14,7 +14,7 @@ use tokio::{
 };
 use waitingroom::{
     clock::{Clock, Timestamp},
-    rate::Bucket,
+    rate::TokenBucket,
 };
 
 /// Max frames per second over time: many times what the web client needs.
@@ -28,7 +28,7 @@ const FRAME_BURST: u32 = 60;
 pub(super) struct RateLimitedStream {
     stream: TcpStream,
     frames: FrameCounter,
-    bucket: Bucket,
+    bucket: TokenBucket,
     clock: Clock,
 }
 
@@ -50,7 +50,7 @@ impl RateLimitedStream {
         let mut limited = Self {
             stream,
             frames: FrameCounter::default(),
-            bucket: Bucket::full(FRAME_BURST, clock.now()),
+            bucket: TokenBucket::full(FRAME_BURST, clock.now()),
             clock,
         };
         let _ = limited.check(early); // too many are rejected with the next frame
@@ -73,8 +73,8 @@ impl RateLimitedStream {
         let bucket = self
             .bucket
             .refilled(FRAMES_PER_SECOND, FRAME_BURST.into(), now);
-        let allowed = bucket.allows(0, frames);
-        self.bucket = bucket.less(allowed);
+        let allowed = bucket.available(0, frames);
+        self.bucket = bucket.take(allowed);
         if allowed == u64::from(frames) {
             Ok(())
         } else {

@@ -13,9 +13,9 @@ use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::{Error, Message, error::CapacityError};
 use waitingroom::{
     ids::{EventId, IdempotencyKey},
-    line::Grant,
     problem::Problem,
-    wire::{CloseCode, ServerMessage},
+    protocol::{CloseCode, ServerMessage},
+    queue::Grant,
 };
 
 use self::auto_hold::{AutoHoldEvent, AutoHoldState};

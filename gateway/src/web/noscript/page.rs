@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use maud::{DOCTYPE, Markup, html};
-use waitingroom::{line::SaleState, problem::Code};
+use waitingroom::{problem::Code, queue::SaleState};
 
 use super::{RELOAD_INTERVAL, messages::Messages};
 use crate::booking_client::EventSummary;

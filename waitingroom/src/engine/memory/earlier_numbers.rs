@@ -1,12 +1,12 @@
 //! The numbers of earlier incarnations of a queue that have not been served: which users may still
 //! redeem theirs, and how many may be in front of them.
 
-use super::super::{Opening, Unserved};
+use super::super::{OpenParams, UnservedNumbers};
 
 /// See the module's documentation.
 #[derive(Debug)]
 pub(super) struct EarlierNumbers {
-    remaining: Unserved,
+    remaining: UnservedNumbers,
     redeemed: u64,
     /// Of each run of those that count in ranks, as the queue was opened: its last number, its
     /// first, and how many were before it.
@@ -16,7 +16,7 @@ pub(super) struct EarlierNumbers {
 }
 
 impl EarlierNumbers {
-    pub(super) fn new(opening: &Opening) -> Self {
+    pub(super) fn new(opening: &OpenParams) -> Self {
         let mut remaining = opening.unserved.clone();
         remaining
             .waiting
@@ -29,7 +29,7 @@ impl EarlierNumbers {
         Self {
             redeemed: 0,
             counted,
-            unclaimed: remaining.returned.len(),
+            unclaimed: remaining.unclaimed.len(),
             remaining,
         }
     }
@@ -38,7 +38,7 @@ impl EarlierNumbers {
     /// served, or redeemed before.
     pub(super) fn redeem(&mut self, number: u64) -> Option<bool> {
         let waiting = self.remaining.waiting.take(number);
-        let unclaimed = self.remaining.returned.take(number);
+        let unclaimed = self.remaining.unclaimed.take(number);
         self.redeemed += u64::from(waiting || unclaimed);
         (waiting || unclaimed).then_some(unclaimed)
     }
@@ -49,10 +49,10 @@ impl EarlierNumbers {
     }
 
     /// Those up to this number that are left.
-    pub(super) fn up_to(&self, limit: u64) -> Unserved {
-        Unserved {
+    pub(super) fn up_to(&self, limit: u64) -> UnservedNumbers {
+        UnservedNumbers {
             waiting: self.remaining.waiting.up_to(limit),
-            returned: self.remaining.returned.up_to(limit),
+            unclaimed: self.remaining.unclaimed.up_to(limit),
         }
     }
 

@@ -8,10 +8,11 @@ use std::{
 
 use super::{
     super::{
-        Act, Acted, Action, CLOCK_JUMP_THRESHOLD, Counters, GRANT_RESEND_MS, JoinOutcome,
-        LineStatus, MAX_NODES_PER_USER, MAX_PROGRESS_REMOVALS, MAX_SWEPT_USERS,
-        MAX_UNCLAIMED_PASSES, MAX_UNSERVED_PASSES, MAX_UNSERVED_RUNS, NODE_RETENTION_MS, Opening,
-        RELEASE_DELAY_AFTER_FREEZE, Reached, Released, STANDSTILL_LIMIT, Scope,
+        Action, ActionKind, ActionResult, CLOCK_JUMP_THRESHOLD, Counters, GRANT_RESEND_MS,
+        JoinOutcome, MAX_NODES_PER_USER, MAX_PASS_CLOCK_STOP, MAX_PROGRESS_REMOVALS,
+        MAX_SWEPT_USERS, MAX_UNCLAIMED_PASSES, MAX_UNSERVED_PASSES, MAX_UNSERVED_RUNS,
+        NODE_RETENTION_MS, OpenParams, QueueStatus, RELEASE_DELAY_AFTER_FREEZE, RecoveryPoint,
+        Released, TickScope,
     },
     deadline_set::DeadlineSet,
     earlier_numbers::EarlierNumbers,
@@ -19,12 +20,12 @@ use super::{
     seats::SeatTotals,
 };
 use crate::{
-    absence::{POLL_WINDOW, Presence, node_is_alive},
     clock::Timestamp,
     ids::{Epoch, EventId, NodeId, PassId, UserId},
-    line::{Addressed, Grant, Lapse, Place, Progress, QueueSettings, SaleState, Told},
     numbers::Numbers,
-    rate::{Bucket, Share, paced_burst, paced_rate},
+    presence::{POLL_PRESENCE_TTL, Presence, node_is_alive},
+    queue::{Grant, LastPosition, Place, Progress, QueueSettings, Removal, Routed, SaleState},
+    rate::{Throttle, TokenBucket, throttled_burst, throttled_rate},
 };
 
 /// The state of a user in the queue.
@@ -63,7 +64,7 @@ impl PassClock {
     fn lag(&self, now: Timestamp) -> Duration {
         self.stopped_for
             + self.stopped_since.map_or(Duration::ZERO, |since| {
-                now.since(since).min(STANDSTILL_LIMIT)
+                now.since(since).min(MAX_PASS_CLOCK_STOP)
             })
     }
 }
@@ -78,14 +79,14 @@ pub(super) struct Queue {
     release_from: Timestamp,
     rebuilding_until: Timestamp,
     /// Gateways that have not confirmed yet that they restored their users of the lost queue.
-    awaited: HashSet<NodeId>,
+    awaited_nodes: HashSet<NodeId>,
     /// The numbers of earlier incarnations that have not been served.
     earlier: EarlierNumbers,
     sequence: u64,
     head: u64,
     clock: Timestamp,
-    bucket: Bucket,
-    share: Share,
+    bucket: TokenBucket,
+    throttle: Throttle,
     pass_clock: PassClock,
     /// How many live passes were sent again since the pass clock goes on, while there are more.
     resend_from: Option<usize>,
@@ -114,7 +115,7 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    pub(super) fn open(event: EventId, opening: &Opening, now: Timestamp) -> Self {
+    pub(super) fn open(event: EventId, opening: &OpenParams, now: Timestamp) -> Self {
         Self {
             event,
             settings: opening.settings.clone(),
@@ -123,12 +124,12 @@ impl Queue {
             earlier: EarlierNumbers::new(opening),
             release_from: opening.release_from,
             rebuilding_until: opening.release_from,
-            awaited: opening.awaited.iter().cloned().collect(),
+            awaited_nodes: opening.awaited_nodes.iter().cloned().collect(),
             sequence: opening.sequence,
             head: opening.head,
             clock: now,
-            bucket: Bucket::full(opening.settings.burst, now),
-            share: Share::default(),
+            bucket: TokenBucket::full(opening.settings.burst, now),
+            throttle: Throttle::default(),
             pass_clock: PassClock::default(),
             resend_from: None,
             entries: HashMap::new(),
@@ -163,7 +164,7 @@ impl Queue {
     fn on_clock_jump(&mut self, gap: Duration) {
         self.clock_jumped_at = Some(self.clock);
         if self.pass_clock.stopped_since.is_none() {
-            self.pass_clock.stopped_for += gap.min(STANDSTILL_LIMIT);
+            self.pass_clock.stopped_for += gap.min(MAX_PASS_CLOCK_STOP);
             self.resend_from = Some(0);
         }
     }
@@ -172,10 +173,10 @@ impl Queue {
         self.clock
     }
 
-    pub(super) fn status(&self, seats: SeatTotals) -> LineStatus {
-        LineStatus {
+    pub(super) fn status(&self, seats: SeatTotals) -> QueueStatus {
+        QueueStatus {
             settings: self.current_settings(seats),
-            share: self.share.part,
+            share: self.throttle.factor,
             epoch: self.epoch.clone(),
             sequence: self.sequence,
             head: self.head,
@@ -207,33 +208,38 @@ impl Queue {
         self.sequence - self.opening_sequence + self.earlier.redeemed()
     }
 
-    pub(super) fn apply(&mut self, action: &Action, now: Timestamp) -> Acted {
+    pub(super) fn apply(&mut self, action: &Action, now: Timestamp) -> ActionResult {
         let user = &action.user;
-        let acted = match &action.what {
-            Act::Join { .. } | Act::Resume(_) | Act::BringBack { .. } | Act::Leave
+        let acted = match &action.kind {
+            ActionKind::Join { .. }
+            | ActionKind::Resume(_)
+            | ActionKind::Restore { .. }
+            | ActionKind::Leave
                 if self.is_redeeming(user) =>
             {
                 self.advance(now);
-                return Acted::Deciding;
+                return ActionResult::Deciding;
             }
-            Act::Join { presence, ticket } => self
+            ActionKind::Join { presence, ticket } => self
                 .join(user, presence, ticket.as_ref(), now)
-                .map_or(Acted::Recovering, Acted::Joined),
-            Act::Resume(presence) => Acted::Found(self.resume(user, presence, now)),
-            Act::BringBack {
+                .map_or(ActionResult::Recovering, ActionResult::Joined),
+            ActionKind::Resume(presence) => ActionResult::Found(self.resume(user, presence, now)),
+            ActionKind::Restore {
                 presence,
                 ticket,
                 told,
-            } => Acted::Found(self.bring_back(user, presence, ticket, *told, now)),
-            Act::Detach(node) => {
+            } => ActionResult::Found(self.restore(user, presence, ticket, *told, now)),
+            ActionKind::Detach(node) => {
                 self.detach(user, node, now);
-                Acted::Done(true)
+                ActionResult::Done(true)
             }
-            Act::Leave => Acted::Left(self.leave(user, now)),
-            Act::Acknowledge(pass) => Acted::Done(self.acknowledge(user, pass, now)),
+            ActionKind::Leave => ActionResult::Left(self.leave(user, now)),
+            ActionKind::Acknowledge(pass) => ActionResult::Done(self.acknowledge(user, pass, now)),
         };
         match acted {
-            Acted::Found(None) | Acted::Left(None) if self.is_rebuilding() => Acted::Recovering,
+            ActionResult::Found(None) | ActionResult::Left(None) if self.is_rebuilding() => {
+                ActionResult::Recovering
+            }
             acted => acted,
         }
     }
@@ -260,7 +266,7 @@ impl Queue {
         if let Some(place) = self.resume(user, presence, now) {
             return Some(JoinOutcome::Same(place));
         }
-        if !self.settings.state.admits_joins() {
+        if !self.settings.state.accepts_joins() {
             return Some(JoinOutcome::NotOpen(self.settings.state));
         }
         if let Some((number, state)) = ticket.and_then(|ticket| self.redeem_ticket(ticket)) {
@@ -276,7 +282,7 @@ impl Queue {
         self.resume(user, presence, now).map(JoinOutcome::Joined)
     }
 
-    fn bring_back(
+    fn restore(
         &mut self,
         user: &UserId,
         presence: &Presence,
@@ -285,7 +291,7 @@ impl Queue {
         now: Timestamp,
     ) -> Option<Place> {
         self.advance(now);
-        if !self.entries.contains_key(user) && self.settings.state.admits_joins() {
+        if !self.entries.contains_key(user) && self.settings.state.accepts_joins() {
             let (number, state) = self.redeem_ticket(ticket)?;
             self.assign_number(user, number, state);
         }
@@ -376,7 +382,7 @@ impl Queue {
                 self.absent_since.remove(user);
             }
             Presence::Poll => {
-                self.absent_since.set(user, now.plus(POLL_WINDOW));
+                self.absent_since.set(user, now.plus(POLL_PRESENCE_TTL));
                 self.unacknowledged.remove(user);
             }
         }
@@ -391,12 +397,15 @@ impl Queue {
         if !place.counting {
             self.record_position(user, place.position);
         }
-        let told = match self.entries.get(user)?.last_position {
-            _ if place.grant.is_some() => Told::Nothing,
-            _ if place.counting && !self.awaited.is_empty() => Told::Unknown,
-            before => before.map_or(Told::Nothing, Told::Before),
+        let last_position = match self.entries.get(user)?.last_position {
+            _ if place.grant.is_some() => LastPosition::NotSent,
+            _ if place.counting && !self.awaited_nodes.is_empty() => LastPosition::Unknown,
+            before => before.map_or(LastPosition::NotSent, LastPosition::Sent),
         };
-        Some(Place { told, ..place })
+        Some(Place {
+            last_position,
+            ..place
+        })
     }
 
     fn current_place(&self, user: &UserId) -> Option<Place> {
@@ -421,7 +430,7 @@ impl Queue {
             revision: self.revision(),
             grant,
             counting,
-            told: Told::Nothing,
+            last_position: LastPosition::NotSent,
         })
     }
 
@@ -478,27 +487,27 @@ impl Queue {
     }
 
     /// How far the queue has come.
-    pub(super) fn reached(&self) -> Reached {
+    pub(super) fn recovery_point(&self) -> RecoveryPoint {
         let mut unserved = self.earlier.up_to(self.head);
         self.waiting
             .up_to(self.head)
             .for_each(|number| unserved.waiting.insert(number));
         self.unclaimed
             .range(..=self.head)
-            .for_each(|(number, _)| unserved.returned.insert(*number));
+            .for_each(|(number, _)| unserved.unclaimed.insert(*number));
         let unreached = self
             .unacknowledged
             .members()
             .filter_map(|user| self.entries.get(user));
         let unreached = unreached.filter(|entry| matches!(entry.state, EntryState::HasPass(_)));
-        unreached.for_each(|entry| unserved.returned.insert(entry.number));
+        unreached.for_each(|entry| unserved.unclaimed.insert(entry.number));
         if self.unacknowledged.len() >= MAX_UNSERVED_PASSES {
-            unserved.returned = Numbers::run(1, self.head);
+            unserved.unclaimed = Numbers::run(1, self.head);
         }
-        Reached {
+        RecoveryPoint {
             sequence: self.sequence,
             head: self.head,
-            unserved: unserved.in_runs(MAX_UNSERVED_RUNS, self.head),
+            unserved: unserved.limit_runs(MAX_UNSERVED_RUNS, self.head),
         }
     }
 
@@ -511,10 +520,10 @@ impl Queue {
         before.is_some_and(|seen| node_is_alive(seen, now)) && !is_returning
     }
 
-    pub(super) fn all_back(&mut self, node: &NodeId, epoch: &Epoch, now: Timestamp) {
+    pub(super) fn finish_restore(&mut self, node: &NodeId, epoch: &Epoch, now: Timestamp) {
         let now = self.advance(now);
         let is_rebuilt = *epoch == self.epoch && self.is_rebuilding();
-        if is_rebuilt && self.awaited.remove(node) && self.awaited.is_empty() {
+        if is_rebuilt && self.awaited_nodes.remove(node) && self.awaited_nodes.is_empty() {
             if self.release_from == self.rebuilding_until {
                 self.release_from = now; // else it was handed over meanwhile, and is held back for longer
             }
@@ -528,26 +537,26 @@ impl Queue {
         &mut self,
         batch: &str,
         limit: u32,
-        share: Share,
-        scope: Scope,
+        throttle: Throttle,
+        scope: TickScope,
         seats: SeatTotals,
         now: Timestamp,
     ) -> Released {
         let now = self.advance(now);
-        self.apply_throttle(share, now);
-        let (lapsed, unacknowledged) = if scope == Scope::Whole {
+        self.apply_throttle(throttle, now);
+        let (removals, unacknowledged) = if scope == TickScope::Full {
             self.sweep(now)
         } else {
             Default::default()
         };
         self.refill_tokens(now);
-        let want = if self.share.part > 0.0 && seats.left > 0 {
+        let want = if self.throttle.factor > 0.0 && seats.left > 0 {
             self.grant_budget(limit, now)
         } else {
             0
         };
         let granted = self.issue_passes(batch, want, now);
-        let published = if scope == Scope::Whole {
+        let published = if scope == TickScope::Full {
             self.removed.len().min(MAX_PROGRESS_REMOVALS)
         } else {
             0
@@ -555,21 +564,21 @@ impl Queue {
         Released {
             granted,
             unacknowledged,
-            lapsed,
+            removals,
             progress: self.progress(published, seats),
         }
     }
 
     /// Ends what expired, and collects the passes to send again.
-    fn sweep(&mut self, now: Timestamp) -> (Vec<Addressed<Lapse>>, Vec<Addressed<Grant>>) {
-        let mut lapsed = self.expire_passes();
-        let mut unacknowledged = self.resend_unacknowledged(now, &mut lapsed);
+    fn sweep(&mut self, now: Timestamp) -> (Vec<Routed<Removal>>, Vec<Routed<Grant>>) {
+        let mut removals = self.expire_passes();
+        let mut unacknowledged = self.resend_unacknowledged(now, &mut removals);
         self.resend_live_passes(&mut unacknowledged);
-        self.drop_absent(now, &mut lapsed);
-        (lapsed, unacknowledged)
+        self.drop_absent(now, &mut removals);
+        (removals, unacknowledged)
     }
 
-    fn expire_passes(&mut self) -> Vec<Addressed<Lapse>> {
+    fn expire_passes(&mut self) -> Vec<Routed<Removal>> {
         let (redeeming, expired): (Vec<_>, Vec<_>) = self
             .active
             .due(self.pass_time(), MAX_SWEPT_USERS)
@@ -579,7 +588,7 @@ impl Queue {
         self.counters.expired += expired.len() as u64;
         expired
             .into_iter()
-            .map(|user| self.remove_and_report(user, Lapse::Expired))
+            .map(|user| self.remove_and_report(user, Removal::Expired))
             .collect()
     }
 
@@ -589,11 +598,11 @@ impl Queue {
             .is_some_and(|entry| matches!(entry.state, EntryState::Redeeming(_)))
     }
 
-    fn remove_and_report(&mut self, user: UserId, what: Lapse) -> Addressed<Lapse> {
-        Addressed {
+    fn remove_and_report(&mut self, user: UserId, reason: Removal) -> Routed<Removal> {
+        Routed {
             nodes: self.remove_user(&user),
             user,
-            what,
+            payload: reason,
         }
     }
 
@@ -601,8 +610,8 @@ impl Queue {
     fn resend_unacknowledged(
         &mut self,
         now: Timestamp,
-        lapsed: &mut Vec<Addressed<Lapse>>,
-    ) -> Vec<Addressed<Grant>> {
+        removals: &mut Vec<Routed<Removal>>,
+    ) -> Vec<Routed<Grant>> {
         let mut again = Vec::new();
         for user in self.unacknowledged.due(now, MAX_SWEPT_USERS) {
             let Some(Entry {
@@ -618,12 +627,12 @@ impl Queue {
                 .map_or(grant.issued_at, |jumped_at| jumped_at.max(grant.issued_at));
             let deadline = claimed_from.plus(self.settings.claim_window());
             if deadline <= now {
-                lapsed.push(self.mark_unclaimed(user, now));
+                removals.push(self.mark_unclaimed(user, now));
             } else {
-                again.push(Addressed {
+                again.push(Routed {
                     user: user.clone(),
                     nodes: nodes.clone(),
-                    what: self.in_queue_time(grant),
+                    payload: self.in_queue_time(grant),
                 });
                 self.unacknowledged.set(&user, next_check(now, deadline));
             }
@@ -632,7 +641,7 @@ impl Queue {
     }
 
     /// Sends passes again whose end has moved, a part at a time.
-    fn resend_live_passes(&mut self, again: &mut Vec<Addressed<Grant>>) {
+    fn resend_live_passes(&mut self, again: &mut Vec<Routed<Grant>>) {
         let Some(resent) = self.resend_from else {
             return;
         };
@@ -648,17 +657,17 @@ impl Queue {
                 ..
             }) = self.entries.get(&user)
             {
-                again.push(Addressed {
+                again.push(Routed {
                     user,
                     nodes: nodes.clone(),
-                    what: self.in_queue_time(grant),
+                    payload: self.in_queue_time(grant),
                 });
             }
         }
     }
 
-    fn mark_unclaimed(&mut self, user: UserId, now: Timestamp) -> Addressed<Lapse> {
-        self.counters.taken_back += 1;
+    fn mark_unclaimed(&mut self, user: UserId, now: Timestamp) -> Routed<Removal> {
+        self.counters.unclaimed += 1;
         let unclaimed_passes = self
             .entries
             .get(&user)
@@ -666,7 +675,7 @@ impl Queue {
             + 1;
         if unclaimed_passes >= MAX_UNCLAIMED_PASSES {
             self.counters.dropped += 1;
-            return self.remove_and_report(user, Lapse::Absent);
+            return self.remove_and_report(user, Removal::Absent);
         }
         self.active.remove(&user);
         self.unacknowledged.remove(&user);
@@ -678,14 +687,14 @@ impl Queue {
             nodes = std::mem::take(&mut entry.nodes);
             self.unclaimed.insert(entry.number, user.clone());
         }
-        Addressed {
+        Routed {
             user,
             nodes,
-            what: Lapse::Unclaimed,
+            payload: Removal::Unclaimed,
         }
     }
 
-    fn drop_absent(&mut self, now: Timestamp, lapsed: &mut Vec<Addressed<Lapse>>) {
+    fn drop_absent(&mut self, now: Timestamp, removals: &mut Vec<Routed<Removal>>) {
         let grace = self.settings.grace();
         if self.clock_jumped_at.is_some_and(|at| now < at.plus(grace)) {
             return;
@@ -699,7 +708,7 @@ impl Queue {
                 self.absent_since.remove(&user);
             } else {
                 self.counters.dropped += 1;
-                lapsed.push(self.remove_and_report(user, Lapse::Absent));
+                removals.push(self.remove_and_report(user, Removal::Absent));
             }
         }
     }
@@ -713,11 +722,11 @@ impl Queue {
     }
 
     /// Of several workers' throttles the latest counts. At 0 the pass clock stops.
-    fn apply_throttle(&mut self, share: Share, now: Timestamp) {
-        if share.decided_at >= self.share.decided_at {
-            self.share = share;
+    fn apply_throttle(&mut self, throttle: Throttle, now: Timestamp) {
+        if throttle.decided_at >= self.throttle.decided_at {
+            self.throttle = throttle;
         }
-        match (self.share.part > 0.0, self.pass_clock.stopped_since) {
+        match (self.throttle.factor > 0.0, self.pass_clock.stopped_since) {
             (false, None) => self.pass_clock.stopped_since = Some(now),
             (true, Some(_)) => {
                 self.pass_clock = PassClock {
@@ -746,11 +755,13 @@ impl Queue {
         let (rate, burst, part) = (
             self.settings.rate_per_second,
             self.settings.burst,
-            self.share.part,
+            self.throttle.factor,
         );
-        self.bucket = self
-            .bucket
-            .refilled(paced_rate(rate, part), paced_burst(burst, part), now);
+        self.bucket = self.bucket.refilled(
+            throttled_rate(rate, part),
+            throttled_burst(burst, part),
+            now,
+        );
     }
 
     /// How many may go now, by state, bucket and cap.
@@ -760,11 +771,11 @@ impl Queue {
         }
         let allowed = self
             .bucket
-            .allows(self.active.len() as u64, self.settings.max_active);
+            .available(self.active.len() as u64, self.settings.max_active);
         allowed.min(limit.into()) as usize
     }
 
-    fn issue_passes(&mut self, batch: &str, want: usize, now: Timestamp) -> Vec<Addressed<Grant>> {
+    fn issue_passes(&mut self, batch: &str, want: usize, now: Timestamp) -> Vec<Routed<Grant>> {
         let mut granted = Vec::new();
         let mut examined = 0;
         while granted.len() < want && examined < want + MAX_SWEPT_USERS {
@@ -783,7 +794,7 @@ impl Queue {
                 self.set_absent(&user, now);
             }
         }
-        self.bucket = self.bucket.less(granted.len() as u64);
+        self.bucket = self.bucket.take(granted.len() as u64);
         self.counters.released += granted.len() as u64;
         granted
     }
@@ -821,7 +832,7 @@ impl Queue {
         number: u64,
         pass_id: String,
         now: Timestamp,
-    ) -> Addressed<Grant> {
+    ) -> Routed<Grant> {
         if self.waiting.remove(number).is_some() {
             self.removed.push_back(number);
         }
@@ -843,17 +854,17 @@ impl Queue {
             &user,
             next_check(now, now.plus(self.settings.claim_window())),
         );
-        let what = self.in_queue_time(&grant);
+        let payload = self.in_queue_time(&grant);
         let entry = self
             .entries
             .get_mut(&user)
             .expect("a ready user has an entry");
         entry.state = EntryState::HasPass(grant);
         entry.last_position = None;
-        Addressed {
+        Routed {
             user,
             nodes: entry.nodes.clone(),
-            what,
+            payload,
         }
     }
 
@@ -872,7 +883,7 @@ impl Queue {
             active: self.active.len() as u64,
             seats_left: seats.left,
             settings: self.current_settings(seats),
-            share: self.share.part,
+            share: self.throttle.factor,
             released: Some(self.counters.released),
             present: Some(self.ready.len() as u64),
             passed_over: self.waiting.rank(self.head),

@@ -7,12 +7,12 @@ use redis::Value;
 use crate::{
     clock::Timestamp,
     engine::{
-        Act, Acted, Action, Counters, EngineError, Frozen, JoinOutcome, LineStatus,
-        MAX_UNSERVED_RUNS, Reached, Released, Unserved,
+        Action, ActionKind, ActionResult, Counters, EngineError, Frozen, JoinOutcome,
+        MAX_UNSERVED_RUNS, QueueStatus, RecoveryPoint, Released, UnservedNumbers,
     },
     ids::{BookingId, Epoch, EventId, NodeId, UserId, ZoneId},
-    line::{Addressed, Grant, Lapse, Place, Progress, QueueSettings, SaleState, Told},
     numbers::Numbers,
+    queue::{Grant, LastPosition, Place, Progress, QueueSettings, Removal, Routed, SaleState},
     seats::{ReserveOutcome, StaleHold, Tally, ZoneSeats, ZoneTally},
 };
 
@@ -123,11 +123,11 @@ impl Reply {
                 })
             }
         };
-        let told = match (rebuilding, told) {
-            _ if grant.is_some() => Told::Nothing,
-            (Rebuilding::AwaitingNodes, _) => Told::Unknown,
-            (_, 0) => Told::Nothing,
-            (_, told) => Told::Before(told),
+        let last_position = match (rebuilding, told) {
+            _ if grant.is_some() => LastPosition::NotSent,
+            (Rebuilding::AwaitingNodes, _) => LastPosition::Unknown,
+            (_, 0) => LastPosition::NotSent,
+            (_, told) => LastPosition::Sent(told),
         };
         let counting = rebuilding != Rebuilding::No && grant.is_none();
         Ok(Place {
@@ -138,7 +138,7 @@ impl Reply {
             revision,
             grant,
             counting,
-            told,
+            last_position,
         })
     }
 
@@ -148,24 +148,24 @@ impl Reply {
         epoch: &Epoch,
         rebuilding: Rebuilding,
         action: &Action,
-    ) -> Result<Acted, EngineError> {
-        let joins = matches!(action.what, Act::Join { .. });
+    ) -> Result<ActionResult, EngineError> {
+        let joins = matches!(action.kind, ActionKind::Join { .. });
         Ok(match self.parsed::<u8>()? {
-            0 => match action.what {
-                Act::Resume(_) | Act::BringBack { .. } => Acted::Found(None),
-                Act::Leave => Acted::Left(None),
-                _ => Acted::Done(false),
+            0 => match action.kind {
+                ActionKind::Resume(_) | ActionKind::Restore { .. } => ActionResult::Found(None),
+                ActionKind::Leave => ActionResult::Left(None),
+                _ => ActionResult::Done(false),
             },
-            1 => Acted::Done(true),
-            2 if joins => Acted::Joined(JoinOutcome::Joined(self.place(epoch, rebuilding)?)),
-            3 if joins => Acted::Joined(JoinOutcome::Same(self.place(epoch, rebuilding)?)),
-            2 | 3 => Acted::Found(Some(self.place(epoch, rebuilding)?)),
-            4 => Acted::Joined(JoinOutcome::NotOpen(sale_state(&self.text()?)?)),
-            5 => Acted::Joined(JoinOutcome::Full),
-            6 => Acted::Left(Some(self.nodes()?)),
-            7 => Acted::Deciding,
-            8 => Acted::Full,
-            9 => Acted::Recovering,
+            1 => ActionResult::Done(true),
+            2 if joins => ActionResult::Joined(JoinOutcome::Joined(self.place(epoch, rebuilding)?)),
+            3 if joins => ActionResult::Joined(JoinOutcome::Same(self.place(epoch, rebuilding)?)),
+            2 | 3 => ActionResult::Found(Some(self.place(epoch, rebuilding)?)),
+            4 => ActionResult::Joined(JoinOutcome::NotOpen(sale_state(&self.text()?)?)),
+            5 => ActionResult::Joined(JoinOutcome::Full),
+            6 => ActionResult::Left(Some(self.nodes()?)),
+            7 => ActionResult::Deciding,
+            8 => ActionResult::Full,
+            9 => ActionResult::Recovering,
             _ => return Err(malformed_reply()),
         })
     }
@@ -174,7 +174,7 @@ impl Reply {
         Ok(Counters {
             joined: self.parsed()?,
             released: self.parsed()?,
-            taken_back: self.parsed()?,
+            unclaimed: self.parsed()?,
             expired: self.parsed()?,
             dropped: self.parsed()?,
             left: self.parsed()?,
@@ -206,15 +206,15 @@ impl Reply {
             .collect()
     }
 
-    fn grant(&mut self, epoch: &Epoch) -> Result<Addressed<Grant>, EngineError> {
+    fn grant(&mut self, epoch: &Epoch) -> Result<Routed<Grant>, EngineError> {
         let (user, nodes, pass_id): (UserId, _, _) =
             (self.parsed()?, self.nodes()?, self.parsed()?);
         let (number, issued_at, expires_at) =
             (self.parsed()?, self.timestamp()?, self.timestamp()?);
-        Ok(Addressed {
+        Ok(Routed {
             user,
             nodes,
-            what: Grant {
+            payload: Grant {
                 pass_id,
                 number,
                 epoch: epoch.clone(),
@@ -224,15 +224,19 @@ impl Reply {
         })
     }
 
-    fn lapse(&mut self) -> Result<Addressed<Lapse>, EngineError> {
+    fn removal(&mut self) -> Result<Routed<Removal>, EngineError> {
         let (user, nodes) = (self.parsed()?, self.nodes()?);
-        let what = match self.text()?.as_str() {
-            "unclaimed" => Lapse::Unclaimed,
-            "expired" => Lapse::Expired,
-            "absent" => Lapse::Absent,
+        let removal = match self.text()?.as_str() {
+            "unclaimed" => Removal::Unclaimed,
+            "expired" => Removal::Expired,
+            "absent" => Removal::Absent,
             _ => return Err(malformed_reply()),
         };
-        Ok(Addressed { user, nodes, what })
+        Ok(Routed {
+            user,
+            nodes,
+            payload: removal,
+        })
     }
 }
 
@@ -255,8 +259,8 @@ pub(super) fn events(members: &[String]) -> Result<Vec<EventId>, EngineError> {
         .collect()
 }
 
-pub(super) fn status(mut reply: Reply) -> Result<LineStatus, EngineError> {
-    Ok(LineStatus {
+pub(super) fn status(mut reply: Reply) -> Result<QueueStatus, EngineError> {
+    Ok(QueueStatus {
         settings: reply.settings()?,
         share: reply.parsed()?,
         epoch: reply.parsed()?,
@@ -277,18 +281,18 @@ pub(super) fn status(mut reply: Reply) -> Result<LineStatus, EngineError> {
     })
 }
 
-pub(super) fn reached(mut reply: Reply) -> Result<Reached, EngineError> {
+pub(super) fn recovery_point(mut reply: Reply) -> Result<RecoveryPoint, EngineError> {
     let (sequence, head) = (reply.parsed()?, reply.parsed()?);
-    let mut unserved = Unserved {
+    let mut unserved = UnservedNumbers {
         waiting: reply.numbers(head)?,
-        returned: reply.numbers(head)?,
+        unclaimed: reply.numbers(head)?,
     };
     let undelivered: Vec<u64> = reply.list()?.all(Reply::parsed)?;
     let all_undelivered = reply.flag()?;
     undelivered
         .into_iter()
-        .for_each(|number| unserved.returned.insert(number));
-    for numbers in [&mut unserved.waiting, &mut unserved.returned] {
+        .for_each(|number| unserved.unclaimed.insert(number));
+    for numbers in [&mut unserved.waiting, &mut unserved.unclaimed] {
         let runs = reply.list()?.all(Reply::run)?;
         runs.iter()
             .for_each(|(first, last)| numbers.insert_run(*first, (*last).min(head)));
@@ -298,19 +302,19 @@ pub(super) fn reached(mut reply: Reply) -> Result<Reached, EngineError> {
         }
     }
     if !all_undelivered {
-        unserved.returned = Numbers::run(1, head);
+        unserved.unclaimed = Numbers::run(1, head);
     }
-    Ok(Reached {
+    Ok(RecoveryPoint {
         sequence,
         head,
-        unserved: unserved.in_runs(MAX_UNSERVED_RUNS, head),
+        unserved: unserved.limit_runs(MAX_UNSERVED_RUNS, head),
     })
 }
 
 pub(super) fn action_results(
     mut reply: Reply,
     actions: &[Action],
-) -> Result<Vec<Acted>, EngineError> {
+) -> Result<Vec<ActionResult>, EngineError> {
     let epoch = reply.parsed::<Epoch>()?;
     let rebuilding = match reply.parsed::<u8>()? {
         0 => Rebuilding::No,
@@ -327,7 +331,7 @@ pub(super) fn released(event_id: EventId, mut reply: Reply) -> Result<Released, 
     let epoch: Epoch = reply.parsed()?;
     let granted = reply.list()?.all(|values| values.grant(&epoch))?;
     let unacknowledged = reply.list()?.all(|values| values.grant(&epoch))?;
-    let lapsed = reply.list()?.all(Reply::lapse)?;
+    let removals = reply.list()?.all(Reply::removal)?;
     let from: u64 = reply.parsed()?;
     let removed = reply.list()?.all(Reply::parsed)?;
     let progress = Progress {
@@ -350,7 +354,7 @@ pub(super) fn released(event_id: EventId, mut reply: Reply) -> Result<Released, 
     Ok(Released {
         granted,
         unacknowledged,
-        lapsed,
+        removals,
         progress,
     })
 }

@@ -5,28 +5,28 @@ use uuid::Uuid;
 
 use super::invoke::Invocation;
 use crate::{
-    absence::Presence,
     clock::Timestamp,
-    engine::{Act, Action, Opening},
+    engine::{Action, ActionKind, OpenParams},
     ids::{BookingId, IdempotencyKey, NodeId, UserId},
-    line::QueueSettings,
     numbers::Numbers,
+    presence::Presence,
+    queue::QueueSettings,
     seats::{Hold, Reserve, SeatSnapshot, Settlement},
 };
 
 impl Invocation<'_> {
-    pub(super) fn opening(self, opening: &Opening, now: Timestamp) -> Self {
+    pub(super) fn opening(self, opening: &OpenParams, now: Timestamp) -> Self {
         self.timestamp(now)
             .arg(opening.epoch.as_str())
             .arg(opening.sequence)
             .arg(opening.head)
             .timestamp(opening.release_from)
             .arg(format_runs(&opening.unserved.waiting))
-            .arg(format_runs(&opening.unserved.returned))
+            .arg(format_runs(&opening.unserved.unclaimed))
             .arg(opening.mark.as_deref().unwrap_or_default())
             .arg(
                 opening
-                    .awaited
+                    .awaited_nodes
                     .iter()
                     .map(NodeId::as_str)
                     .collect::<Vec<_>>()
@@ -55,12 +55,12 @@ impl Invocation<'_> {
     /// As `scripts/apply.lua` names them.
     fn action(self, action: &Action) -> Self {
         let user = action.user.as_str();
-        match &action.what {
-            Act::Join {
+        match &action.kind {
+            ActionKind::Join {
                 presence,
                 ticket: None,
             } => self.arg("j").arg(user).arg(presence_name(presence)),
-            Act::Join {
+            ActionKind::Join {
                 presence,
                 ticket: Some((epoch, number)),
             } => self
@@ -69,8 +69,8 @@ impl Invocation<'_> {
                 .arg(presence_name(presence))
                 .arg(epoch.as_str())
                 .arg(exact_in_lua(*number)),
-            Act::Resume(presence) => self.arg("r").arg(user).arg(presence_name(presence)),
-            Act::BringBack {
+            ActionKind::Resume(presence) => self.arg("r").arg(user).arg(presence_name(presence)),
+            ActionKind::Restore {
                 presence,
                 ticket: (epoch, number),
                 told,
@@ -83,9 +83,9 @@ impl Invocation<'_> {
                     .arg(exact_in_lua(*number));
                 call.arg(exact_in_lua(told.unwrap_or_default()))
             }
-            Act::Detach(node) => self.arg("d").arg(user).arg(node.as_str()),
-            Act::Leave => self.arg("l").arg(user),
-            Act::Acknowledge(pass) => self.arg("a").arg(user).arg(pass.as_str()),
+            ActionKind::Detach(node) => self.arg("d").arg(user).arg(node.as_str()),
+            ActionKind::Leave => self.arg("l").arg(user),
+            ActionKind::Acknowledge(pass) => self.arg("a").arg(user).arg(pass.as_str()),
         }
     }
 

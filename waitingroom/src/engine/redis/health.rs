@@ -125,7 +125,7 @@ impl RedisEngine {
     /// what is wrong.
     pub async fn monitor(self, clock: Clock, lifecycle: Lifecycle) {
         let mut is_failing = false;
-        while lifecycle.pause(CHECK_INTERVAL).await {
+        while lifecycle.sleep_or_drain(CHECK_INTERVAL).await {
             let result = self.probe().await;
             match (&result, is_failing) {
                 (Err(error), false) => tracing::warn!(%error, "Redis does not do what it is asked"),

@@ -14,7 +14,7 @@ use super::{decode::Reply, scripts::Script, server_clock::ServerClocks};
 use crate::{
     clock::Timestamp,
     engine::EngineError,
-    redis_servers::{REDIS_TIMEOUT, RedisConnection},
+    redis_connection::{REDIS_TIMEOUT, RedisConnection},
 };
 
 /// Arguments of EVALSHA before those of the step: its own name, the digest, and the number of keys.
@@ -152,7 +152,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::{super::scripts::Scripts, *};
-    use crate::redis_servers::RedisServers;
+    use crate::redis_connection::RedisServers;
 
     /// As after a failover to a server whose clock is another.
     #[tokio::test]

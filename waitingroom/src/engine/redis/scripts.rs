@@ -1,13 +1,13 @@
 //! The steps' scripts: each is the limits, the parts of the state it needs, and its own file.
 
 use crate::{
-    absence::{NODE_TIMEOUT, POLL_WINDOW},
     engine::{
         CLOCK_JUMP_THRESHOLD, COUNTED_USERS_PAGE, GRANT_RESEND_MS, MAX_NODES_PER_USER,
-        MAX_PROGRESS_REMOVALS, MAX_SWEPT_USERS, MAX_UNCLAIMED_PASSES, MAX_UNSERVED_PASSES,
-        MAX_UNSERVED_RUNS, NODE_RETENTION_MS, RECOVERY, RELEASE_DELAY_AFTER_FREEZE,
-        SEQUENCE_RESERVE, STANDSTILL_LIMIT, SYNC_WINDOW_MS,
+        MAX_PASS_CLOCK_STOP, MAX_PROGRESS_REMOVALS, MAX_SWEPT_USERS, MAX_UNCLAIMED_PASSES,
+        MAX_UNSERVED_PASSES, MAX_UNSERVED_RUNS, NODE_RETENTION_MS, RECOVERY_WINDOW,
+        RELEASE_DELAY_AFTER_FREEZE, SEQUENCE_RESERVE, SYNC_WINDOW_MS,
     },
+    presence::{NODE_TIMEOUT, POLL_PRESENCE_TTL},
     rate::MIN_RATE,
 };
 
@@ -105,7 +105,10 @@ impl Script {
 fn limits() -> String {
     let limits: [(&str, i128); 25] = [
         ("COUNTED_USERS_PAGE", COUNTED_USERS_PAGE as i128),
-        ("POLL_PRESENCE_TTL_MS", POLL_WINDOW.as_millis() as i128),
+        (
+            "POLL_PRESENCE_TTL_MS",
+            POLL_PRESENCE_TTL.as_millis() as i128,
+        ),
         ("NODE_TIMEOUT_MS", NODE_TIMEOUT.as_millis() as i128),
         ("NODE_RETENTION_MS", NODE_RETENTION_MS.into()),
         ("MAX_NODES_PER_USER", MAX_NODES_PER_USER as i128),
@@ -119,7 +122,7 @@ fn limits() -> String {
             "RELEASE_DELAY_AFTER_FREEZE_MS",
             RELEASE_DELAY_AFTER_FREEZE.as_millis() as i128,
         ),
-        ("RECOVERY_WINDOW_MS", RECOVERY.as_millis() as i128),
+        ("RECOVERY_WINDOW_MS", RECOVERY_WINDOW.as_millis() as i128),
         ("SEQUENCE_RESERVE", SEQUENCE_RESERVE.into()),
         ("SYNC_WINDOW_MS", SYNC_WINDOW_MS.into()),
         (
@@ -128,7 +131,7 @@ fn limits() -> String {
         ),
         (
             "MAX_PASS_CLOCK_STOP_MS",
-            STANDSTILL_LIMIT.as_millis() as i128,
+            MAX_PASS_CLOCK_STOP.as_millis() as i128,
         ),
         ("EARLIER_NUMBERS_TTL_MS", EARLIER_NUMBERS_TTL_MS.into()),
         ("MAX_UNSERVED_RUNS", MAX_UNSERVED_RUNS as i128),

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use redis::{RedisResult, cmd};
 use tokio::time::Instant;
 
-use crate::{clock::Timestamp, redis_servers::RedisConnection};
+use crate::{clock::Timestamp, redis_connection::RedisConnection};
 
 /// How long a measurement is good: a server's clock and this host's may drift apart, or be set.
 const SAMPLE_TTL: Duration = Duration::from_secs(5);

@@ -78,7 +78,7 @@ async fn who_dawdles_is_closed_and_who_is_idle_may_ask_later() {
         assert!(read(idle).await.ends_with("hello"));
     }
     assert_eq!(read(&mut silent).await, "", "closed after its time");
-    assert!(lifecycle.finish(Duration::from_secs(20)).await);
+    assert!(lifecycle.drain_and_join(Duration::from_secs(20)).await);
 }
 
 /// A listener with these limits, whose `/wait` answers when the sender is dropped.
@@ -149,7 +149,7 @@ async fn a_full_house_says_so_and_still_tells_operators_of_its_health() {
         )
         .await;
     }
-    assert!(lifecycle.finish(Duration::from_secs(20)).await);
+    assert!(lifecycle.drain_and_join(Duration::from_secs(20)).await);
 }
 
 #[tokio::test]
@@ -174,7 +174,7 @@ async fn an_address_has_its_share_and_no_more() {
         "{refused}"
     );
     drop(guests);
-    assert!(lifecycle.finish(Duration::from_secs(20)).await);
+    assert!(lifecycle.drain_and_join(Duration::from_secs(20)).await);
 
     // Behind a proxy, what counts is whom it forwards.
     let trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
@@ -218,7 +218,7 @@ async fn an_address_has_its_share_and_no_more() {
         .await
         .ends_with("hello")
     {}
-    assert!(lifecycle.finish(Duration::from_secs(20)).await);
+    assert!(lifecycle.drain_and_join(Duration::from_secs(20)).await);
 }
 
 /// A connection that stays open for as long as this does, and is being answered.
@@ -339,7 +339,7 @@ async fn a_lame_duck_serves_and_lets_each_connection_go() {
         answer.ends_with("hello") && answer.contains("connection: close"),
         "{answer}"
     );
-    assert!(lifecycle.finish(Duration::from_secs(20)).await);
+    assert!(lifecycle.drain_and_join(Duration::from_secs(20)).await);
     assert!(TcpStream::connect(address).await.is_err());
 }
 

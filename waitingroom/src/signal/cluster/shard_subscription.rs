@@ -15,7 +15,7 @@ use redis::{
 use tokio::sync::mpsc;
 
 use super::slots::Address;
-use crate::redis_servers::{CONNECT_TIMEOUT, REDIS_TIMEOUT};
+use crate::redis_connection::{CONNECT_TIMEOUT, REDIS_TIMEOUT};
 
 /// What an subscription says.
 #[derive(Debug)]

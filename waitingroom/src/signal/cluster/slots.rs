@@ -2,7 +2,7 @@
 
 use redis::{ErrorKind, RedisError, RedisResult, Value, from_redis_value};
 
-use crate::redis_servers::RedisConnection;
+use crate::redis_connection::RedisConnection;
 
 /// Host and port of a server.
 pub(super) type Address = (String, u16);

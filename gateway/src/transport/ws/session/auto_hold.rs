@@ -8,8 +8,8 @@ use serde_json::{Map, Value};
 use tokio::time::timeout;
 use waitingroom::{
     ids::{EventId, PassId},
-    line::Grant,
-    wire::{JoinLine, ServerMessage, WishItem},
+    protocol::{JoinQueue, SeatPreference, ServerMessage},
+    queue::Grant,
 };
 
 use super::Session;
@@ -21,13 +21,13 @@ use crate::{
 /// A user's seat preferences for one event, and the result of the hold.
 #[derive(Default)]
 pub(super) struct AutoHoldState {
-    pub(super) preferences: Vec<WishItem>,
+    pub(super) preferences: Vec<SeatPreference>,
     outcome: Option<(PassId, AutoHoldOutcome)>,
 }
 
 impl AutoHoldState {
     /// Takes over other preferences. Held seats stay; a failed hold is tried again.
-    pub(super) fn replace(&mut self, preferences: Vec<WishItem>) {
+    pub(super) fn replace(&mut self, preferences: Vec<SeatPreference>) {
         self.preferences = preferences;
         self.outcome
             .take_if(|(_, outcome)| !matches!(outcome, AutoHoldOutcome::Held(_)));
@@ -97,7 +97,12 @@ impl Session<'_> {
         }
     }
 
-    fn start_auto_hold(&mut self, event: EventId, grant: Arc<Grant>, preferences: Vec<WishItem>) {
+    fn start_auto_hold(
+        &mut self,
+        event: EventId,
+        grant: Arc<Grant>,
+        preferences: Vec<SeatPreference>,
+    ) {
         let gateway = self.gateway.clone();
         let user = self.client.identity.user.clone();
         let credentials = self.credentials();
@@ -176,7 +181,7 @@ impl Session<'_> {
 
     /// Seats that a user with a ticket and preferences, but without a place, may have got through
     /// another gateway.
-    pub(super) async fn previous_hold(&mut self, join: &JoinLine) -> Option<Map<String, Value>> {
+    pub(super) async fn previous_hold(&mut self, join: &JoinQueue) -> Option<Map<String, Value>> {
         let preferences = join
             .wish
             .as_deref()

@@ -7,9 +7,11 @@ use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use waitingroom::{
     ids::{EventId, PassId},
-    line::Place,
     problem::{Code, Problem},
-    wire::{ClientMessage, CloseCode, JoinLine, ReserveSeats, ServerMessage, check_wish},
+    protocol::{
+        ClientMessage, CloseCode, JoinQueue, ReserveSeats, ServerMessage, check_preferences,
+    },
+    queue::Place,
 };
 
 use super::{EventSubscription, Session, error_message, protocol_error};
@@ -100,7 +102,7 @@ impl Session<'_> {
             .then_some(message_ref)
     }
 
-    async fn join(&mut self, socket: &mut Socket, join: JoinLine) -> Result<(), Disconnect> {
+    async fn join(&mut self, socket: &mut Socket, join: JoinQueue) -> Result<(), Disconnect> {
         let event = join.event_id;
         match self.subscribe(&join).await {
             Ok(JoinReply::AlreadyHeld(booking)) => {
@@ -122,8 +124,8 @@ impl Session<'_> {
     }
 
     /// Takes or finds the user's place, and subscribes the connection to the event.
-    async fn subscribe(&mut self, join: &JoinLine) -> Result<JoinReply, Problem> {
-        check_wish("wish", join.wish.as_deref().unwrap_or_default())?;
+    async fn subscribe(&mut self, join: &JoinQueue) -> Result<JoinReply, Problem> {
+        check_preferences("wish", join.wish.as_deref().unwrap_or_default())?;
         let event = join.event_id;
         let is_subscribed = self.subscription(event).is_some();
         if !is_subscribed && self.subscriptions.len() >= MAX_EVENTS_PER_CONNECTION {

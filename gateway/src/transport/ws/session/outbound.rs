@@ -2,8 +2,8 @@
 
 use waitingroom::{
     ids::EventId,
-    line::{Lapse, SaleState},
-    wire::{CloseCode, ServerMessage},
+    protocol::{CloseCode, ServerMessage},
+    queue::{Removal, SaleState},
 };
 
 use super::{ReserveReply, Session, error_message};
@@ -85,9 +85,9 @@ impl Session<'_> {
         &mut self,
         socket: &mut Socket,
         event: EventId,
-        lapse: Lapse,
+        lapse: Removal,
     ) -> Result<(), Disconnect> {
-        if lapse != Lapse::Left {
+        if lapse != Removal::Left {
             feed(
                 socket,
                 &error_message(&removal_problem(lapse), Some(event.to_string())),
@@ -99,8 +99,8 @@ impl Session<'_> {
 
         match lapse {
             // The place is kept: `join` returns to it.
-            Lapse::Unclaimed => Ok(()),
-            Lapse::Expired | Lapse::Absent | Lapse::Left => {
+            Removal::Unclaimed => Ok(()),
+            Removal::Expired | Removal::Absent | Removal::Left => {
                 feed(socket, &ServerMessage::Left { event_id: event }).await
             }
         }

@@ -28,7 +28,7 @@ const GUEST_ISSUER: &str = "stanchion:guest";
 /// How the names of guests begin; no user of the shop's login may have such a name.
 pub const GUEST_PREFIX: &str = "guest-";
 /// Life of a guest identity: longer than any sale's day.
-pub const GUEST_LIFE: Duration = Duration::from_secs(24 * 3600);
+pub const GUEST_TTL: Duration = Duration::from_secs(24 * 3600);
 /// Tokens longer than this are refused unread.
 const MAX_TOKEN_BYTES: usize = 8 * 1024;
 
@@ -149,14 +149,14 @@ impl Authenticator {
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
             .map(|(_, token)| token.trim())
             .ok_or_else(|| unauthorized("the Authorization header must be 'Bearer' and a token"))?;
-        self.identify(token)
+        self.verify_token(token)
     }
 
     /// The identity that a token proves.
     ///
     /// # Errors
     /// As [`Authenticator::authenticate`].
-    pub fn identify(&self, token: &str) -> Result<Identity, Problem> {
+    pub fn verify_token(&self, token: &str) -> Result<Identity, Problem> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(unauthorized("the token is longer than 8 KiB"));
         }
@@ -204,7 +204,7 @@ impl Authenticator {
         // Releases before this one did not write it down.
         let issued_at = claims
             .issued_at()
-            .unwrap_or_else(|| expires_at.minus(GUEST_LIFE));
+            .unwrap_or_else(|| expires_at.minus(GUEST_TTL));
         Ok(Identity {
             user: claims.user()?,
             admin: false,

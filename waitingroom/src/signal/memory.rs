@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use tokio::sync::broadcast;
 
-use super::{Heard, Listener, Recipient, Signal, SignalError, Signals};
+use super::{Listener, ListenerEvent, Recipient, Signal, SignalError, Signals};
 use crate::ids::NodeId;
 
 /// Signals that a slow listener may fall behind by; beyond it, it hears a gap.
@@ -11,16 +11,16 @@ const CAPACITY: usize = 4_096;
 
 /// See the module's documentation.
 #[derive(Debug, Clone)]
-pub struct LocalSignals(broadcast::Sender<(Recipient, Signal)>);
+pub struct InMemorySignals(broadcast::Sender<(Recipient, Signal)>);
 
-impl Default for LocalSignals {
+impl Default for InMemorySignals {
     fn default() -> Self {
         Self(broadcast::Sender::new(CAPACITY))
     }
 }
 
 #[async_trait]
-impl Signals for LocalSignals {
+impl Signals for InMemorySignals {
     async fn send(&self, signals: &[(Recipient, Signal)]) -> Result<Vec<u64>, SignalError> {
         Ok(signals
             .iter()
@@ -29,30 +29,30 @@ impl Signals for LocalSignals {
     }
 
     async fn listen(&self, node: &NodeId) -> Result<Box<dyn Listener>, SignalError> {
-        Ok(Box::new(LocalListener {
+        Ok(Box::new(InMemoryListener {
             node: Recipient::Node(node.clone()),
             signals: self.0.subscribe(),
         }))
     }
 }
 
-struct LocalListener {
+struct InMemoryListener {
     node: Recipient,
     signals: broadcast::Receiver<(Recipient, Signal)>,
 }
 
 #[async_trait]
-impl Listener for LocalListener {
-    async fn next(&mut self) -> Heard {
+impl Listener for InMemoryListener {
+    async fn next(&mut self) -> ListenerEvent {
         loop {
             match self.signals.recv().await {
                 Ok((recipient, signal))
-                    if recipient == self.node || recipient == Recipient::Everyone =>
+                    if recipient == self.node || recipient == Recipient::AllNodes =>
                 {
-                    return Heard::Signal(Box::new(signal));
+                    return ListenerEvent::Signal(Box::new(signal));
                 }
                 Ok(_) => {}
-                Err(broadcast::error::RecvError::Lagged(_)) => return Heard::Gap,
+                Err(broadcast::error::RecvError::Lagged(_)) => return ListenerEvent::Gap,
                 Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
             }
         }

@@ -13,12 +13,12 @@ const CAPACITY: usize = 1_024;
 
 /// See the module's documentation. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct LocalBus {
+pub struct InMemoryBus {
     listeners: broadcast::Sender<Message>,
     published: Arc<Mutex<BTreeMap<String, u64>>>,
 }
 
-impl Default for LocalBus {
+impl Default for InMemoryBus {
     fn default() -> Self {
         Self {
             listeners: broadcast::Sender::new(CAPACITY),
@@ -27,7 +27,7 @@ impl Default for LocalBus {
     }
 }
 
-impl LocalBus {
+impl InMemoryBus {
     /// Everything that is published from now on.
     pub fn listen(&self) -> broadcast::Receiver<Message> {
         self.listeners.subscribe()
@@ -40,7 +40,7 @@ impl LocalBus {
 }
 
 #[async_trait]
-impl Bus for LocalBus {
+impl Bus for InMemoryBus {
     async fn publish(&self, messages: &[Message]) -> Vec<Result<(), BusError>> {
         for message in messages {
             *self
@@ -62,7 +62,7 @@ mod tests {
 
     #[tokio::test]
     async fn listeners_hear_in_order_and_subjects_are_counted() {
-        let bus = LocalBus::default();
+        let bus = InMemoryBus::default();
         let mut ear = bus.listen();
         let message = |id: &str| Message {
             subject: "s.a".into(),

@@ -16,13 +16,15 @@ use futures_util::future::{BoxFuture, FutureExt};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use super::{ACTIONS_LIMIT, Act, Acted, Action, EngineError, JoinOutcome, SharedEngine};
+use super::{
+    Action, ActionKind, ActionResult, EngineError, JoinOutcome, MAX_ACTIONS, SharedEngine,
+};
 use crate::{
-    absence::Presence,
     clock::Clock,
     ids::{Epoch, EventId, NodeId, PassId, UserId},
     lifecycle::Lifecycle,
-    line::Place,
+    presence::Presence,
+    queue::Place,
 };
 
 /// Maximum of queued actions over all events; more are refused with [`EngineError::Busy`].
@@ -31,7 +33,7 @@ const MAX_QUEUED: usize = 32_768;
 
 /// Batches the actions of one process's users. Cheap to clone.
 #[derive(Clone)]
-pub struct Gathering(Arc<BatcherState>);
+pub struct ActionBatcher(Arc<BatcherState>);
 
 struct BatcherState {
     engine: SharedEngine,
@@ -55,12 +57,12 @@ struct QueuedAction {
 /// Where the result of an action goes.
 enum Reply {
     /// To a caller that waits.
-    Oneshot(oneshot::Sender<Result<Acted, EngineError>>),
+    Oneshot(oneshot::Sender<Result<ActionResult, EngineError>>),
     /// To a callback.
-    Callback(Box<dyn FnOnce(Result<Acted, EngineError>) + Send>),
+    Callback(Box<dyn FnOnce(Result<ActionResult, EngineError>) + Send>),
 }
 
-impl Gathering {
+impl ActionBatcher {
     /// In front of this engine.
     pub fn new(engine: SharedEngine, clock: Clock, lifecycle: Lifecycle) -> Self {
         Self(Arc::new(BatcherState {
@@ -82,29 +84,31 @@ impl Gathering {
         presence: Presence,
         ticket: Option<(Epoch, u64)>,
     ) -> Result<JoinOutcome, EngineError> {
-        self.act(event, user, Act::Join { presence, ticket })
+        self.apply(event, user, ActionKind::Join { presence, ticket })
             .await?
-            .joined()
+            .into_outcome()
     }
 
     /// As [`super::Engine::resume`].
     ///
     /// # Errors
-    /// As [`Gathering::join`].
+    /// As [`ActionBatcher::join`].
     pub async fn resume(
         &self,
         event: EventId,
         user: &UserId,
         presence: Presence,
     ) -> Result<Option<Place>, EngineError> {
-        self.act(event, user, Act::Resume(presence)).await?.found()
+        self.apply(event, user, ActionKind::Resume(presence))
+            .await?
+            .into_place()
     }
 
-    /// As [`super::Engine::bring_back`].
+    /// As [`super::Engine::restore`].
     ///
     /// # Errors
-    /// As [`Gathering::join`].
-    pub async fn bring_back(
+    /// As [`ActionBatcher::join`].
+    pub async fn restore(
         &self,
         event: EventId,
         user: &UserId,
@@ -112,58 +116,64 @@ impl Gathering {
         ticket: (Epoch, u64),
         told: Option<u64>,
     ) -> Result<Option<Place>, EngineError> {
-        self.act(
+        self.apply(
             event,
             user,
-            Act::BringBack {
+            ActionKind::Restore {
                 presence,
                 ticket,
                 told,
             },
         )
         .await?
-        .found()
+        .into_place()
     }
 
     /// As [`super::Engine::leave`].
     ///
     /// # Errors
-    /// As [`Gathering::join`].
+    /// As [`ActionBatcher::join`].
     pub async fn leave(
         &self,
         event: EventId,
         user: &UserId,
     ) -> Result<Option<Vec<NodeId>>, EngineError> {
-        self.act(event, user, Act::Leave).await?.left()
+        self.apply(event, user, ActionKind::Leave)
+            .await?
+            .into_nodes()
     }
 
     /// As [`super::Engine::acknowledge`].
     ///
     /// # Errors
-    /// As [`Gathering::join`].
+    /// As [`ActionBatcher::join`].
     pub async fn acknowledge(
         &self,
         event: EventId,
         user: &UserId,
         pass: PassId,
     ) -> Result<bool, EngineError> {
-        self.act(event, user, Act::Acknowledge(pass)).await?.done()
+        self.apply(event, user, ActionKind::Acknowledge(pass))
+            .await?
+            .into_done()
     }
 
-    /// As [`Gathering::acknowledge`], without waiting for it: `refused` is called where the pass is
-    /// not the user's or no longer live, or with what the engine failed with. A wait would wake the
-    /// user's connection once more for each pass.
+    /// As [`ActionBatcher::acknowledge`], without waiting for it: `refused` is called where the
+    /// pass is not the user's or no longer live, or with what the engine failed with. A wait would
+    /// wake the user's connection once more for each pass.
     ///
     /// # Errors
     /// [`EngineError::Busy`].
-    pub fn note_acknowledged(
+    pub fn acknowledge_detached(
         &self,
         event: EventId,
         user: &UserId,
         pass: PassId,
         refused: impl FnOnce(Option<EngineError>) + Send + 'static,
     ) -> Result<(), EngineError> {
-        let on_result = |acted: Result<Acted, EngineError>| match acted.and_then(Acted::done) {
+        let on_result = |acted: Result<ActionResult, EngineError>| match acted
+            .and_then(ActionResult::into_done)
+        {
             Ok(true) => {}
             Ok(false) => refused(None),
             Err(error) => refused(Some(error)),
@@ -171,7 +181,7 @@ impl Gathering {
         self.enqueue(
             event,
             user,
-            Act::Acknowledge(pass),
+            ActionKind::Acknowledge(pass),
             Reply::Callback(Box::new(on_result)),
         )
     }
@@ -183,21 +193,26 @@ impl Gathering {
     /// [`EngineError::Busy`].
     pub fn detach(&self, event: EventId, user: &UserId, node: &NodeId) -> Result<(), EngineError> {
         let on_result = move |acted| {
-            if let Err::<Acted, _>(error) = acted {
+            if let Err::<ActionResult, _>(error) = acted {
                 tracing::warn!(%event, %error, "failed to record detach; presence expires by node timeout");
             }
         };
         self.enqueue(
             event,
             user,
-            Act::Detach(node.clone()),
+            ActionKind::Detach(node.clone()),
             Reply::Callback(Box::new(on_result)),
         )
     }
 
-    async fn act(&self, event: EventId, user: &UserId, what: Act) -> Result<Acted, EngineError> {
+    async fn apply(
+        &self,
+        event: EventId,
+        user: &UserId,
+        kind: ActionKind,
+    ) -> Result<ActionResult, EngineError> {
         let (reply, acted) = oneshot::channel();
-        self.enqueue(event, user, what, Reply::Oneshot(reply))?;
+        self.enqueue(event, user, kind, Reply::Oneshot(reply))?;
         acted
             .await
             .unwrap_or_else(|_| Err(EngineError::Unavailable("the process ends".to_owned())))
@@ -210,12 +225,12 @@ impl Gathering {
         &self,
         event: EventId,
         user: &UserId,
-        what: Act,
+        kind: ActionKind,
         reply: Reply,
     ) -> Result<(), EngineError> {
         let action = Action {
             user: user.clone(),
-            what,
+            kind,
         };
         let first = self
             .0
@@ -229,7 +244,7 @@ impl Gathering {
                 .poll_unpin(&mut Context::from_waker(Waker::noop()))
                 .is_pending()
             {
-                self.0.lifecycle.spawn("gathering", run); // which polls it again, to be woken itself
+                self.0.lifecycle.spawn("batcher", run); // which polls it again, to be woken itself
             }
         }
         Ok(())
@@ -240,12 +255,12 @@ impl BatcherState {
     /// Applies the queued actions of the event until there are none.
     async fn run(&self, event: EventId) {
         loop {
-            let (actions, replies) = self.queues.lock().take(event, ACTIONS_LIMIT);
+            let (actions, replies) = self.queues.lock().take(event, MAX_ACTIONS);
             if actions.is_empty() {
                 return;
             }
             metrics::histogram!("stanchion_line_batch_size").record(actions.len() as f64);
-            match self.engine.act(event, &actions, self.clock.now()).await {
+            match self.engine.apply(event, &actions, self.clock.now()).await {
                 Ok(acted) => replies
                     .into_iter()
                     .zip(acted.into_iter().map(Ok))
@@ -262,7 +277,7 @@ impl BatcherState {
     }
 }
 
-fn deliver((reply, acted): (Reply, Result<Acted, EngineError>)) {
+fn deliver((reply, acted): (Reply, Result<ActionResult, EngineError>)) {
     match reply {
         Reply::Oneshot(answer) => drop(answer.send(acted)), // the client may have gone
         Reply::Callback(callback) => callback(acted),

@@ -7,7 +7,7 @@
 
 use std::{fs, path::PathBuf};
 
-use waitingroom::wire::{ClientMessage, ServerMessage};
+use waitingroom::protocol::{ClientMessage, ServerMessage};
 
 fn samples(side: &str) -> Vec<(String, String)> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/wire");

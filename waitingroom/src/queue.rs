@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::{
     clock::Timestamp,
     ids::{Epoch, EventId, NodeId, PassId, UserId},
-    rate::paced_rate,
+    rate::throttled_rate,
 };
 
 /// Where a sale stands.
@@ -29,7 +29,7 @@ pub enum SaleState {
 
 impl SaleState {
     /// May someone new take a place?
-    pub const fn admits_joins(self) -> bool {
+    pub const fn accepts_joins(self) -> bool {
         matches!(self, Self::Open | Self::Paused | Self::SoldOut)
     }
 
@@ -243,12 +243,12 @@ pub struct Grant {
 /// The position that a user was sent last, as far as the engine knows: after a loss of the
 /// line, gateways say so. No worse position may be told.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Told {
+pub enum LastPosition {
     /// None that matters.
     #[default]
-    Nothing,
+    NotSent,
     /// This position, or a greater one before it.
-    Before(u64),
+    Sent(u64),
     /// Gateways that may have sent one have not reported it yet: none may be sent.
     Unknown,
 }
@@ -272,13 +272,13 @@ pub struct Place {
     /// exceed.
     pub counting: bool,
     /// The position that was sent last.
-    pub told: Told,
+    pub last_position: LastPosition,
 }
 
 impl Place {
     /// The position that was sent last, if it is known.
-    pub fn told_before(&self) -> Option<u64> {
-        if let Told::Before(position) = self.told {
+    pub fn last_sent_position(&self) -> Option<u64> {
+        if let LastPosition::Sent(position) = self.last_position {
             Some(position)
         } else {
             None
@@ -310,7 +310,7 @@ pub struct Progress {
     /// The settings in force. An open sale without seats and without holds that could give some
     /// back is [`SaleState::SoldOut`].
     pub settings: QueueSettings,
-    /// The share of the configured rate at which the queue moves, 0 to 1; see [`crate::pace`].
+    /// The share of the configured rate at which the queue moves, 0 to 1; see [`crate::throttle`].
     #[serde(default = "whole")]
     pub share: f64,
     /// Passes released so far in this epoch; nothing if a worker of an earlier release says it.
@@ -335,7 +335,7 @@ pub struct Progress {
 impl Progress {
     /// Users released per second at the pace in force.
     pub fn rate_effective(&self) -> f64 {
-        paced_rate(self.settings.rate_per_second, self.share)
+        throttled_rate(self.settings.rate_per_second, self.share)
     }
 }
 
@@ -350,7 +350,7 @@ fn yes() -> bool {
 /// How a pass or a place ended without being used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Lapse {
+pub enum Removal {
     /// Not acknowledged in the claim window: revoked; the user keeps the number and is
     /// first again on return.
     Unclaimed,
@@ -364,13 +364,13 @@ pub enum Lapse {
 
 /// A payload about one user, and the nodes that may hold a connection of theirs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Addressed<T> {
+pub struct Routed<T> {
     /// The user.
     pub user: UserId,
     /// Where to send it; empty for a user who polls.
     pub nodes: Vec<NodeId>,
     /// The payload.
-    pub what: T,
+    pub payload: T,
 }
 
 #[cfg(test)]

@@ -188,10 +188,11 @@ fn a_set_is_read_key_by_key() {
     let known = ed25519_pair();
     for (key, why) in foreign() {
         let set = [key.clone(), known.with(json!({"kid": "ours"}))];
-        let accepted =
-            of_keys(&set)
-                .unwrap()
-                .identify(&known.token(Algorithm::EdDSA, "EdDSA", Some("ours")));
+        let accepted = of_keys(&set).unwrap().verify_token(&known.token(
+            Algorithm::EdDSA,
+            "EdDSA",
+            Some("ours"),
+        ));
         assert_eq!(accepted.unwrap().user.as_str(), "ann");
         let left_out = left_out(&set);
         let [(name, reason)] = left_out.as_slice() else {
@@ -244,7 +245,7 @@ fn a_key_is_for_what_it_says() {
         assert!(
             of_keys(&[key, other])
                 .unwrap()
-                .identify(&pair.token(Algorithm::ES256, "ES256", None))
+                .verify_token(&pair.token(Algorithm::ES256, "ES256", None))
                 .is_err()
         );
     }
@@ -255,7 +256,7 @@ fn a_key_is_for_what_it_says() {
     ] {
         let set = of_keys(&[pair.with(members.clone())]).unwrap();
         assert!(
-            set.identify(&pair.token(Algorithm::ES256, "ES256", None))
+            set.verify_token(&pair.token(Algorithm::ES256, "ES256", None))
                 .is_ok(),
             "{members}"
         );
@@ -286,12 +287,14 @@ fn a_key_without_an_algorithm_is_for_all_of_its_family() {
         (&ed25519, EdDSA, "Ed25519"),
     ] {
         assert!(
-            set.identify(&pair.token(algorithm, named, None)).is_ok(),
+            set.verify_token(&pair.token(algorithm, named, None))
+                .is_ok(),
             "{named}"
         );
         let only = of_keys(&[pair.with(json!({"alg": named}))]).unwrap();
         assert!(
-            only.identify(&pair.token(algorithm, named, None)).is_ok(),
+            only.verify_token(&pair.token(algorithm, named, None))
+                .is_ok(),
             "{named} by name"
         );
     }
@@ -313,12 +316,12 @@ fn a_token_names_its_key_or_leaves_no_doubt() {
     .unwrap();
     for key_id in [Some("shared"), None] {
         assert!(
-            set.identify(&one.token(Algorithm::ES256, "ES256", key_id))
+            set.verify_token(&one.token(Algorithm::ES256, "ES256", key_id))
                 .is_ok(),
             "one kid, two kinds"
         );
         assert!(
-            set.identify(&ed25519.token(Algorithm::EdDSA, "EdDSA", key_id))
+            set.verify_token(&ed25519.token(Algorithm::EdDSA, "EdDSA", key_id))
                 .is_ok(),
             "one kid, two kinds"
         );
@@ -355,7 +358,7 @@ fn a_token_names_its_key_or_leaves_no_doubt() {
     );
     assert!(
         doubtful
-            .identify(&two.token(Algorithm::ES256, "ES256", Some("2")))
+            .verify_token(&two.token(Algorithm::ES256, "ES256", Some("2")))
             .is_ok()
     );
     // The public key used as an HMAC secret: the classic confusion of algorithms.
@@ -365,7 +368,7 @@ fn a_token_names_its_key_or_leaves_no_doubt() {
         public: Value::Null,
     };
     assert!(
-        set.identify(&confused.token(Algorithm::HS256, "HS256", Some("shared")))
+        set.verify_token(&confused.token(Algorithm::HS256, "HS256", Some("shared")))
             .is_err()
     );
 }
@@ -380,7 +383,7 @@ fn published_sets_are_taken() {
         p256.with(json!({"kid": "sig-b", "use": "sig", "alg": "ES256"})),
     ];
     let token = p256.token(Algorithm::ES256, "ES256", Some("sig-b"));
-    assert!(of_keys(&national).unwrap().identify(&token).is_ok());
+    assert!(of_keys(&national).unwrap().verify_token(&token).is_ok());
     let realm = [
         p256.with(json!({"kid": "a", "use": "sig", "alg": "ES256"})),
         json!({"kty": "EC", "use": "sig", "crv": "P-521", "kid": "b", "x": coordinate(66), "y": coordinate(66), "alg": "ES512"}),
@@ -391,15 +394,15 @@ fn published_sets_are_taken() {
     ];
     let set = of_keys(&realm).unwrap();
     assert!(
-        set.identify(&p256.token(Algorithm::ES256, "ES256", Some("a")))
+        set.verify_token(&p256.token(Algorithm::ES256, "ES256", Some("a")))
             .is_ok()
     );
     assert!(
-        set.identify(&RSA.token(Algorithm::RS256, "RS256", Some("c")))
+        set.verify_token(&RSA.token(Algorithm::RS256, "RS256", Some("c")))
             .is_ok()
     );
     assert!(
-        set.identify(&RSA.token(Algorithm::RS256, "RS256", Some("d")))
+        set.verify_token(&RSA.token(Algorithm::RS256, "RS256", Some("d")))
             .is_err(),
         "a key for encryption"
     );

@@ -1,11 +1,11 @@
 //! The registry of all processes: a small status that each publishes of itself once a second, in a
-//! place that all can read. The worker reads booking's load to set the throttle ([`crate::pace`]),
-//! operators read all of them.
+//! place that all can read. The worker reads booking's load to set the throttle
+//! ([`crate::throttle`]), operators read all of them.
 //!
-//! A record expires if its process has not renewed it for [`LIVE`]. Ages are taken by the
+//! A record expires if its process has not renewed it for [`PROCESS_TTL`]. Ages are taken by the
 //! registry's own clock, so that the clocks of processes need not agree.
 
-pub mod local;
+pub mod memory;
 pub mod redis;
 
 use std::{sync::Arc, time::Duration};
@@ -15,20 +15,21 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::{
-    clock::Timestamp, http::open_connections, ids::NodeId, lifecycle::Lifecycle, pace::Pace,
+    clock::Timestamp, http::open_connections, ids::NodeId, lifecycle::Lifecycle,
+    throttle::AdmissionThrottle,
 };
 
 /// How often a process publishes its status.
-pub const PUBLISH: Duration = Duration::from_secs(1);
+pub const PUBLISH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How often a process checks whether its booking became able or unable.
 const ABILITY_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// A process without a publication for this long is not live any more.
-pub const LIVE: Duration = Duration::from_secs(5);
+pub const PROCESS_TTL: Duration = Duration::from_secs(5);
 
 /// Time limit of each call.
-const DEADLINE: Duration = Duration::from_secs(2);
+const REGISTRY_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What a process does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -57,7 +58,7 @@ pub struct Process {
 
 /// The status of one process.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Vitals {
+pub struct ProcessStatus {
     /// Whose.
     #[serde(flatten)]
     pub process: Process,
@@ -70,12 +71,12 @@ pub struct Vitals {
     pub live_tasks: u64,
     /// Of a process that serves booking.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub booking: Option<BookingVitals>,
+    pub booking: Option<BookingLoad>,
 }
 
 /// The load of booking, over the last two to three seconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-pub struct BookingVitals {
+pub struct BookingLoad {
     /// Nothing can be booked here at the moment: the database cannot be written, or the engine does
     /// not answer. Measured apart from all that follows, which says little while nobody reserves.
     #[serde(default)]
@@ -104,82 +105,86 @@ pub struct BookingVitals {
 
 /// A status as it was read.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Live {
+pub struct LiveProcess {
     /// The record.
     #[serde(flatten)]
-    pub vitals: Vitals,
+    pub status: ProcessStatus,
     /// How long ago it was published.
     pub age_ms: u64,
 }
 
 /// The content of the registry at one moment.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Reading {
+pub struct RegistrySnapshot {
     /// The moment, by the registry's clock.
     pub at: Timestamp,
     /// Every live process, ordered by name.
-    pub processes: Vec<Live>,
+    pub processes: Vec<LiveProcess>,
     /// The current throttle, if one was set.
-    pub pace: Option<Pace>,
+    pub throttle: Option<AdmissionThrottle>,
 }
 
 /// The registry did not answer.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("the board of vitals does not answer: {0}")]
-pub struct BoardError(pub String);
+#[error("the registry of status does not answer: {0}")]
+pub struct RegistryError(pub String);
 
 /// A registry that is shared by the processes of an installation.
-pub type SharedBoard = Arc<dyn Board>;
+pub type SharedProcessRegistry = Arc<dyn ProcessRegistry>;
 
 /// Holds the statuses, and the throttle that the workers derive from them.
 #[async_trait]
-pub trait Board: Send + Sync + 'static {
+pub trait ProcessRegistry: Send + Sync + 'static {
     /// Replaces the process's status.
-    async fn publish(&self, vitals: &Vitals) -> Result<(), BoardError>;
+    async fn publish(&self, status: &ProcessStatus) -> Result<(), RegistryError>;
 
     /// Removes the process's status: it ends.
-    async fn withdraw(&self, node: &NodeId) -> Result<(), BoardError>;
+    async fn deregister(&self, node: &NodeId) -> Result<(), RegistryError>;
 
     /// Everything, as of one moment. Records of processes that are not live are dropped on the way.
-    async fn read(&self) -> Result<Reading, BoardError>;
+    async fn read(&self) -> Result<RegistrySnapshot, RegistryError>;
 
     /// Replaces the throttle if it still is `before`: of concurrent decisions one
     /// prevails. False for the others.
-    async fn set_pace(&self, before: Option<&Pace>, after: &Pace) -> Result<bool, BoardError>;
+    async fn set_throttle(
+        &self,
+        before: Option<&AdmissionThrottle>,
+        after: &AdmissionThrottle,
+    ) -> Result<bool, RegistryError>;
 }
 
 /// Publishes a process's status each second.
-pub struct Reporter {
+pub struct StatusReporter {
     /// Who.
     pub process: Process,
     /// Where.
-    pub board: SharedBoard,
+    pub registry: SharedProcessRegistry,
     /// How its booking is, where it serves one.
-    pub booking: Option<Box<dyn Fn() -> BookingVitals + Send + Sync>>,
+    pub booking: Option<Box<dyn Fn() -> BookingLoad + Send + Sync>>,
 }
 
-impl Reporter {
-    /// Publishes until the process drains, and deregisters then. A booking that becomes able or unable
-    /// is published at once: queues stand still until workers know of it.
+impl StatusReporter {
+    /// Publishes until the process drains, and deregisters then. A booking that becomes able or
+    /// unable is published at once: queues stand still until workers know of it.
     pub async fn run(self, lifecycle: Lifecycle) {
         loop {
-            let vitals = self.vitals();
-            let published = vitals.booking.map(|booking| booking.unable);
+            let status = self.status();
+            let published = status.booking.map(|booking| booking.unable);
 
-            heed(self.board.publish(&vitals)).await;
+            log_error(self.registry.publish(&status)).await;
 
             if !self.next(published, &lifecycle).await {
                 break;
             }
         }
-        heed(self.board.withdraw(&self.process.node)).await;
+        log_error(self.registry.deregister(&self.process.node)).await;
     }
 
     /// Waits until it is time to publish again; false if the process drains.
     async fn next(&self, published: Option<bool>, lifecycle: &Lifecycle) -> bool {
-        let due = Instant::now() + PUBLISH;
+        let due = Instant::now() + PUBLISH_INTERVAL;
         while Instant::now() < due && self.is_unable() == published {
-            if !lifecycle.pause(ABILITY_CHECK_INTERVAL).await {
+            if !lifecycle.sleep_or_drain(ABILITY_CHECK_INTERVAL).await {
                 return false;
             }
         }
@@ -191,8 +196,8 @@ impl Reporter {
         self.booking.as_ref().map(|booking| booking().unable)
     }
 
-    fn vitals(&self) -> Vitals {
-        Vitals {
+    fn status(&self) -> ProcessStatus {
+        ProcessStatus {
             process: self.process.clone(),
             connections: open_connections(),
             memory_bytes: resident_memory(),
@@ -204,9 +209,9 @@ impl Reporter {
     }
 }
 
-async fn heed(call: impl Future<Output = Result<(), BoardError>>) {
-    let answer = tokio::time::timeout(DEADLINE, call).await;
-    if let Err(error) = answer.unwrap_or_else(|_| Err(BoardError("not in time".into()))) {
+async fn log_error(call: impl Future<Output = Result<(), RegistryError>>) {
+    let answer = tokio::time::timeout(REGISTRY_TIMEOUT, call).await;
+    if let Err(error) = answer.unwrap_or_else(|_| Err(RegistryError("not in time".into()))) {
         tracing::warn!(%error, "failed to publish process status");
     }
 }

@@ -1,72 +1,72 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::vitals::{Live, Process, Role, Vitals};
+use crate::process_registry::{LiveProcess, Process, ProcessStatus, Role};
 
-fn healthy() -> BookingVitals {
-    BookingVitals {
+fn healthy() -> BookingLoad {
+    BookingLoad {
         reserve_p95_ms: Some(8.0),
         database_ms: 1.0,
         commit_capacity: 100,
-        ..BookingVitals::default()
+        ..BookingLoad::default()
     }
 }
 
-fn slow(ms: f64) -> BookingVitals {
-    BookingVitals {
+fn slow(ms: f64) -> BookingLoad {
+    BookingLoad {
         reserve_p95_ms: Some(ms),
         ..healthy()
     }
 }
 
-fn record(name: &str, booking: BookingVitals) -> Live {
+fn record(name: &str, booking: BookingLoad) -> LiveProcess {
     let process = Process {
         node: name.parse().unwrap(),
         roles: vec![Role::Booking],
         version: "1".into(),
         started_at: Timestamp::default(),
     };
-    let vitals = Vitals {
+    let status = ProcessStatus {
         process,
         connections: 0,
         memory_bytes: None,
         live_tasks: 0,
         booking: Some(booking),
     };
-    Live { vitals, age_ms: 0 }
+    LiveProcess { status, age_ms: 0 }
 }
 
-fn after(pace: &Pace, at_ms: i64, bookings: &[BookingVitals]) -> Pace {
+fn after(pace: &AdmissionThrottle, at_ms: i64, bookings: &[BookingLoad]) -> AdmissionThrottle {
     let processes = bookings
         .iter()
         .enumerate()
-        .map(|(at, vitals)| record(&format!("b{at}"), *vitals))
+        .map(|(at, status)| record(&format!("b{at}"), *status))
         .collect();
-    let reading = Reading {
+    let reading = RegistrySnapshot {
         at: Timestamp::from_millis(at_ms),
         processes,
-        pace: Some(pace.clone()),
+        throttle: Some(pace.clone()),
     };
-    Pace::after(&reading, &PaceRules::default())
+    AdmissionThrottle::after(&reading, &ThrottleConfig::default())
 }
 
-fn start() -> Pace {
-    Pace::full(Timestamp::from_millis(0))
+fn start() -> AdmissionThrottle {
+    AdmissionThrottle::full(Timestamp::from_millis(0))
 }
 
 #[test]
 fn each_sign_of_strain_halves_the_pace_once_until_it_can_show_an_effect() {
     let signs = [
         slow(251.0),
-        BookingVitals {
+        BookingLoad {
             database_ms: 1_000.0,
             ..healthy()
         },
-        BookingVitals {
+        BookingLoad {
             error_share: 0.06,
             ..healthy()
         },
-        BookingVitals {
+        BookingLoad {
             commit_waiting: 51,
             ..healthy()
         },
@@ -123,22 +123,25 @@ fn without_booking_the_line_stands_and_begins_again_at_the_floor() {
         0.4,
         "an instance that restarts"
     );
-    let first = Reading {
+    let first = RegistrySnapshot {
         at: Timestamp::from_millis(77),
-        ..Reading::default()
+        ..RegistrySnapshot::default()
     };
-    assert_eq!(Pace::after(&first, &PaceRules::default()).share(), 1.0);
+    assert_eq!(
+        AdmissionThrottle::after(&first, &ThrottleConfig::default()).share(),
+        1.0
+    );
 }
 
-fn unable() -> BookingVitals {
-    BookingVitals {
+fn unable() -> BookingLoad {
+    BookingLoad {
         unable: true,
         ..healthy()
     }
 }
 
 /// From its first healthy vitals on, looked at twice a second.
-fn back_after(pace: &Pace, at_ms: i64) -> i64 {
+fn back_after(pace: &AdmissionThrottle, at_ms: i64) -> i64 {
     let mut pace = pace.clone();
     let back = (0..100).map(|look| look * 500).find(|ms| {
         pace = after(&pace, at_ms + ms, &[healthy()]);
@@ -151,8 +154,8 @@ fn back_after(pace: &Pace, at_ms: i64) -> i64 {
 fn the_line_stands_while_nothing_can_be_booked_whatever_the_requests_say() {
     let paused = after(&start(), 1_000, &[unable(), unable()]);
     assert_eq!(
-        (paused.share(), slowness(paused.share())),
-        (0.0, Some(Slowness::Paused))
+        (paused.share(), throttle_reason(paused.share())),
+        (0.0, Some(ThrottleReason::Paused))
     );
     assert_eq!(
         after(&paused, 60_000, &[unable()]).share(),
@@ -175,7 +178,7 @@ fn outages_in_a_row_do_not_make_the_way_back_longer() {
         pace = after(
             &pace,
             at,
-            &[BookingVitals {
+            &[BookingLoad {
                 error_share: 1.0,
                 ..healthy()
             }],
@@ -216,22 +219,27 @@ fn strain_that_lasted_before_an_outage_and_returns_after_it_is_remembered() {
 fn a_pace_of_an_earlier_release_is_read() {
     let mut text = serde_json::to_value(after(&start(), 1_234, &[slow(300.0)])).unwrap();
     text.as_object_mut().unwrap().remove("before");
-    assert_eq!(serde_json::from_value::<Pace>(text).unwrap().share(), 0.5);
+    assert_eq!(
+        serde_json::from_value::<AdmissionThrottle>(text)
+            .unwrap()
+            .share(),
+        0.5
+    );
 }
 
 #[test]
 fn a_pace_is_read_as_it_was_written() {
     let pace = after(&start(), 1_234, &[slow(300.0)]);
     let text = serde_json::to_string(&pace).unwrap();
-    let read: Pace = serde_json::from_str(&text).unwrap();
+    let read: AdmissionThrottle = serde_json::from_str(&text).unwrap();
     assert_eq!((serde_json::to_string(&read).unwrap(), read), (text, pace));
 }
 
 #[test]
 fn what_is_slower_says_why() {
-    assert_eq!(slowness(1.0), None);
-    assert_eq!(slowness(0.4), Some(Slowness::Slowed));
-    assert_eq!(slowness(0.0), Some(Slowness::Paused));
+    assert_eq!(throttle_reason(1.0), None);
+    assert_eq!(throttle_reason(0.4), Some(ThrottleReason::Slowed));
+    assert_eq!(throttle_reason(0.0), Some(ThrottleReason::Paused));
 }
 
 /// A booking that can take `capacity` (a share of the configured rate): below it, answers take ever
@@ -253,7 +261,7 @@ impl Plant {
     }
 
     /// Half a second at this share; the backlog is in seconds of work.
-    fn run(&mut self, share: f64) -> BookingVitals {
+    fn run(&mut self, share: f64) -> BookingLoad {
         let load = share / self.capacity;
         self.backlog = (self.backlog + (load - 1.0) / 2.0).clamp(0.0, 4.0);
         let busy = 5.0 / (1.0 - load.min(0.98));
@@ -267,8 +275,8 @@ fn simulate(capacity: impl Fn(usize) -> f64, half_seconds: usize) -> Vec<f64> {
     let (mut plant, mut pace, mut shares) = (Plant::new(1.0), start(), Vec::new());
     for at in 0..half_seconds {
         plant.capacity = capacity(at);
-        let vitals = plant.run(pace.share());
-        pace = after(&pace, at as i64 * 500, &[vitals]);
+        let status = plant.run(pace.share());
+        pace = after(&pace, at as i64 * 500, &[status]);
         shares.push(pace.share());
     }
     shares
@@ -314,7 +322,7 @@ fn the_pace_is_back_when_the_trouble_is_over() {
     );
 }
 
-fn any_vitals() -> impl Strategy<Value = BookingVitals> {
+fn any_vitals() -> impl Strategy<Value = BookingLoad> {
     (
         prop::option::of(0.0..5_000.0f64),
         0.0..1.0f64,
@@ -322,7 +330,7 @@ fn any_vitals() -> impl Strategy<Value = BookingVitals> {
         0..200u64,
     )
         .prop_map(
-            |(reserve_p95_ms, error_share, database_ms, commit_waiting)| BookingVitals {
+            |(reserve_p95_ms, error_share, database_ms, commit_waiting)| BookingLoad {
                 reserve_p95_ms,
                 error_share,
                 database_ms,
@@ -349,8 +357,8 @@ proptest! {
     }
 
     #[test]
-    fn deciding_more_often_does_not_move_it_faster(vitals in any_vitals(), often in 1i64..400) {
-        let decide = |every: i64| (0..=10_000 / every).fold(start(), |pace, at| after(&pace, at * every, &[vitals]));
+    fn deciding_more_often_does_not_move_it_faster(status in any_vitals(), often in 1i64..400) {
+        let decide = |every: i64| (0..=10_000 / every).fold(start(), |pace, at| after(&pace, at * every, &[status]));
         prop_assert!(decide(often).share() >= decide(500).share() - 1e-9 || decide(500).share() <= 0.13);
     }
 }

@@ -57,7 +57,7 @@ fn sign_hs256(message: &[u8]) -> String {
 
 /// Refused as a 401 that says why.
 fn refusal(authenticator: &Authenticator, token: &str) -> String {
-    let problem = authenticator.identify(token).unwrap_err();
+    let problem = authenticator.verify_token(token).unwrap_err();
     assert_eq!(problem.code.status(), StatusCode::UNAUTHORIZED);
     problem.detail
 }
@@ -65,7 +65,7 @@ fn refusal(authenticator: &Authenticator, token: &str) -> String {
 #[test]
 fn a_users_token_names_the_user() {
     let user = hs256()
-        .identify(&token(json!({"sub": "ann", "exp": in_a_minute()})))
+        .verify_token(&token(json!({"sub": "ann", "exp": in_a_minute()})))
         .unwrap();
     assert_eq!(
         (user.user.as_str(), user.admin, user.guest),
@@ -73,7 +73,7 @@ fn a_users_token_names_the_user() {
     );
     let spaced = token(json!({"sub": "uid=Ann Lee,ou=People", "exp": in_a_minute()}));
     assert_eq!(
-        hs256().identify(&spaced).unwrap().user.as_str(),
+        hs256().verify_token(&spaced).unwrap().user.as_str(),
         "uid=Ann Lee,ou=People"
     );
 }
@@ -93,7 +93,7 @@ fn a_role_makes_an_operator_or_nothing() {
         (json!(null), false),
     ] {
         let user = hs256()
-            .identify(&token(
+            .verify_token(&token(
                 json!({"sub": "ann", "exp": in_a_minute(), "role": role}),
             ))
             .unwrap();
@@ -118,10 +118,10 @@ fn times_are_any_number_of_seconds() {
             .as_object_mut()
             .unwrap()
             .append(&mut times.as_object().unwrap().clone());
-        assert!(hs256().identify(&token(claims)).is_ok(), "{times}");
+        assert!(hs256().verify_token(&token(claims)).is_ok(), "{times}");
     }
     let cut = hs256()
-        .identify(&token(json!({"sub": "ann", "exp": soon as f64 + 0.9})))
+        .verify_token(&token(json!({"sub": "ann", "exp": soon as f64 + 0.9})))
         .unwrap();
     assert_eq!(cut.expires_at, Timestamp::from_millis(soon * 1000));
 }
@@ -200,7 +200,7 @@ fn headers_are_read_for_what_is_needed_of_them() {
     ] {
         assert!(
             hs256()
-                .identify(&with_header(&odd, &claims, sign_hs256))
+                .verify_token(&with_header(&odd, &claims, sign_hs256))
                 .is_ok(),
             "{odd}"
         );
@@ -236,7 +236,7 @@ fn issuer_and_audience_are_checked_where_configured() {
     for aud in [json!("tickets"), json!(["other", "tickets"])] {
         assert!(
             strict
-                .identify(&token(
+                .verify_token(&token(
                     json!({"sub": "ann", "exp": exp, "iss": "shop", "aud": aud})
                 ))
                 .is_ok()
@@ -281,17 +281,20 @@ fn guests_are_known_where_allowed_and_never_operators() {
     let token = both
         .mint_guest(&user, made, made.plus(Duration::from_secs(60)))
         .unwrap();
-    let guest = both.identify(&token).unwrap();
+    let guest = both.verify_token(&token).unwrap();
     assert_eq!(
         (guest.user.as_str(), guest.guest, guest.admin),
         ("guest-1", Some(made), false)
     );
-    assert!(hs256().identify(&token).is_err());
+    assert!(hs256().verify_token(&token).is_err());
     assert!(hs256().mint_guest(&user, now(), now()).is_none());
     let ended = both
         .mint_guest(&user, made, made.minus(Duration::from_secs(60)))
         .unwrap();
-    assert_eq!(both.identify(&ended).unwrap_err().code, Code::TokenExpired);
+    assert_eq!(
+        both.verify_token(&ended).unwrap_err().code,
+        Code::TokenExpired
+    );
     // Of a release that did not write down when it was made.
     let claims =
         json!({"sub": "guest-1", "exp": in_a_minute(), "iss": "stanchion:guest", "role": "admin"});
@@ -301,6 +304,6 @@ fn guests_are_known_where_allowed_and_never_operators() {
         &EncodingKey::from_secret(b"the-pass-secret-here"),
     )
     .unwrap();
-    let guest = both.identify(&earlier).unwrap();
+    let guest = both.verify_token(&earlier).unwrap();
     assert!(guest.guest.is_some_and(|made| made < now()) && !guest.admin);
 }

@@ -11,16 +11,18 @@ use uuid::Uuid;
 use super::*;
 use crate::{
     clock::Timestamp,
-    engine::{Engine, LineStatus, Opening, Reached, Released, Scope, memory::MemoryEngine},
+    engine::{
+        Engine, OpenParams, QueueStatus, RecoveryPoint, Released, TickScope, memory::InMemoryEngine,
+    },
     ids::BookingId,
-    line::QueueSettings,
-    rate::Share,
+    queue::QueueSettings,
+    rate::Throttle,
     seats::{Reserve, ReserveOutcome, SeatSnapshot, Settlement, StaleHold, Tally, ZoneSeats},
 };
 
 /// An engine that answers when it is told to, and counts its steps.
 struct Slow {
-    memory: MemoryEngine,
+    memory: InMemoryEngine,
     may_answer: Semaphore,
     steps: AtomicUsize,
     fails: bool,
@@ -28,71 +30,71 @@ struct Slow {
 
 #[async_trait]
 impl Engine for Slow {
-    async fn act(
+    async fn apply(
         &self,
         event: EventId,
         actions: &[Action],
         now: Timestamp,
-    ) -> Result<Vec<Acted>, EngineError> {
+    ) -> Result<Vec<ActionResult>, EngineError> {
         self.steps.fetch_add(1, Ordering::SeqCst);
         self.may_answer.acquire().await.unwrap().forget();
-        assert!(actions.len() <= ACTIONS_LIMIT);
+        assert!(actions.len() <= MAX_ACTIONS);
         if self.fails {
             return Err(EngineError::Unavailable("on purpose".to_owned()));
         }
-        self.memory.act(event, actions, now).await
+        self.memory.apply(event, actions, now).await
     }
     async fn open(
         &self,
         event: EventId,
-        opening: &Opening,
+        opening: &OpenParams,
         now: Timestamp,
     ) -> Result<Epoch, EngineError> {
         self.memory.open(event, opening, now).await
     }
     async fn configure(&self, _: EventId, _: &QueueSettings) -> Result<(), EngineError> {
-        unreachable!("the gathering asks for actions alone")
+        unreachable!("the batcher asks for actions alone")
     }
     async fn events(&self) -> Result<Vec<EventId>, EngineError> {
-        unreachable!("the gathering asks for actions alone")
+        unreachable!("the batcher asks for actions alone")
     }
-    async fn status(&self, _: EventId) -> Result<LineStatus, EngineError> {
-        unreachable!("the gathering asks for actions alone")
+    async fn status(&self, _: EventId) -> Result<QueueStatus, EngineError> {
+        unreachable!("the batcher asks for actions alone")
     }
-    async fn reached(&self, _: EventId) -> Result<Reached, EngineError> {
-        unreachable!("the gathering asks for actions alone")
+    async fn recovery_point(&self, _: EventId) -> Result<RecoveryPoint, EngineError> {
+        unreachable!("the batcher asks for actions alone")
     }
     async fn freeze(&self, _: EventId, _: &str) -> Result<(), EngineError> {
-        unreachable!("the gathering asks for actions alone")
+        unreachable!("the batcher asks for actions alone")
     }
     async fn thaw(&self, _: EventId, _: Timestamp) -> Result<(), EngineError> {
-        unreachable!("the gathering asks for actions alone")
+        unreachable!("the batcher asks for actions alone")
     }
     async fn remove(&self, _: EventId) -> Result<(), EngineError> {
-        unreachable!("the gathering asks for actions alone")
+        unreachable!("the batcher asks for actions alone")
     }
     async fn report_node(&self, _: EventId, _: &NodeId, _: Timestamp) -> Result<bool, EngineError> {
-        unreachable!("the gathering asks for actions alone")
+        unreachable!("the batcher asks for actions alone")
     }
-    async fn all_back(
+    async fn finish_restore(
         &self,
         _: EventId,
         _: &NodeId,
         _: &Epoch,
         _: Timestamp,
     ) -> Result<(), EngineError> {
-        unreachable!("the gathering asks for actions alone")
+        unreachable!("the batcher asks for actions alone")
     }
     async fn release(
         &self,
         _: EventId,
         _: &str,
         _: u32,
-        _: Share,
-        _: Scope,
+        _: Throttle,
+        _: TickScope,
         _: Timestamp,
     ) -> Result<Released, EngineError> {
-        unreachable!("the gathering asks for actions alone")
+        unreachable!("the batcher asks for actions alone")
     }
     async fn reserve_all(
         &self,
@@ -100,7 +102,7 @@ impl Engine for Slow {
         _: &[Reserve],
         _: Timestamp,
     ) -> Result<Vec<ReserveOutcome>, EngineError> {
-        unreachable!("the gathering asks for actions alone")
+        unreachable!("the batcher asks for actions alone")
     }
     async fn settle(
         &self,
@@ -108,7 +110,7 @@ impl Engine for Slow {
         _: &[(BookingId, Settlement)],
         _: Timestamp,
     ) -> Result<(), EngineError> {
-        unreachable!("the gathering asks for actions alone")
+        unreachable!("the batcher asks for actions alone")
     }
     async fn stale_holds(
         &self,
@@ -117,23 +119,23 @@ impl Engine for Slow {
         _: Duration,
         _: u32,
     ) -> Result<Vec<StaleHold>, EngineError> {
-        unreachable!("the gathering asks for actions alone")
+        unreachable!("the batcher asks for actions alone")
     }
     async fn seats(&self, _: EventId) -> Result<Vec<ZoneSeats>, EngineError> {
-        unreachable!("the gathering asks for actions alone")
+        unreachable!("the batcher asks for actions alone")
     }
     async fn tally(&self, _: EventId, _: &[UserId]) -> Result<Tally, EngineError> {
-        unreachable!("the gathering asks for actions alone")
+        unreachable!("the batcher asks for actions alone")
     }
     async fn counted_users(
         &self,
         _: EventId,
         _: &str,
     ) -> Result<(Vec<UserId>, String), EngineError> {
-        unreachable!("the gathering asks for actions alone")
+        unreachable!("the batcher asks for actions alone")
     }
     async fn begin_sync(&self, _: EventId, _: Timestamp) -> Result<u64, EngineError> {
-        unreachable!("the gathering asks for actions alone")
+        unreachable!("the batcher asks for actions alone")
     }
     async fn load_seats(
         &self,
@@ -141,29 +143,29 @@ impl Engine for Slow {
         _: &SeatSnapshot,
         _: Timestamp,
     ) -> Result<(), EngineError> {
-        unreachable!("the gathering asks for actions alone")
+        unreachable!("the batcher asks for actions alone")
     }
 }
 
 struct Crowd {
     engine: Arc<Slow>,
-    gathering: Gathering,
+    batcher: ActionBatcher,
     event: EventId,
 }
 
 impl Crowd {
     async fn before(fails: bool) -> Self {
-        let (memory, may_answer) = (MemoryEngine::new(), Semaphore::new(0));
+        let (memory, may_answer) = (InMemoryEngine::new(), Semaphore::new(0));
         let engine = Arc::new(Slow {
             memory,
             may_answer,
             steps: AtomicUsize::new(0),
             fails,
         });
-        let gathering = Gathering::new(engine.clone(), Clock::System, Lifecycle::new().0);
+        let batcher = ActionBatcher::new(engine.clone(), Clock::System, Lifecycle::new().0);
         let crowd = Self {
             engine,
-            gathering,
+            batcher,
             event: Uuid::new_v4().into(),
         };
         crowd.open(crowd.event).await;
@@ -173,7 +175,7 @@ impl Crowd {
     async fn open(&self, event: EventId) {
         let epoch = "now".parse().unwrap();
         let (settings, release_from) = (QueueSettings::default(), Timestamp::default());
-        let opening = Opening {
+        let opening = OpenParams {
             settings,
             epoch,
             sequence: 0,
@@ -181,7 +183,7 @@ impl Crowd {
             unserved: Default::default(),
             mark: None,
             release_from,
-            awaited: Vec::new(),
+            awaited_nodes: Vec::new(),
         };
         self.engine
             .open(event, &opening, Timestamp::default())
@@ -190,7 +192,7 @@ impl Crowd {
     }
 
     async fn join(&self, event: EventId, number: usize) -> Result<JoinOutcome, EngineError> {
-        self.gathering
+        self.batcher
             .join(
                 event,
                 &format!("u{number}").parse().unwrap(),
@@ -225,7 +227,7 @@ async fn what_comes_during_a_step_makes_the_next_in_its_order() {
     assert_eq!(numbers, (1..=1_000).collect::<Vec<u64>>());
     assert_eq!(
         crowd.steps(),
-        1 + 999usize.div_ceil(ACTIONS_LIMIT),
+        1 + 999usize.div_ceil(MAX_ACTIONS),
         "the first alone, the rest in full steps"
     );
     assert_eq!(
@@ -305,8 +307,8 @@ async fn an_acknowledgement_that_nobody_waits_for_is_heard_of_where_it_is_refuse
         let (user, pass) = ("u1".parse().unwrap(), "never-given-0".parse().unwrap());
         let hear = |error| drop(refuse.send(error));
         crowd
-            .gathering
-            .note_acknowledged(crowd.event, &user, pass, hear)
+            .batcher
+            .acknowledge_detached(crowd.event, &user, pass, hear)
             .unwrap();
         crowd.answer(1);
         let error = refused.await.unwrap();

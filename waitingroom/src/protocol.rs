@@ -8,7 +8,8 @@ mod wait;
 
 pub use self::{
     client::{
-        Ack, ClientMessage, Connect, JoinLine, Leave, MAX_WISH, ReserveSeats, WishItem, check_wish,
+        Ack, ClientMessage, Connect, JoinQueue, Leave, MAX_PREFERENCES, ReserveSeats,
+        SeatPreference, check_preferences,
     },
     close::CloseCode,
     server::{ServerMessage, ZoneLeft},

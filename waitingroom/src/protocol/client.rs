@@ -18,7 +18,7 @@ pub enum ClientMessage {
     /// Who I am; the first frame.
     Connect(Connect),
     /// A place, please.
-    Join(JoinLine),
+    Join(JoinQueue),
     /// The pass has arrived.
     Ack(Ack),
     /// Hold these seats with my pass.
@@ -40,7 +40,7 @@ pub struct Connect {
 
 /// `join`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-pub struct JoinLine {
+pub struct JoinQueue {
     /// Which queue.
     pub event_id: EventId,
     /// A ticket from before.
@@ -53,12 +53,12 @@ pub struct JoinLine {
     /// What the user would like, in order of preference. Absent: as before; empty: nothing any
     /// more.
     #[serde(default)]
-    pub wish: Option<Vec<WishItem>>,
+    pub wish: Option<Vec<SeatPreference>>,
 }
 
 /// One alternative of a wish.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WishItem {
+pub struct SeatPreference {
     /// On which date; the zone's own where it is not named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub show_id: Option<ShowId>,
@@ -69,20 +69,20 @@ pub struct WishItem {
 }
 
 /// Most alternatives of one wish.
-pub const MAX_WISH: usize = 5;
+pub const MAX_PREFERENCES: usize = 5;
 
 /// Is this a wish that can be honoured? `field` is its name in the request.
 ///
 /// # Errors
 /// A problem that names the field.
-pub fn check_wish(field: &str, wish: &[WishItem]) -> Result<(), Problem> {
-    if wish.len() > MAX_WISH {
+pub fn check_preferences(field: &str, preferences: &[SeatPreference]) -> Result<(), Problem> {
+    if preferences.len() > MAX_PREFERENCES {
         return Err(Problem::invalid(
             field,
-            format!("must have at most {MAX_WISH} alternatives"),
+            format!("must have at most {MAX_PREFERENCES} alternatives"),
         ));
     }
-    match wish
+    match preferences
         .iter()
         .position(|item| !(1..=MAX_QUANTITY).contains(&item.quantity))
     {

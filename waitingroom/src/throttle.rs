@@ -2,8 +2,9 @@
 //! all configured rates, so that admission follows the capacity of booking.
 //!
 //! One throttle holds for every queue, since all of them end in the same booking. It is decided by
-//! a rule without state of its own: throttle before + [`crate::vitals`] → throttle after. Workers
-//! decide at the same time and store by compare-and-set, so any number of them decides once.
+//! a rule without state of its own: throttle before + [`crate::process_registry`] → throttle after.
+//! Workers decide at the same time and store by compare-and-set, so any number of them decides
+//! once.
 //!
 //! The rule is that of congestion control: halve under overload (at most every
 //! [`DECREASE_INTERVAL`], so that a cut can show its effect), raise in steps while calm, hold in
@@ -16,8 +17,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     clock::Timestamp,
-    rate::Share,
-    vitals::{BookingVitals, Reading},
+    process_registry::{BookingLoad, RegistrySnapshot},
+    rate::Throttle,
 };
 
 /// The full configured rate, in permille.
@@ -43,7 +44,7 @@ const RECOVERED_RATIO: f64 = 0.5;
 
 /// The limits of booking's load.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct PaceRules {
+pub struct ThrottleConfig {
     /// The smallest share of the configured rate while booking is alive, 0 to 1. Above zero, or no
     /// recovery could be seen.
     pub floor: f64,
@@ -56,7 +57,7 @@ pub struct PaceRules {
     pub queue_share: f64,
 }
 
-impl Default for PaceRules {
+impl Default for ThrottleConfig {
     /// A tenth; 250 ms; one in twenty; one half.
     fn default() -> Self {
         Self {
@@ -71,7 +72,7 @@ impl Default for PaceRules {
 /// Why queues move slower than configured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Slowness {
+pub enum ThrottleReason {
     /// Booking is or was overloaded.
     Slowed,
     /// Nothing can be booked: no booking process is live, or none is able.
@@ -80,7 +81,7 @@ pub enum Slowness {
 
 /// The throttle as it is stored. Integers only: it is compared as text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Pace {
+pub struct AdmissionThrottle {
     thousandths: u32,
     /// The factor at which overload last began.
     ceiling: u32,
@@ -105,7 +106,7 @@ enum Condition {
     Overloaded,
 }
 
-impl Pace {
+impl AdmissionThrottle {
     /// The full rate, as first decided at `at`.
     pub fn full(at: Timestamp) -> Self {
         Self {
@@ -121,16 +122,16 @@ impl Pace {
     }
 
     /// The throttle after this snapshot.
-    pub fn after(reading: &Reading, rules: &PaceRules) -> Self {
-        let at = reading.at;
-        let mut pace = reading.pace.clone().unwrap_or_else(|| Self::full(at));
-        let bookings = reading
+    pub fn after(snapshot: &RegistrySnapshot, rules: &ThrottleConfig) -> Self {
+        let at = snapshot.at;
+        let mut pace = snapshot.throttle.clone().unwrap_or_else(|| Self::full(at));
+        let bookings = snapshot
             .processes
             .iter()
-            .filter_map(|live| live.vitals.booking.map(|vitals| (live.age_ms, vitals)));
+            .filter_map(|live| live.status.booking.map(|status| (live.age_ms, status)));
         let youngest = bookings.clone().map(|(age_ms, _)| age_ms).min();
-        let is_able = bookings.clone().any(|(_, vitals)| !vitals.unable);
-        let worst = bookings.map(|(_, vitals)| condition(&vitals, rules)).max();
+        let is_able = bookings.clone().any(|(_, status)| !status.unable);
+        let worst = bookings.map(|(_, status)| condition(&status, rules)).max();
         let (Some(age_ms), Some(worst)) = (youngest, worst) else {
             return pace.on_missing_booking(at, rules);
         };
@@ -152,7 +153,7 @@ impl Pace {
         pace
     }
 
-    fn on_missing_booking(mut self, at: Timestamp, rules: &PaceRules) -> Self {
+    fn on_missing_booking(mut self, at: Timestamp, rules: &ThrottleConfig) -> Self {
         if at.since(self.booking_seen_at) > BOOKING_ABSENCE_LIMIT {
             self.pause(at, rules);
         }
@@ -160,7 +161,7 @@ impl Pace {
     }
 
     /// After the pause, admission resumes at the floor.
-    fn pause(&mut self, at: Timestamp, rules: &PaceRules) {
+    fn pause(&mut self, at: Timestamp, rules: &ThrottleConfig) {
         if self.paused {
             return;
         }
@@ -180,7 +181,7 @@ impl Pace {
         (self.strained, self.before) = (false, None);
     }
 
-    fn on_overload(&mut self, at: Timestamp, rules: &PaceRules) {
+    fn on_overload(&mut self, at: Timestamp, rules: &ThrottleConfig) {
         // At the floor there is nothing to decrease, and slow requests are those that waited for
         // the end of an outage: they say nothing about the ceiling.
         if self.thousandths <= floor(rules) {
@@ -229,30 +230,30 @@ impl Pace {
     }
 
     /// The form that the engine takes.
-    pub fn decided(&self) -> Share {
-        Share {
-            part: self.share(),
+    pub fn decided(&self) -> Throttle {
+        Throttle {
+            factor: self.share(),
             decided_at: self.moved_at,
         }
     }
 }
 
-fn floor(rules: &PaceRules) -> u32 {
+fn floor(rules: &ThrottleConfig) -> u32 {
     ((rules.floor * f64::from(FULL_PERMILLE)) as u32).clamp(1, FULL_PERMILLE)
 }
 
-fn condition(vitals: &BookingVitals, rules: &PaceRules) -> Condition {
+fn condition(status: &BookingLoad, rules: &ThrottleConfig) -> Condition {
     let slow_ms = rules.slow.as_secs_f64() * 1000.0;
-    let waiting = vitals.commit_waiting as f64 / (vitals.commit_capacity.max(1)) as f64;
+    let waiting = status.commit_waiting as f64 / (status.commit_capacity.max(1)) as f64;
     let loads = [
-        vitals.reserve_p95_ms.unwrap_or(0.0) / slow_ms,
-        vitals.database_ms / slow_ms,
-        vitals.error_share / rules.error_share,
+        status.reserve_p95_ms.unwrap_or(0.0) / slow_ms,
+        status.database_ms / slow_ms,
+        status.error_share / rules.error_share,
         waiting / rules.queue_share,
     ];
     match loads.into_iter().fold(0.0, f64::max) {
         // Others are able: some of the users get through.
-        _ if vitals.unable => Condition::Overloaded,
+        _ if status.unable => Condition::Overloaded,
         load if load > 1.0 => Condition::Overloaded,
         load if load > RECOVERED_RATIO => Condition::Elevated,
         _ => Condition::Recovered,
@@ -260,10 +261,10 @@ fn condition(vitals: &BookingVitals, rules: &PaceRules) -> Condition {
 }
 
 /// Why a queue at this share is slower than configured; nothing where it is not.
-pub fn slowness(share: f64) -> Option<Slowness> {
+pub fn throttle_reason(share: f64) -> Option<ThrottleReason> {
     match share {
-        share if share <= 0.0 => Some(Slowness::Paused),
-        share if share < 1.0 => Some(Slowness::Slowed),
+        share if share <= 0.0 => Some(ThrottleReason::Paused),
+        share if share < 1.0 => Some(ThrottleReason::Slowed),
         _ => None,
     }
 }

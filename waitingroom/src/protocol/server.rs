@@ -6,7 +6,7 @@ use super::wait::{WaitRange, WaitReason};
 use crate::{
     clock::Timestamp,
     ids::{EventId, NodeId, PassId, ShowId, UserId, ZoneId},
-    line::SaleState,
+    queue::SaleState,
 };
 
 /// One frame of a gateway.

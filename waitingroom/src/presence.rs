@@ -6,7 +6,7 @@ use crate::{clock::Timestamp, ids::NodeId};
 
 /// A user who polls is present for this long after each poll: longer than a polling client's pause,
 /// shorter than a claim window.
-pub const POLL_WINDOW: Duration = Duration::from_secs(15);
+pub const POLL_PRESENCE_TTL: Duration = Duration::from_secs(15);
 
 /// A node without a heartbeat for this long is dead; gateways send one every 2 s.
 pub const NODE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -16,7 +16,7 @@ pub const NODE_TIMEOUT: Duration = Duration::from_secs(10);
 pub enum Presence {
     /// A connection on this node, until it detaches.
     Node(NodeId),
-    /// A request, for [`POLL_WINDOW`].
+    /// A request, for [`POLL_PRESENCE_TTL`].
     Poll,
 }
 

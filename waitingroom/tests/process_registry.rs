@@ -13,24 +13,25 @@ use std::{
 use waitingroom::{
     clock::{Clock, Timestamp},
     lifecycle::Lifecycle,
-    pace::Pace,
-    vitals::{
-        BookingVitals, LIVE, PUBLISH, Process, Reporter, Role, SharedBoard, Vitals,
-        local::LocalBoard, redis::RedisBoard,
+    process_registry::{
+        BookingLoad, PROCESS_TTL, PUBLISH_INTERVAL, Process, ProcessStatus, Role,
+        SharedProcessRegistry, StatusReporter, memory::InMemoryProcessRegistry,
+        redis::RedisProcessRegistry,
     },
+    throttle::AdmissionThrottle,
 };
 
 #[path = "fixture/redis.rs"]
 mod redis;
 
-fn vitals(name: &str, booking: Option<BookingVitals>) -> Vitals {
+fn vitals(name: &str, booking: Option<BookingLoad>) -> ProcessStatus {
     let process = Process {
         node: name.parse().unwrap(),
         roles: vec![Role::Booking, Role::QueueWorker],
         version: "1.2.3".into(),
         started_at: Timestamp::from_millis(1_700_000_000_123),
     };
-    Vitals {
+    ProcessStatus {
         process,
         connections: 3,
         memory_bytes: Some(20_000_000),
@@ -39,45 +40,45 @@ fn vitals(name: &str, booking: Option<BookingVitals>) -> Vitals {
     }
 }
 
-async fn a_board_keeps_what_is_live(board: SharedBoard) {
+async fn a_board_keeps_what_is_live(board: SharedProcessRegistry) {
     let first = board.read().await.unwrap();
-    assert_eq!((first.processes, first.pace), (vec![], None));
-    let strained = BookingVitals {
+    assert_eq!((first.processes, first.throttle), (vec![], None));
+    let strained = BookingLoad {
         reserve_p95_ms: Some(812.4),
         error_share: 1.0 / 3.0,
-        ..BookingVitals::default()
+        ..BookingLoad::default()
     };
     let (one, other) = (vitals("b-1", Some(strained)), vitals("a-2", None));
     board.publish(&vitals("b-1", None)).await.unwrap();
     board.publish(&one).await.unwrap();
     board.publish(&other).await.unwrap();
-    let reading = board.read().await.unwrap();
-    assert!(reading.at >= first.at);
-    let read: Vec<_> = reading
+    let snapshot = board.read().await.unwrap();
+    assert!(snapshot.at >= first.at);
+    let read: Vec<_> = snapshot
         .processes
         .into_iter()
-        .map(|live| live.vitals)
+        .map(|live| live.status)
         .collect();
     assert_eq!(read, [other.clone(), one], "the latest of each, in order");
-    board.withdraw(&"b-1".parse().unwrap()).await.unwrap();
+    board.deregister(&"b-1".parse().unwrap()).await.unwrap();
     let left: Vec<_> = board
         .read()
         .await
         .unwrap()
         .processes
         .into_iter()
-        .map(|live| live.vitals)
+        .map(|live| live.status)
         .collect();
     assert_eq!(left, [other]);
 }
 
-async fn of_those_who_decide_at_once_one_prevails(board: SharedBoard) {
-    let pace = |ms| Pace::full(Timestamp::from_millis(ms));
-    assert!(board.set_pace(None, &pace(1)).await.unwrap());
-    assert!(!board.set_pace(None, &pace(2)).await.unwrap());
-    assert!(board.set_pace(Some(&pace(1)), &pace(3)).await.unwrap());
-    assert!(!board.set_pace(Some(&pace(1)), &pace(4)).await.unwrap());
-    assert_eq!(board.read().await.unwrap().pace, Some(pace(3)));
+async fn of_those_who_decide_at_once_one_prevails(board: SharedProcessRegistry) {
+    let pace = |ms| AdmissionThrottle::full(Timestamp::from_millis(ms));
+    assert!(board.set_throttle(None, &pace(1)).await.unwrap());
+    assert!(!board.set_throttle(None, &pace(2)).await.unwrap());
+    assert!(board.set_throttle(Some(&pace(1)), &pace(3)).await.unwrap());
+    assert!(!board.set_throttle(Some(&pace(1)), &pace(4)).await.unwrap());
+    assert_eq!(board.read().await.unwrap().throttle, Some(pace(3)));
 }
 
 macro_rules! on_both {
@@ -92,21 +93,21 @@ on_both!(
     of_those_who_decide_at_once_one_prevails
 );
 
-fn local() -> SharedBoard {
-    Arc::new(LocalBoard::new(Clock::System))
+fn local() -> SharedProcessRegistry {
+    Arc::new(InMemoryProcessRegistry::new(Clock::System))
 }
 
-async fn in_redis() -> SharedBoard {
+async fn in_redis() -> SharedProcessRegistry {
     let (engine, prefix) = redis::engine().await;
-    Arc::new(RedisBoard::new(engine.connection(), &prefix))
+    Arc::new(RedisProcessRegistry::new(engine.connection(), &prefix))
 }
 
 #[tokio::test]
 async fn who_is_silent_is_forgotten() {
     let clock = Clock::manual(Timestamp::from_millis(1_000));
-    let board: SharedBoard = Arc::new(LocalBoard::new(clock.clone()));
+    let board: SharedProcessRegistry = Arc::new(InMemoryProcessRegistry::new(clock.clone()));
     board.publish(&vitals("gone", None)).await.unwrap();
-    clock.advance(LIVE);
+    clock.advance(PROCESS_TTL);
     assert_eq!(board.read().await.unwrap().processes[0].age_ms, 5_000);
     board.publish(&vitals("here", None)).await.unwrap();
     clock.advance(Duration::from_millis(1));
@@ -116,7 +117,7 @@ async fn who_is_silent_is_forgotten() {
         .unwrap()
         .processes
         .into_iter()
-        .map(|live| live.vitals.process.node)
+        .map(|live| live.status.process.node)
         .collect();
     assert_eq!(names, ["here".parse().unwrap()]);
 }
@@ -125,26 +126,26 @@ async fn who_is_silent_is_forgotten() {
 async fn publishes_at_once_when_booking_becomes_able() {
     let (board, unable) = (local(), Arc::new(AtomicBool::new(true)));
     let ability = Arc::clone(&unable);
-    let booking = move || BookingVitals {
+    let booking = move || BookingLoad {
         unable: ability.load(Ordering::Relaxed),
-        ..BookingVitals::default()
+        ..BookingLoad::default()
     };
-    let reporter = Reporter {
+    let reporter = StatusReporter {
         process: vitals("b-1", None).process,
-        board: Arc::clone(&board),
+        registry: Arc::clone(&board),
         booking: Some(Box::new(booking)),
     };
     let (lifecycle, _crashes) = Lifecycle::new();
     let running = tokio::spawn(reporter.run(lifecycle.clone()));
     let published = async || {
-        let reading = board.read().await.unwrap();
-        reading.processes[0].vitals.booking.unwrap().unable
+        let snapshot = board.read().await.unwrap();
+        snapshot.processes[0].status.booking.unwrap().unable
     };
-    tokio::time::sleep(PUBLISH / 10).await;
+    tokio::time::sleep(PUBLISH_INTERVAL / 10).await;
     assert!(published().await);
 
     unable.store(false, Ordering::Relaxed);
-    tokio::time::sleep(PUBLISH / 4).await;
+    tokio::time::sleep(PUBLISH_INTERVAL / 4).await;
     assert!(!published().await, "within a quarter of the usual time");
 
     lifecycle.begin_drain();

@@ -6,8 +6,13 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use redis::{FromRedisValue, RedisError, Script, ScriptInvocation};
 
-use super::{Board, BoardError, DEADLINE, LIVE, Live, Reading, Vitals};
-use crate::{clock::Timestamp, ids::NodeId, pace::Pace, redis_servers::RedisConnection};
+use super::{
+    LiveProcess, PROCESS_TTL, ProcessRegistry, ProcessStatus, REGISTRY_TIMEOUT, RegistryError,
+    RegistrySnapshot,
+};
+use crate::{
+    clock::Timestamp, ids::NodeId, redis_connection::RedisConnection, throttle::AdmissionThrottle,
+};
 
 /// How long the throttle is kept without a worker.
 const PACE_MEMORY: Duration = Duration::from_secs(60);
@@ -45,25 +50,25 @@ const SET_PACE: &str = "if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then re
 struct Scripts {
     publish: Script,
     read: Script,
-    set_pace: Script,
+    set_throttle: Script,
 }
 
 /// See the module's documentation.
 #[derive(Clone)]
-pub struct RedisBoard {
+pub struct RedisProcessRegistry {
     connection: RedisConnection,
     records: String,
     pace: String,
     scripts: Arc<Scripts>,
 }
 
-impl RedisBoard {
+impl RedisProcessRegistry {
     /// The registry below `prefix`, over a connection that is shared with the engine.
     pub fn new(connection: RedisConnection, prefix: &str) -> Self {
         let scripts = Scripts {
             publish: Script::new(&format!("{NOW}{PUBLISH}")),
             read: Script::new(&format!("{NOW}{READ}")),
-            set_pace: Script::new(SET_PACE),
+            set_throttle: Script::new(SET_PACE),
         };
         Self {
             connection,
@@ -76,68 +81,73 @@ impl RedisBoard {
     async fn invoke<T: FromRedisValue>(
         &self,
         call: &ScriptInvocation<'_>,
-    ) -> Result<T, BoardError> {
+    ) -> Result<T, RegistryError> {
         let mut connection = self.connection.clone();
-        let answer = tokio::time::timeout(DEADLINE, call.invoke_async(&mut connection)).await;
+        let answer =
+            tokio::time::timeout(REGISTRY_TIMEOUT, call.invoke_async(&mut connection)).await;
         answer
-            .map_err(|_| BoardError("Redis did not answer in time".into()))?
+            .map_err(|_| RegistryError("Redis did not answer in time".into()))?
             .map_err(failed)
     }
 }
 
 #[async_trait]
-impl Board for RedisBoard {
-    async fn publish(&self, vitals: &Vitals) -> Result<(), BoardError> {
+impl ProcessRegistry for RedisProcessRegistry {
+    async fn publish(&self, status: &ProcessStatus) -> Result<(), RegistryError> {
         let mut call = self.scripts.publish.key(&self.records);
-        call.arg(vitals.process.node.as_str())
-            .arg(json(vitals))
-            .arg(LIVE.as_millis() as u64);
+        call.arg(status.process.node.as_str())
+            .arg(json(status))
+            .arg(PROCESS_TTL.as_millis() as u64);
         self.invoke(&call).await
     }
 
-    async fn withdraw(&self, node: &NodeId) -> Result<(), BoardError> {
+    async fn deregister(&self, node: &NodeId) -> Result<(), RegistryError> {
         let mut connection = self.connection.clone();
         let mut command = redis::cmd("HDEL");
         let call = command
             .arg(&self.records)
             .arg(node.as_str())
             .query_async(&mut connection);
-        let answer = tokio::time::timeout(DEADLINE, call).await;
+        let answer = tokio::time::timeout(REGISTRY_TIMEOUT, call).await;
         answer
-            .map_err(|_| BoardError("Redis did not answer in time".into()))?
+            .map_err(|_| RegistryError("Redis did not answer in time".into()))?
             .map_err(failed)
     }
 
-    async fn read(&self) -> Result<Reading, BoardError> {
+    async fn read(&self) -> Result<RegistrySnapshot, RegistryError> {
         let mut call = self.scripts.read.key(&self.records);
-        call.key(&self.pace).arg(LIVE.as_millis() as u64);
+        call.key(&self.pace).arg(PROCESS_TTL.as_millis() as u64);
         let answer: Vec<String> = self.invoke(&call).await?;
         let [at, pace, records @ ..] = answer.as_slice() else {
-            return Err(BoardError("half an answer".into()));
+            return Err(RegistryError("half an answer".into()));
         };
-        let mut processes: Vec<Live> = records
+        let mut processes: Vec<LiveProcess> = records
             .chunks_exact(2)
             .filter_map(|pair| live(&pair[0], &pair[1]))
             .collect();
         processes.sort_by(|one, other| {
-            one.vitals
+            one.status
                 .process
                 .node
                 .as_str()
-                .cmp(other.vitals.process.node.as_str())
+                .cmp(other.status.process.node.as_str())
         });
         let at = at
             .parse()
-            .map_err(|_| BoardError("a moment that is no number".into()))?;
-        Ok(Reading {
+            .map_err(|_| RegistryError("a moment that is no number".into()))?;
+        Ok(RegistrySnapshot {
             at: Timestamp::from_millis(at),
             processes,
-            pace: serde_json::from_str(pace).ok(),
+            throttle: serde_json::from_str(pace).ok(),
         })
     }
 
-    async fn set_pace(&self, before: Option<&Pace>, after: &Pace) -> Result<bool, BoardError> {
-        let mut call = self.scripts.set_pace.key(&self.pace);
+    async fn set_throttle(
+        &self,
+        before: Option<&AdmissionThrottle>,
+        after: &AdmissionThrottle,
+    ) -> Result<bool, RegistryError> {
+        let mut call = self.scripts.set_throttle.key(&self.pace);
         let before = before.map(json).unwrap_or_default();
         call.arg(before)
             .arg(json(after))
@@ -151,13 +161,13 @@ fn json(value: &impl serde::Serialize) -> String {
 }
 
 /// A record of another release that cannot be read is left out.
-fn live(age: &str, record: &str) -> Option<Live> {
-    Some(Live {
-        vitals: serde_json::from_str(record).ok()?,
+fn live(age: &str, record: &str) -> Option<LiveProcess> {
+    Some(LiveProcess {
+        status: serde_json::from_str(record).ok()?,
         age_ms: age.parse().ok()?,
     })
 }
 
-fn failed(error: RedisError) -> BoardError {
-    BoardError(error.to_string())
+fn failed(error: RedisError) -> RegistryError {
+    RegistryError(error.to_string())
 }
