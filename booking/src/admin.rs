@@ -31,6 +31,7 @@ impl AppState {
             .create_event(event, &self.audit_context(operator))
             .await?;
         self.sync_catalogue().await?;
+
         let created = self.catalogue.event(event.event_id).await?;
         self.inventory.rebuild(&created).await?;
         Ok(created)
@@ -66,6 +67,7 @@ impl AppState {
             .patch_appearance(event, patch, &self.audit_context(operator))
             .await?;
         let appearance = changed.ok_or(BookingError::EventNotFound)?;
+
         self.sync_catalogue().await?;
         Ok(appearance)
     }

@@ -115,6 +115,7 @@ impl Catalogue {
         let event = self.event(event).await?;
         let show: &Show = event.show(show).ok_or(BookingError::ShowNotFound)?;
         let zone = show.zone(zone).ok_or(BookingError::ZoneNotFound)?.clone();
+
         Ok(ZoneRef { event, zone })
     }
 

@@ -105,6 +105,7 @@ impl LoadMonitor {
         let arrival = (now.saturating_duration_since(self.began).as_millis()
             / ARRIVAL_RESOLUTION.as_millis()) as u64;
         let arrival = self.state.lock().started(arrival);
+
         InFlightGuard {
             monitor: self,
             started_at: now,
@@ -349,11 +350,14 @@ mod tests {
     fn load_follows_last_windows() {
         let (monitor, start) = (LoadMonitor::default(), Instant::now());
         let at = |ms: u64| start + Duration::from_millis(ms);
+
         assert_eq!(monitor.load(at(0), 0, 9).reserve_p95_ms, None);
+
         for n in 0..100 {
             let beat = monitor.begin(at(n));
             beat.end(at(n + if n < 90 { 10 } else { 600 }), n < 5);
         }
+
         let load = monitor.load(at(900), 3, 9);
         assert!(
             is_about(load.reserve_p50_ms, 10.0) && is_about(load.reserve_p95_ms, 600.0),
@@ -363,6 +367,7 @@ mod tests {
             (load.error_share, load.commit_waiting, load.commit_capacity),
             (0.05, 3, 9)
         );
+
         let later = monitor.load(at(4_000), 0, 9);
         assert_eq!(
             (
@@ -378,12 +383,15 @@ mod tests {
     fn hanging_requests_count_by_age() {
         let (monitor, start) = (LoadMonitor::default(), Instant::now());
         let at = |ms: u64| start + Duration::from_millis(ms);
+
         (0..100).for_each(|n| monitor.begin(at(n)).end(at(n + 5), false));
         let hanging: Vec<_> = (0..10).map(|_| monitor.begin(at(200))).collect();
+
         assert!(
             is_about(monitor.load(at(250), 0, 9).reserve_p95_ms, 5.0),
             "they have only begun"
         );
+
         let p95 = monitor.load(at(1_300), 0, 9).reserve_p95_ms;
         assert!(
             p95.is_some_and(|p95| (1_000.0..1_400.0).contains(&p95)),
@@ -401,6 +409,7 @@ mod tests {
     fn unable_while_all_reservations_fail() {
         let (monitor, start) = (LoadMonitor::default(), Instant::now());
         let at = |ms: u64| start + Duration::from_millis(ms);
+
         monitor.reservation_failed(at(0));
         monitor.reservation_failed(at(2_100));
         assert!(!monitor.is_unable(at(2_150)), "two batches");
@@ -415,6 +424,7 @@ mod tests {
         monitor.database.probe_finished(true, at(8_000));
         assert!(monitor.is_unable(at(5_200)) && !monitor.is_unable(at(8_100)));
         monitor.reservation_failed(at(8_200));
+
         assert!(!monitor.is_unable(at(8_201)), "that one is the first again");
     }
 
@@ -422,15 +432,19 @@ mod tests {
     fn ignores_requests_before_recovery() {
         let (monitor, start) = (LoadMonitor::default(), Instant::now());
         let at = |ms: u64| start + Duration::from_millis(ms);
+
         monitor.begin(at(0)).end(at(1_500), true);
         let hanging = monitor.begin(at(100));
         let answered_later = monitor.begin(at(100));
+
         monitor.recover(at(1_600));
         answered_later.end(at(1_700), true);
+
         let load = monitor.load(at(1_800), 0, 9);
         assert_eq!((load.reserve_p95_ms, load.error_share), (None, 0.0));
         drop(hanging);
         monitor.begin(at(1_700)).end(at(1_705), true);
+
         assert_eq!(
             monitor.load(at(1_800), 0, 9).error_share,
             1.0,

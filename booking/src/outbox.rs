@@ -157,6 +157,7 @@ impl OutboxRelay {
 fn publish_rounds(messages: &[Message]) -> Vec<Vec<usize>> {
     let mut publish_rounds = Vec::<Vec<usize>>::new();
     let mut before = HashMap::<&str, usize>::new();
+
     for (at, message) in messages.iter().enumerate() {
         let booking = message.message_id.split(':').next().unwrap_or_default(); // `booking:status`
         let round = before
@@ -168,6 +169,7 @@ fn publish_rounds(messages: &[Message]) -> Vec<Vec<usize>> {
         }
         publish_rounds[*round].push(at);
     }
+
     publish_rounds
 }
 

@@ -91,6 +91,7 @@ mod tests {
         let mut in_flight: Vec<_> = (0..MAX_READS_PER_USER)
             .map(|_| limiter.acquire(&user(0)).unwrap())
             .collect();
+
         assert!(matches!(
             limiter.acquire(&user(0)),
             Err(BookingError::TooManyReads)
@@ -105,6 +106,7 @@ mod tests {
         in_flight.truncate(1);
         drop(limiter.acquire(&user(0)).unwrap());
         in_flight.clear();
+
         let left = limiter.0.lock();
         assert_eq!((left.total, left.per_user.len()), (0, 0));
     }

@@ -171,6 +171,7 @@ fn load_test_show(show: u16, size: SeedSize) -> Show {
         unit_price: 2_500 + 500 * i64::from(zone),
         capacity: size.seats,
     };
+
     Show {
         show_id: load_test_show_id(show),
         name: format!("Show {show}"),
@@ -217,6 +218,7 @@ fn demo_show(show: u16, name: &str, starts_at: Timestamp) -> Show {
         unit_price,
         capacity,
     };
+
     Show {
         show_id: numbered(0xd100_0000, show, 0).into(),
         name: name.into(),

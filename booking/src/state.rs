@@ -121,6 +121,7 @@ impl AppState {
             backends.clock.clone(),
             Arc::clone(&rebuild_queue),
         );
+
         Self {
             settlements,
             rebuild_queue,

@@ -43,9 +43,11 @@ fn measure(users: u64, rate: u64) {
     );
     simulated.advance_tick(0); // the first message updates all users
     simulated.updates_sent(|_, _| {});
+
     let ticks = (users / 2 * 10 / rate).min(600) as u32;
     let (mut projecting, mut longest, mut sending, mut sent) =
         (Duration::ZERO, Duration::ZERO, Duration::ZERO, 0_u64);
+
     for _ in 0..ticks {
         let projected = cpu(|| simulated.advance_tick(rate / 10));
         (projecting, longest) = (projecting + projected, longest.max(projected));
@@ -56,11 +58,13 @@ fn measure(users: u64, rate: u64) {
             });
         });
     }
+
     let (milliseconds, seconds) = (
         |time: Duration| time.as_secs_f64() * 1e3,
         (PROGRESS_INTERVAL * ticks).as_secs_f64(),
     );
     let share = |part: Duration| 100.0 * part.as_secs_f64() / seconds;
+
     println!(
         "{users} | {rate} | {:.2} · {:.2} | {:.0} | {:.1} · {:.1}",
         milliseconds(projecting / ticks),

@@ -32,7 +32,9 @@ fn main() {
             )
         })
         .into();
+
     println!("| sale | waits | median error | in the range |\n|---|---|---|---|");
+
     for (kind, waits) in &waits {
         let score = Score::of(waits);
         let (error, within) = (100.0 * score.median_error, 100.0 * score.within_range);
@@ -42,6 +44,7 @@ fn main() {
             score.samples
         );
     }
+
     if let Some(file) = plot {
         draw(&file, &waits).unwrap();
     }
@@ -55,6 +58,7 @@ fn draw(
 ) -> Result<(), Box<dyn std::error::Error>> {
     let area = SVGBackend::new(file, (1_000, 560)).into_drawing_area();
     area.fill(&WHITE)?;
+
     for ((kind, waits), panel) in waits.iter().zip(area.split_evenly((2, 4))) {
         let waits: Vec<_> = waits.iter().step_by((waits.len() / DRAWN).max(1)).collect();
         let most = waits
@@ -89,6 +93,7 @@ fn draw(
         )?;
         chart.draw_series([PathElement::new([(0.0, 0.0), (most, most)], BLACK)])?;
     }
+
     area.present()?;
     Ok(())
 }

@@ -106,6 +106,7 @@ impl Gateway {
             .await
             .ok()?
             .ok()?;
+
         pending.into_iter().find(|booking| {
             preferences
                 .iter()

@@ -109,6 +109,7 @@ mod tests {
             .body(Bytes::from("said"))
             .unwrap();
         let response = service.call(request).await.unwrap();
+
         (
             response.status(),
             String::from_utf8(response.body().to_vec()).unwrap(),
@@ -134,10 +135,12 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
         let expected = (StatusCode::CREATED, "a=1 p said".to_owned());
+
         assert_eq!(
             echoed(&InProcessBookingApi::new(routes.clone())).await,
             expected
         );
+
         let serving = tokio::spawn(async move { axum::serve(listener, routes).await });
         assert_eq!(echoed(&HttpBookingApi::new(&url)).await, expected);
         serving.abort();
@@ -151,6 +154,7 @@ mod tests {
             .local_addr()
             .unwrap(); // closed at once
         let request = Request::get("/api/v1/events").body(Bytes::new()).unwrap();
+
         assert!(
             HttpBookingApi::new(&format!("http://{gone}"))
                 .call(request)

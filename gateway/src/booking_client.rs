@@ -133,6 +133,7 @@ impl BookingClient {
             .await
             .expect("the semaphore is never closed");
         let body = serde_json::json!({"event_id": event, "options": preferences});
+
         self.post("/bookings/reserve/first", credentials, pass, key, &body)
             .await
     }

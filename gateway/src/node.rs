@@ -85,6 +85,7 @@ async fn send_heartbeat(gateway: &Gateway, event: EventId) {
         .engine
         .report_node(event, &gateway.0.config.node, deps.clock.now())
         .await;
+
     match is_in_time {
         Ok(true) => {}
         // The engine may have marked this node's users absent.

@@ -471,6 +471,7 @@ impl Gateway {
             .0
             .registry
             .estimate(event, place.position, self.0.deps.clock.now());
+
         match place.counting && place.grant.is_none() {
             true => WaitEstimate {
                 range: None,

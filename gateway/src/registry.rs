@@ -440,12 +440,14 @@ mod tests {
             counting: false,
             last_position: LastPosition::NotSent,
         };
+
         assert_eq!(
             registry
                 .clamp_to_last_sent(event, &ann, place.clone())
                 .total,
             6
         );
+
         let counting = Place {
             counting: true,
             ..place

@@ -546,6 +546,7 @@ impl WaitEstimator {
         let of_the_mean = (dispersion * wait.seconds).powi(2) / self.lifetime.ended.max(1.0);
         let spread = RANGE_STDDEVS * (to_come + of_the_mean).sqrt()
             + 0.25 * dispersion * lifetime.min(wait.seconds);
+
         (
             wait.seconds * short / lifetime - spread,
             wait.seconds * long / lifetime + spread,

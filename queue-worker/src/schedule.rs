@@ -79,8 +79,10 @@ impl TickSchedule {
             };
             self.full_at = begun + pause;
         }
+
         let pause = tick_interval(progress.rate_effective(), tick);
         self.grants_at = (report.released > 0).then(|| begun + pause);
+
         if scope == TickScope::Full {
             self.record(begun, progress);
         }
@@ -136,6 +138,7 @@ mod tests {
             counting: false,
             seats_known: true,
         };
+
         TickReport {
             released,
             resent: 0,
@@ -177,12 +180,14 @@ mod tests {
     async fn a_fine_step_that_releases_nobody_is_the_last_before_the_whole_one() {
         let begun = Instant::now();
         let mut schedule = TickSchedule::new(begun);
+
         schedule.on_tick(
             TickScope::Full,
             begun,
             report(50, SaleState::Open, 500.0),
             TICK,
         );
+
         let later = begun + Duration::from_millis(16);
         schedule.on_tick(
             TickScope::GrantsOnly,
@@ -199,6 +204,7 @@ mod tests {
         );
         assert_eq!(schedule.due() - begun, TICK);
         schedule.on_failure(later, TICK);
+
         assert_eq!(schedule.due() - later, TICK);
     }
 
@@ -206,7 +212,9 @@ mod tests {
     async fn the_line_is_told_again_after_a_while() {
         let begun = Instant::now();
         let mut schedule = TickSchedule::new(begun);
+
         assert_eq!(schedule.last_published(begun), None);
+
         for tenths in 0..10 {
             let at = begun + TICK * tenths;
             schedule.on_tick(TickScope::Full, at, report(0, SaleState::Open, 5.0), TICK);
@@ -224,6 +232,7 @@ mod tests {
                 "by the whole step"
             );
         }
+
         assert_eq!(schedule.last_published(begun + REPUBLISH_INTERVAL), None);
     }
 }

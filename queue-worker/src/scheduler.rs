@@ -74,8 +74,10 @@ pub async fn run(worker: Worker, lifecycle: Lifecycle) {
         events,
         work,
     };
+
     let mut draining = pin!(lifecycle.draining());
     let mut paused_until = Instant::now();
+
     loop {
         let due = scheduler
             .next_due()
@@ -90,6 +92,7 @@ pub async fn run(worker: Worker, lifecycle: Lifecycle) {
             }
         }
     }
+
     // Ticks under way are completed, and their signals sent.
     while let Some(completed) = scheduler.work.next().await {
         scheduler.on_completed(completed);
@@ -116,15 +119,18 @@ impl Scheduler {
             self.work
                 .push(async move { Completed::ListedEvents(worker.engine.events().await) }.boxed());
         }
+
         if self.poll_at.take_if(|at| *at <= now).is_some() {
             let (worker, share) = (self.worker.clone(), self.share);
             self.work.push(
                 async move { Completed::Throttle(worker.update_throttle(share).await) }.boxed(),
             );
         }
+
         let room = MAX_CONCURRENT_EVENTS
             .saturating_sub(self.events.values().filter(|state| state.ticking).count());
         let due = self.events.iter_mut().filter(|(_, state)| !state.ticking);
+
         for (event, state) in due
             .filter(|(_, state)| state.schedule.scope(now).is_some())
             .take(room)
@@ -193,7 +199,9 @@ impl Scheduler {
         let Some(state) = self.events.get_mut(&event) else {
             return;
         };
+
         state.ticking = false;
+
         match result {
             Ok(outcome) => {
                 let (report, signals) = *outcome;
@@ -217,15 +225,18 @@ impl Scheduler {
         let Some(state) = self.events.get_mut(&event) else {
             return;
         };
+
         if state.sending || state.unsent.is_empty() {
             return;
         }
+
         state.sending = true;
         let (worker, signals) = (self.worker.clone(), std::mem::take(&mut state.unsent));
         let sending = async move {
             worker.send_signals(event, &signals).await;
             Completed::SignalsSent(event)
         };
+
         self.work.push(sending.boxed());
     }
 }

@@ -32,10 +32,13 @@ impl Worker {
         } else {
             last_decided(&snapshot)
         };
+
         metrics::gauge!("stanchion_pace").set(share.factor);
+
         if throttle_reason(share.factor) != throttle_reason(before.factor) {
             tracing::info!(share = share.factor, reason = ?throttle_reason(share.factor), "admission throttle changed");
         }
+
         Ok(share)
     }
 }

@@ -62,6 +62,7 @@ impl Worker {
             .release(event, &batch, limit, share, scope, self.clock.now())
             .await?;
         let signals = outgoing_signals(event, &released, scope, last_published);
+
         record_metrics(event, &released);
         let report = TickReport {
             released: released.granted.len(),
@@ -96,6 +97,7 @@ fn outgoing_signals(
         .map(|(node, users)| (Recipient::Node(node), Signal::Removals { event_id, users }));
     let changed = scope == TickScope::Full && has_changed(&released.progress, last_published);
     let progress = changed.then(|| Signal::Progress(released.progress.clone()));
+
     passes
         .chain(removals)
         .chain(progress.map(|signal| (Recipient::AllNodes, signal)))
@@ -114,6 +116,7 @@ fn by_node<'a, T: Clone + 'a>(
                 .push((message.user.clone(), message.payload.clone()));
         }
     }
+
     nodes
 }
 
@@ -139,6 +142,7 @@ fn record_metrics(event: EventId, released: &Released) {
         .set(released.progress.total as f64);
     metrics::gauge!("stanchion_rate_effective", "event" => event.clone())
         .set(released.progress.rate_effective());
+
     metrics::gauge!("stanchion_passes_active", "event" => event)
         .set(released.progress.active as f64);
 }
@@ -209,11 +213,13 @@ mod tests {
             TickScope::Full,
             Some(&progress()),
         );
+
         let count = |signal: &Signal| match signal {
             Signal::Passes { passes, .. } => passes.len(),
             _ => 0,
         };
         let sizes: Vec<usize> = sent.iter().map(|(_, signal)| count(signal)).collect();
+
         assert_eq!(
             sizes,
             [3, 2],
@@ -246,6 +252,7 @@ mod tests {
             outgoing_signals(Uuid::nil().into(), &quiet, TickScope::GrantsOnly, None).is_empty(),
             "that is for the next whole step"
         );
+
         let moved = Progress {
             total: 4,
             ..progress()
@@ -254,6 +261,7 @@ mod tests {
             outgoing_signals(Uuid::nil().into(), &quiet, TickScope::Full, Some(&moved)).len(),
             1
         );
+
         let after_removals = Progress {
             from: 1,
             removed: vec![1, 2],

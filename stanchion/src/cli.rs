@@ -144,12 +144,14 @@ mod tests {
     fn help_is_plain_text() {
         let mut command = Cli::command();
         command.build();
+
         let helps = helps(&mut command);
         assert!(
             helps.len() > 20 && helps.iter().any(|help| help.contains("--dev-tokens")),
             "{}",
             helps.len()
         );
+
         for help in helps {
             for markup in ["`", "](", "**", "\\"] {
                 assert!(!help.contains(markup), "{markup} in:\n{help}");

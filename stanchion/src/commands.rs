@@ -24,8 +24,10 @@ pub fn run(cli: Cli) -> Result<()> {
     if let Some(Command::Health(health)) = cli.command {
         return runtime(Some(1))?.block_on(inspect::health(&health)); // needs no settings
     }
+
     let settings = cli.settings.load()?;
     process::start_logs(&settings)?;
+
     let injected = injected_variables();
     if !injected.is_empty() {
         let variables = injected.join(" ");
@@ -34,6 +36,7 @@ pub fn run(cli: Cli) -> Result<()> {
             "variables of a service named like settings are ignored (`enableServiceLinks: false` ends them)"
         );
     }
+
     runtime(settings.threads)?.block_on(dispatch(cli.command, settings))
 }
 

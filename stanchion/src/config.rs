@@ -334,11 +334,13 @@ impl Settings {
                 .as_ref()
                 .map_or_else(|| "not set".to_owned(), ToString::to_string)
         }
+
         let hidden = |secret: &Option<Secret>| or_unset(&secret.as_ref().map(|_| "set, not shown"));
         let folder = self
             .data_dir
             .clone()
             .unwrap_or_else(|| PathBuf::from(".stanchion"));
+
         vec![
             ("listen", self.listen().to_string()),
             ("admin_listen", or_unset(&self.admin_listen)),
@@ -551,40 +553,49 @@ impl Settings {
     pub fn check(&self) -> Result<()> {
         check_secret_len(self.jwt_secret.as_ref(), "jwt_secret")?;
         check_secret_len(self.pass_secret.as_ref(), "pass_secret")?;
+
         if self.jwt_secret.is_some() && self.jwt_secret == self.pass_secret {
             bail!(
                 "jwt_secret and pass_secret must differ: whoever signs users in must not be able to sign passes"
             );
         }
+
         check_positive(self.threads, "threads")?;
+
         if self.threads.is_some_and(|threads| threads > MAX_THREADS) {
             bail!("threads must be from 1 to {MAX_THREADS}");
         }
+
         check_positive(self.heartbeat_ms, "heartbeat_ms")?;
         check_positive(self.tick_ms, "tick_ms")?;
         check_positive(self.pace_floor, "pace_floor")?;
         check_positive(self.pace_slow_ms, "pace_slow_ms")?;
+
         if self.pace_floor.is_some_and(|percent| percent > 100) {
             bail!("pace_floor must be from 1 to 100");
         }
+
         check_positive(self.max_connections, "max_connections")?;
         check_positive(
             self.max_connections_per_address,
             "max_connections_per_address",
         )?;
         check_positive(self.database_connections, "database_connections")?;
+
         if self
             .nats_replicas
             .is_some_and(|copies| !(1..=5).contains(&copies))
         {
             bail!("nats_replicas must be from 1 to 5");
         }
+
         if self
             .admin_listen
             .is_some_and(|admin| admin.port() != 0 && admin == self.listen())
         {
             bail!("admin_listen must differ from listen");
         }
+
         self.check_schemes()?;
         check_prefix(self.redis_prefix(), "redis_prefix")?;
         check_prefix(self.nats_prefix(), "nats_prefix")
@@ -600,6 +611,7 @@ impl Settings {
                 );
             }
         }
+
         if let Some(url) = &self.booking_url {
             let host = url
                 .strip_prefix("http://")
@@ -608,6 +620,7 @@ impl Settings {
                 bail!("booking_url must be http://HOST[:PORT]; TLS (https://) is not spoken here");
             }
         }
+
         Ok(())
     }
 
@@ -621,11 +634,13 @@ impl Settings {
             std::fs::read_to_string(file)
                 .with_context(|| format!("jwt_jwks: cannot read {}", file.display()))
         });
+
         if self.jwt_secret.is_none() && jwks.is_none() {
             bail!(
                 "--jwt-secret (STANCHION_JWT_SECRET) or --jwt-jwks (STANCHION_JWT_JWKS) is required here and has no default"
             );
         }
+
         let identity = IdentityConfig {
             jwt_secret: self.jwt_secret.clone(),
             jwks: jwks.transpose()?,
@@ -638,6 +653,7 @@ impl Settings {
             },
             ..IdentityConfig::default()
         };
+
         if identity.jwks.is_some() {
             for (setting, claim) in [
                 (&identity.issuer, "jwt_issuer"),
@@ -650,6 +666,7 @@ impl Settings {
                 }
             }
         }
+
         Authenticator::new(&identity).context("jwt_jwks")
     }
 

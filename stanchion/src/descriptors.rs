@@ -31,6 +31,7 @@ pub fn available() -> DescriptorBudget {
     };
     let _ = setrlimit(Resource::Nofile, raised); // where it is refused, the old limit holds
     let current = getrlimit(Resource::Nofile).current;
+
     split(
         current.map_or(usize::MAX, |current| {
             usize::try_from(current).unwrap_or(usize::MAX)

@@ -97,11 +97,13 @@ impl Process {
         let address = listener.local_addr()?;
         let (lifecycle, crashes) = Lifecycle::new();
         let upkeep = lifecycle.clone();
+
         lifecycle.spawn("metrics upkeep", async move {
             while upkeep.sleep_or_drain(telemetry::UPKEEP).await {
                 telemetry::upkeep();
             }
         });
+
         let lame_duck = settings.lame_duck(Duration::ZERO);
         Ok(Self {
             lifecycle,
@@ -121,18 +123,22 @@ impl Process {
         let mut shutdown_signal = ShutdownSignals::listen()?;
         let router = with_defaults(router);
         let (public, admin) = limits(settings);
+
         if let Some(listener) = self.admin_listener.take() {
             let serving = serve(listener, router.clone(), admin, self.lifecycle.clone());
             self.lifecycle.spawn("accept operators", serving);
         }
+
         self.lifecycle.spawn(
             "accept",
             serve(self.listener, router, public, self.lifecycle.clone()),
         );
+
         let mut crashed = tokio::select! {
             () = shutdown_signal.next() => None,
             task = self.crashes.next() => Some(task),
         };
+
         if crashed.is_none() && !self.lame_duck.is_zero() {
             tracing::info!(
                 seconds = self.lame_duck.as_secs(),
@@ -145,12 +151,14 @@ impl Process {
                 () = shutdown_signal.next() => bail!("told to stop twice; not waiting for clients to go elsewhere"),
             }
         }
+
         tracing::info!("draining");
         let timeout = settings.drain_window() + SHUTDOWN_TIMEOUT;
         let drained = tokio::select! {
             drained = self.lifecycle.drain_and_join(timeout) => drained,
             () = shutdown_signal.next() => bail!("told to stop twice; not waiting for the drain"),
         };
+
         match (crashed, drained) {
             (Some(task), _) => bail!("the task '{task}' crashed"),
             (None, false) => bail!(
@@ -167,6 +175,7 @@ fn limits(settings: &Settings) -> (ServeLimits, ServeLimits) {
     let defaults = ServeLimits::default();
     let (wanted, available) = (settings.max_connections(), descriptors::available());
     let connections = wanted.min(available.connections);
+
     if wanted > available.connections {
         let limit = available.connections;
         tracing::warn!(
@@ -175,6 +184,7 @@ fn limits(settings: &Settings) -> (ServeLimits, ServeLimits) {
             "max connections reduced by open-file limit; raise `ulimit -n`"
         );
     }
+
     // Half of what is for others at most is for connections beyond the limit, and for those of
     // operators.
     let spare = defaults.spare.min(available.others / 6).max(1);
@@ -192,6 +202,7 @@ fn limits(settings: &Settings) -> (ServeLimits, ServeLimits) {
         trusted_proxies: settings.trusted_proxies.clone().unwrap_or_default(),
         ..defaults.clone()
     };
+
     let admin = ServeLimits {
         serves: Serves::Operators,
         connections: ADMIN_CONNECTIONS.min(spare),

@@ -57,9 +57,11 @@ impl Backends {
             .await
             .context("redis_url: Redis does not answer")?
             .context("redis_url")?;
+
         if let Err(error) = engine.check_permissions().await {
             tracing::error!(%error, "this process is not ready");
         }
+
         let (now, _) = engine.server_time().await.context("redis_url")?;
         let (clock, redis) = (Clock::steady(now), Some(engine.clone()));
         let (commands, prefix) = (engine.connection(), settings.redis_prefix());
@@ -71,8 +73,10 @@ impl Backends {
                 Arc::new(ClusterSignals::new(servers, commands, prefix))
             }
         };
+
         let registry = RedisProcessRegistry::new(engine.connection(), settings.redis_prefix());
         let (engine, signals, registry) = (Arc::new(engine), signals, Arc::new(registry));
+
         Ok(Self {
             engine,
             signals,
@@ -107,7 +111,9 @@ impl Backends {
             registry: self.registry.clone(),
             booking,
         };
+
         lifecycle.spawn("vitals", reporter.run(lifecycle.clone()));
+
         match self.redis.clone() {
             Some(redis) => lifecycle.spawn(
                 "redis",
@@ -126,6 +132,7 @@ impl Backends {
             throttle: settings.throttle(),
             ..WorkerConfig::default()
         };
+
         Worker::new(
             self.engine.clone(),
             self.signals.clone(),
@@ -152,6 +159,7 @@ impl Backends {
             guests: settings.guests_in_line(),
             development_secret,
         };
+
         let with = Dependencies {
             engine: self.engine.clone(),
             signals: self.signals.clone(),

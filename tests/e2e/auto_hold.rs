@@ -188,6 +188,7 @@ async fn holds_no_more_seats_than_exist(stack: &Stack) {
 async fn listen(mut socket: Socket, tell: mpsc::Sender<Option<Map<String, Value>>>) {
     let (_, mut hold, left) = pass(&mut socket).await;
     tell.send(None).await.expect("somebody listens");
+
     if hold.is_none() && left.is_none() {
         let late = |message| match message {
             ServerMessage::Reserved { booking, .. } => Some(booking),
@@ -195,6 +196,7 @@ async fn listen(mut socket: Socket, tell: mpsc::Sender<Option<Map<String, Value>
         };
         hold = Some(socket.until("late seats", late).await);
     }
+
     if hold.is_some() {
         tell.send(hold).await.expect("somebody listens");
     }

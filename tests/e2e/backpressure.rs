@@ -59,6 +59,7 @@ fn trade(stack: &Stack, sale: &Sale, admissions: Vec<Admission>) -> JoinSet<()> 
             reserve_once(&booking, &wish, Some(&admission.pass), Some(&new_key())).await;
         });
     }
+
     trading
 }
 
@@ -140,12 +141,14 @@ async fn releases_nobody_when_booking_is_down() {
         .create(&stack.operator())
         .await;
     let gateway = stack.gateway(0).by(&Visitor::new("watcher"));
+
     stack.signal(Role::Booking, 0, Signal::Stop);
     within(Duration::from_secs(20), "the pause", || async {
         (effective(&gateway, &sale).await == 0.0).then_some(())
     })
     .await;
     stack.signal(Role::Booking, 0, Signal::Continue);
+
     within(Duration::from_secs(15), "the end of the pause", || async {
         (effective(&gateway, &sale).await == 100_000.0).then_some(())
     })

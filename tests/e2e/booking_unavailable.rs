@@ -39,12 +39,14 @@ impl Scene {
             .create(&stack.operator())
             .await;
         let admissions = admit_all(&[stack.gateway(0)], &sale, &Visitor::many("buyer", 8)).await;
+
         sale.set_queue(
             &stack.operator(),
             json!({"rate_per_second": RATE, "burst": 4}),
         )
         .await
         .expect(200);
+
         let watcher = stack.gateway(0).by(&Visitor::new("watcher"));
         Self {
             stack,
@@ -80,6 +82,7 @@ impl Scene {
             Some(&key),
         )
         .await;
+
         (answer, asked.elapsed())
     }
 
@@ -119,6 +122,7 @@ async fn only_reads(url: &str, on: bool) {
     } else {
         "RESET default_transaction_read_only"
     };
+
     run(&mut admin, "SET default_transaction_read_only = off").await;
     run(&mut admin, &format!("ALTER SYSTEM {change}")).await;
     run(&mut admin, "SELECT pg_reload_conf()").await;
@@ -190,6 +194,7 @@ async fn server_time(url: &str) -> String {
         .expect("PostgreSQL answers");
     let time =
         r#"SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')"#;
+
     sqlx::query_scalar(time)
         .fetch_one(&mut connection)
         .await
@@ -231,6 +236,7 @@ async fn pauses_queue_while_bookings_are_locked() {
     let mut other = PgConnection::connect(&url)
         .await
         .expect("PostgreSQL answers");
+
     run(&mut other, "SET idle_in_transaction_session_timeout = 0").await; // booking has the server end such transactions
     run(&mut other, "BEGIN").await;
     run(&mut other, "LOCK TABLE bookings IN SHARE MODE").await;
@@ -239,6 +245,7 @@ async fn pauses_queue_while_bookings_are_locked() {
     scene.is_refused_at_once(0).await;
     run(&mut other, "ROLLBACK").await;
     scene.until_rate(BACK, RATE).await;
+
     with_retries(|| async { scene.reserve(0).await.0 })
         .await
         .expect(201);

@@ -56,6 +56,7 @@ async fn sales_apart(
             sales.push((sale, server));
         }
     }
+
     sales
 }
 
@@ -256,6 +257,7 @@ async fn next_pass(socket: &mut Socket, sale: &Sale, visitor: &Visitor) -> Admis
         _ => None,
     };
     let (pass_id, pass) = socket.until("a pass", pass).await;
+
     socket
         .send_json(json!({"type": "ack", "pass_id": pass_id}))
         .await;
@@ -275,11 +277,14 @@ async fn serves_many_events_when_primary_dies() {
     })
     .await;
     let mut sales = Vec::new();
+
     for _ in 0..30 {
         sales.push(EventBuilder::new(&[10]).create(&stack.operator()).await);
     }
+
     home(&stack, &sales[0]).await.kill();
     let (gateway, booking) = (stack.gateway(0), stack.booking(0));
+
     for (at, sale) in sales.iter().enumerate() {
         let visitor = Visitor::new(format!("visitor-{at}"));
         let (here, sale) = (gateway.by(&visitor), sale.clone());
@@ -298,6 +303,7 @@ async fn serves_many_events_when_primary_dies() {
         })
         .await;
     }
+
     for process in [gateway, booking] {
         process.health("ready").await.expect(200);
         process.health("health").await.expect(200);

@@ -27,10 +27,13 @@ const PROMPT: Duration = Duration::from_secs(5);
 async fn send(url: &str, request: &str) -> std::io::Result<(TcpStream, String)> {
     let mut stream = TcpStream::connect(url.trim_start_matches("http://")).await?;
     stream.write_all(request.as_bytes()).await?;
+
     let mut head = vec![0; 4096];
     let count = stream.read(&mut head).await?;
+
     head.truncate(count);
     let head = String::from_utf8_lossy(&head).to_lowercase();
+
     if head.is_empty() {
         Err(std::io::ErrorKind::UnexpectedEof.into())
     } else {
@@ -63,6 +66,7 @@ async fn fill(url: &str, event: &str) -> Vec<TcpStream> {
     );
     let mut request = &*stream;
     let mut open = Vec::new();
+
     loop {
         let (connection, head) = timeout(PROMPT, send(url, request))
             .await
@@ -179,6 +183,7 @@ async fn serves_during_lame_duck_span() {
         worker_settings: span,
         ..Shape::default()
     };
+
     let stack = Stack::servers(shape).await;
     for (role, path) in [
         (Role::QueueWorker, "/health"),
@@ -239,6 +244,7 @@ fn resident_mib(pid: u32) -> u64 {
         .lines()
         .find_map(|line| line.strip_prefix("VmRSS:"))
         .expect("Linux tells");
+
     line.trim()
         .trim_end_matches(" kB")
         .parse::<u64>()

@@ -70,23 +70,29 @@ async fn enter(url: &str, visitor: &Visitor) -> Option<TcpStream> {
         "GET /api/v1/ws HTTP/1.1\r\nhost: {address}\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
          sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
     );
+
     stream
         .write_all(handshake.as_bytes())
         .await
         .expect("a handshake is taken");
+
     let mut status = [0; 12];
     with_timeout("the answer", stream.read_exact(&mut status))
         .await
         .ok()?; // refused without a word
+
     if status != *b"HTTP/1.1 101" {
         assert_eq!(status, *b"HTTP/1.1 503");
         return None;
     }
+
     let hello = json!({"type": "connect", "token": visitor.token}).to_string();
     let mut frame = vec![0x81, 0xfe];
+
     frame.extend((hello.len() as u16).to_be_bytes());
     frame.extend([0; 4]); // a mask that changes nothing
     frame.extend(hello.as_bytes());
     stream.write_all(&frame).await.expect("a frame is taken");
+
     Some(stream)
 }

@@ -111,7 +111,9 @@ async fn through_the_drain(
     let (mut admission, mut told, mut moved, mut was_moved) =
         (None::<Admission>, None, !leaves, false);
     let mut positions = MonotonicPositions::default();
+
     positions.observe(position);
+
     loop {
         match socket.next_event().await {
             SocketEvent::Message(ServerMessage::Pass {

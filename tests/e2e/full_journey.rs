@@ -134,10 +134,12 @@ async fn check_all_stores(stack: &Stack, sale: &Sale) {
     for zone in &inventory.zones {
         assert_eq!((zone.available, zone.held, zone.confirmed), (40, 0, 160));
     }
+
     eventually("the catalogue to offer what is left", || async {
         (offered(sale, &stack.booking(1)).await == 200).then_some(())
     })
     .await;
+
     let gateway = stack.gateway(1).by(&Visitor::new("watcher"));
     eventually("the line to be empty", || async {
         let status = sale.status(&gateway).await;
@@ -145,6 +147,7 @@ async fn check_all_stores(stack: &Stack, sale: &Sale) {
         (is("total_in_queue", 0) && is("active_passes", 0) && is("seats_left", 200)).then_some(())
     })
     .await;
+
     if !stack.is_embedded() {
         let database = &stack.backends().database;
         assert_eq!(
@@ -173,6 +176,7 @@ async fn check_published_once(stack: &Stack, bookings: Vec<String>) {
         (database.number("SELECT count(*) FROM outbox").await == 0).then_some(())
     })
     .await;
+
     let once: HashMap<String, usize> = bookings.into_iter().map(|booking| (booking, 1)).collect();
     for topic in ["bookings.reserved", "bookings.confirmed"] {
         assert_eq!(

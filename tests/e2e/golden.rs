@@ -63,6 +63,7 @@ async fn cluster_channels_equal_golden_file() {
     })
     .await;
     let mut contract = Contract::default();
+
     surfaces::see_cluster_channels(&mut contract, &stack).await;
     contract.check();
 }

@@ -28,8 +28,10 @@ async fn waiting(stack: &Stack) -> (Sale, Vec<tokio::task::JoinHandle<Admission>
         .paused()
         .create(&stack.operator())
         .await;
+
     let urls: Vec<String> = (0..2).map(|at| stack.gateway_url(at).to_owned()).collect();
     let mut work = Vec::new();
+
     for (visitor, socket, ticket, position) in
         queue_all(&urls, &sale, &Visitor::many("socket", SOCKETS)).await
     {
@@ -42,6 +44,7 @@ async fn waiting(stack: &Stack) -> (Sale, Vec<tokio::task::JoinHandle<Admission>
             position,
         )));
     }
+
     for (at, visitor) in Visitor::many("poller", POLLERS).into_iter().enumerate() {
         let gateway = stack.gateway(at).by(&visitor);
         let place = sale.join(&gateway).await.expect(201);
@@ -52,8 +55,10 @@ async fn waiting(stack: &Stack) -> (Sale, Vec<tokio::task::JoinHandle<Admission>
             place["ticket"].clone(),
         )));
     }
+
     sale.open(&stack.operator()).await;
     let (gateway, watcher) = (stack.gateway(0), Visitor::new("watcher"));
+
     eventually("the middle of the release", || async {
         let left = sale.status(&gateway.by(&watcher)).await["total_in_queue"].as_u64();
         left.is_some_and(|left| left < 70).then_some(())
@@ -139,6 +144,7 @@ async fn all_are_served_in_one_line(work: Vec<tokio::task::JoinHandle<Admission>
             .all(|one| one.claims.epoch == admissions[0].claims.epoch),
         "one epoch"
     );
+
     assert_in_order(&admissions, PASS_TTL);
 }
 
@@ -174,12 +180,15 @@ async fn keeps_queue_over_append_only_restart() {
     })
     .await;
     stack.backends_mut().redis_server().append().await;
+
     let (_, work) = waiting(&stack).await;
     stack.hand_over(&["begin"]).await;
+
     let redis = stack.backends_mut().redis_server();
     redis.stop(Signal::Terminate).await;
     redis.start_again().await;
     stack.hand_over(&["wait"]).await;
+
     all_are_served_in_one_line(work).await;
 }
 
@@ -192,6 +201,7 @@ async fn keeps_queue_when_replica_is_promoted() {
     .await;
     let replica = stack.backends_mut().redis_server().replica().await;
     let (_, work) = waiting(&stack).await;
+
     stack.hand_over(&["begin"]).await;
     stack
         .backends_mut()
@@ -199,6 +209,7 @@ async fn keeps_queue_when_replica_is_promoted() {
         .fail_over(&replica)
         .await;
     stack.hand_over(&["wait"]).await;
+
     all_are_served_in_one_line(work).await;
 }
 
@@ -206,9 +217,11 @@ async fn keeps_queue_when_replica_is_promoted() {
 async fn keeps_queue_over_cluster_failover() {
     let stack = Stack::on_cluster(SOON).await;
     let (sale, work) = waiting(&stack).await;
+
     stack.hand_over(&["begin"]).await;
     let line = format!("{}:{{{}}}:meta", stack.backends().prefix, sale.event);
     let mut home = None;
+
     for server in stack.backends().cluster().primaries() {
         let inspector = Inspector::open(&server.url())
             .await
@@ -217,6 +230,7 @@ async fn keeps_queue_over_cluster_failover() {
             home = Some(*server);
         }
     }
+
     home.expect("a primary holds the line").kill();
     stack.hand_over(&["resume"]).await;
     all_are_served_in_one_line(work).await;

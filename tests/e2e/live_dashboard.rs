@@ -96,6 +96,7 @@ fn tells(moment: &Value, figures: &Value) -> bool {
 async fn seen(stack: &Stack, sale: &Sale, holds: impl Fn(&Value) -> bool) {
     let path = format!("/admin/events/{}/live", sale.event);
     let deadline = Instant::now() + TEST_TIMEOUT;
+
     loop {
         let moment = stack.operator().get(&path).await.expect(200);
         if holds(&moment) {

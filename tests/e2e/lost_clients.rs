@@ -115,6 +115,7 @@ async fn ends_stream_when_pass_is_used() {
     let sale = EventBuilder::new(&[10]).create(&stack.operator()).await;
     let ann = Visitor::new("ann");
     let gateway = stack.gateway(0).by(&ann);
+
     sale.join(&gateway).await.expect(201);
     let mut stream = PositionStream::open(&gateway, &sale).await;
     let pass = loop {
@@ -126,9 +127,11 @@ async fn ends_stream_when_pass_is_used() {
             break stanchion_tests::Admission::new(&ann, &sale.event, pass);
         }
     };
+
     shopping::reserve(&stack.booking(0), &pass, &sale.wish(0, 1))
         .await
         .expect(201);
+
     while let Some((event, data)) = stream.next().await {
         assert_ne!(event, "error", "{data}");
     }

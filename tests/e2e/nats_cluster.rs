@@ -92,5 +92,6 @@ async fn buy(stack: &Stack, sale: &Sale, admissions: Vec<Admission>) {
             confirm(&other, id(&reserved)).await.expect(200);
         });
     }
+
     buying.join_all().await;
 }

@@ -94,6 +94,7 @@ async fn keeps_reservations_and_messages_without_nats() {
 fn trade(stack: &Stack, sale: &Sale, admissions: Vec<Admission>) -> JoinSet<String> {
     let mut trading = JoinSet::new();
     let step = outage().div_f64(WITHIN * admissions.len() as f64);
+
     for (at, admission) in admissions.into_iter().enumerate() {
         let (booking, wish) = (stack.booking(at).by(&admission.visitor), sale.wish(0, 1));
         trading.spawn(async move {
@@ -103,5 +104,6 @@ fn trade(stack: &Stack, sale: &Sale, admissions: Vec<Admission>) -> JoinSet<Stri
             id(&answer.expect(201)).to_owned()
         });
     }
+
     trading
 }

@@ -147,12 +147,15 @@ async fn the_end_of_a_sale(stack: &Stack, sale: &Sale, urls: &[String]) {
         .await
         .expect(200);
     let late = queue_all(urls, sale, &Visitor::many("late", 2)).await;
+
     sale.set_queue(&stack.operator(), json!({"state": "closed"}))
         .await
         .expect(200);
+
     for (_, mut socket, ..) in late {
         assert_eq!(socket.close_code().await, Some(4505));
     }
+
     let closed = eventually("the gateway to know", || async {
         let answer = sale
             .join(&stack.gateway(1).by(&Visitor::new("too-late")))

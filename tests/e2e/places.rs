@@ -101,7 +101,9 @@ async fn positions_only_fall(
     let last = Visitor::new("last");
     let mut socket = Socket::open(stack.gateway_url(1), &last).await;
     let mut positions = MonotonicPositions::default();
+
     positions.observe(socket.queue(&sale.event, None).await.1);
+
     for (visitor, _, _, _) in &others {
         let gateway = stack.gateway(0).by(visitor);
         gateway
@@ -109,6 +111,7 @@ async fn positions_only_fall(
             .await
             .expect(200);
     }
+
     socket
         .until("the third place", |message| match message {
             ServerMessage::Position { position, .. } => {
@@ -207,6 +210,7 @@ async fn written_down(stack: &Stack) {
     let database = sqlx::SqlitePool::connect_with(options)
         .await
         .expect("the database can be read");
+
     eventually("the line to be written down", || async {
         let reached = sqlx::query_scalar::<_, i64>("SELECT max(line_sequence) FROM events")
             .fetch_one(&database)
@@ -236,6 +240,7 @@ async fn reloaded_users_are_served(stack: &Stack) {
         .await;
     let url = vec![stack.gateway_url(0).to_owned()];
     let mut waiting = queue_all(&url, &sale, &Visitor::many("reloading", RELOADING)).await;
+
     for round in 0..RELOADS {
         waiting = run_all(waiting.into_iter().enumerate().map(
             |(at, (visitor, old, ticket, position))| {
@@ -257,6 +262,7 @@ async fn reloaded_users_are_served(stack: &Stack) {
         ))
         .await;
     }
+
     sale.open(&stack.operator()).await;
     run_all(waiting.into_iter().map(|(_, mut socket, ..)| async move {
         socket

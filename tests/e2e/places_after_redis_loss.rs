@@ -56,6 +56,7 @@ impl Watch {
             positions: Vec::new(),
             told_nothing: 0,
         };
+
         watch.see(position, None);
         watch
     }
@@ -68,6 +69,7 @@ impl Watch {
             self.visitor.name
         );
         self.monotonic.observe(position);
+
         self.positions
             .push((Clock::System.now().millis(), position));
     }
@@ -85,6 +87,7 @@ impl Watch {
         let reason = serde_json::from_value(place["reason"].clone()).ok();
         self.ticket(place["ticket"].as_str().expect("a ticket"));
         self.see(place["position"].as_u64().expect("a position"), reason);
+
         let ready = place["is_ready"].as_bool().expect("is_ready");
         ready.then(|| {
             Admission::new(
@@ -101,6 +104,7 @@ impl Watch {
             "{}: the number of before the loss",
             self.visitor.name
         );
+
         Told {
             number: self.number,
             positions: self.positions,
@@ -338,6 +342,7 @@ async fn checkpoint_reaches(stack: &Stack, furthest: &'static str, number: i64) 
     let database = sqlx::SqlitePool::connect_with(options)
         .await
         .expect("the database can be read");
+
     eventually("the checkpoint", || async {
         let written = sqlx::query_scalar::<_, i64>(furthest)
             .fetch_one(&database)

@@ -49,9 +49,11 @@ impl Admission {
             issued_at: now,
             expires_at: now.plus(Duration::from_secs(3_600)),
         };
+
         let user = visitor.name.parse().expect("a visitor's name is a user's");
         let event = sale.event.parse().expect("a sale's event is an id");
         let pass = PassKey::new(&Secret::from(tokens::PASS_SECRET)).mint(event, &user, &grant);
+
         Self::new(visitor, &sale.event, &pass)
     }
 
@@ -84,11 +86,13 @@ pub fn assert_in_order(admissions: &[Admission], pass_ttl_seconds: i64) {
             one.released_ms(pass_ttl_seconds)
         }
     };
+
     let mut released: Vec<_> = admissions
         .iter()
         .map(|one| (released(one), one.claims.num, &one.visitor.name))
         .collect();
     released.sort();
+
     for pair in released.windows(2) {
         assert!(
             pair[0].1 < pair[1].1,
@@ -106,6 +110,7 @@ pub fn assert_within_rate(admissions: &[Admission], pass_ttl_seconds: i64, rate:
         .map(|one| one.released_ms(pass_ttl_seconds))
         .collect();
     released.sort_unstable();
+
     for (first, from) in released.iter().enumerate() {
         for (last, to) in released.iter().enumerate().skip(first) {
             let (count, span) = ((last - first + 1) as f64, (to - from) as f64 / 1000.0);

@@ -48,6 +48,7 @@ impl Backends {
         } else {
             None
         };
+
         let own_nats_url = own_nats
             .as_ref()
             .map(|server| &server.url)
@@ -59,6 +60,7 @@ impl Backends {
         } else {
             None
         };
+
         let shared_postgres = || environment::server("STANCHION_TEST_DATABASE_URL");
         let postgres_url = own_postgres
             .as_ref()
@@ -69,6 +71,7 @@ impl Backends {
         } else {
             None
         };
+
         let cluster = shape.redis_cluster.map(RedisCluster::start);
         let own_url = own_redis
             .as_ref()
@@ -80,6 +83,7 @@ impl Backends {
         } else {
             None
         };
+
         let prefix = name.to_owned();
         Self {
             database,
@@ -166,9 +170,11 @@ impl Backends {
         if self.own_postgres.is_none() {
             self.database.remove().await;
         }
+
         if self.own_nats.is_none() && self.nats_cluster.is_none() {
             self.published().remove().await;
         }
+
         if self.own_redis.is_none() && self.cluster.is_none() {
             self.redis().await.delete(&self.prefix).await;
         }

@@ -55,6 +55,7 @@ impl PublishedMessages {
             .expect("JetStream describes the stream")
             .state
             .clone();
+
         let mut published = Vec::new();
         for sequence in state.first_sequence.max(1)..=state.last_sequence {
             let message = stream
@@ -72,6 +73,7 @@ impl PublishedMessages {
             let id = id.expect("messages have an id").to_string();
             published.push(Published { topic, id, body });
         }
+
         published
     }
 
@@ -101,6 +103,7 @@ impl PublishedMessages {
                 .to_owned();
             *counts.entry(booking).or_default() += 1;
         }
+
         counts
     }
 

@@ -27,6 +27,7 @@ impl Database {
         let pool = PgPoolOptions::new()
             .max_connections(2)
             .connect_lazy_with(options);
+
         Self {
             url: renamed(server, name),
             name: name.to_owned(),

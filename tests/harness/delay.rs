@@ -31,6 +31,7 @@ impl Delay {
             .port();
         let delay = Arc::new(watch::Sender::new(Duration::ZERO));
         let listening = tokio::spawn(listen(listener, server, Arc::clone(&delay)));
+
         Self {
             port,
             delay,

@@ -40,6 +40,7 @@ impl Inventory {
                 .find(|zone| zone["zone_id"] == id.as_str())
                 .expect("every zone is listed")
         };
+
         let zones: Vec<ZoneSeats> = sale.zones.iter().map(|id| seats(zone(id))).collect();
         for zone in &zones {
             assert_eq!(
@@ -48,6 +49,7 @@ impl Inventory {
                 "no seat is lost or sold twice"
             );
         }
+
         Self {
             drift: answer["drift"].as_i64().expect("drift"),
             zones,
@@ -96,6 +98,7 @@ pub async fn offered(sale: &Sale, booking: &Rest) -> u64 {
         .as_array()
         .expect("zones")
         .clone();
+
     zones
         .iter()
         .map(|zone| zone["available"].as_u64().expect("available"))

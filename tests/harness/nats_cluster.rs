@@ -56,12 +56,14 @@ impl NatsCluster {
                 }
             })
             .collect();
+
         let urls: Vec<_> = servers.iter().map(Server::url).collect();
         let cluster = Self {
             url: urls.join(","),
             servers,
             folder: folder.to_owned(),
         };
+
         within(TEST_TIMEOUT, "a cluster with a leader", || {
             cluster.has_leader()
         })
@@ -99,6 +101,7 @@ impl NatsCluster {
             routes_port,
             ..
         } = &self.servers[server];
+
         let process = Self::run(&self.folder, name, *port, *routes_port, &routes);
         self.servers[server].process = process;
     }
@@ -109,6 +112,7 @@ impl NatsCluster {
             .map(|port| format!("nats://127.0.0.1:{port}"))
             .collect();
         let mut command = Command::new("nats-server");
+
         command
             .args(["-a", "127.0.0.1", "-p", &port.to_string(), "-js", "-sd"])
             .arg(folder.join(name));
@@ -121,6 +125,7 @@ impl NatsCluster {
             &routes.join(","),
         ]);
         command.args(["--cluster", &format!("nats://127.0.0.1:{routes_port}")]);
+
         Process::start(name, &mut command, folder)
     }
 
@@ -133,6 +138,7 @@ impl NatsCluster {
             num_replicas: SERVERS,
             ..Default::default()
         };
+
         let made = tokio::time::timeout(Duration::from_secs(2), context.create_stream(probe)).await;
         made.ok()?.ok()?;
         context.delete_stream("PROBE").await.ok().map(drop)

@@ -27,6 +27,7 @@ impl Program for Postgres {
     fn command(folder: &Path, port: u16) -> Command {
         let data = folder.join(Self::NAME);
         let mut command = as_owner(&["--pdeathsig", "QUIT"], "postgres");
+
         command
             .arg("-D")
             .arg(&data)
@@ -111,8 +112,10 @@ fn initialise(data: &Path) {
     if data.join("PG_VERSION").exists() {
         return;
     }
+
     own(data);
     let mut initdb = as_owner(&[], "initdb");
+
     initdb.arg("-D").arg(data).args([
         "--username=postgres",
         "--auth=trust",

@@ -58,8 +58,10 @@ impl Process {
             .append(true)
             .open(&log)
             .expect("the test's folder can be written");
+
         let errors = file.try_clone().expect("a file can be opened twice");
         command.stdin(Stdio::null()).stdout(file).stderr(errors);
+
         let child = command
             .spawn()
             .unwrap_or_else(|error| panic!("cannot start {name}: {error}"));

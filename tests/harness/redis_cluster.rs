@@ -45,6 +45,7 @@ impl RedisCluster {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn();
+
         let mut script = script.expect("tests/services/redis-cluster can be run");
         let mut lines = BufReader::new(script.stdout.take().expect("it is piped"))
             .lines()
@@ -64,6 +65,7 @@ impl RedisCluster {
                 primary: primary as u16,
             }
         });
+
         Self {
             url,
             servers: servers.collect(),

@@ -52,6 +52,7 @@ impl RedisProxy {
         let url = format!("redis://{}", listener.local_addr().expect("an address"));
         let shared = Arc::new(Shared::default());
         let mut work = JoinSet::new();
+
         work.spawn(accept(listener, server, Arc::clone(&shared)));
         Self {
             url,
@@ -129,6 +130,7 @@ async fn copy(
             return;
         }
     }
+
     if connection.is_silent.load(Ordering::Acquire) {
         std::future::pending::<()>().await; // a silent connection forwards no FIN
     }

@@ -38,10 +38,12 @@ impl Program for Redis {
             "no",
         ]);
         command.arg("--dir").arg(folder);
+
         let settings = folder.join(SETTINGS);
         if settings.exists() {
             command.arg("--include").arg(settings);
         }
+
         command
     }
 
@@ -73,8 +75,10 @@ impl RedisServer {
             "appendonly yes\nappendfsync everysec\n",
         )
         .expect("a file");
+
         let inspector = Inspector::open(&self.url).await.expect("Redis answers");
         inspector.set("appendonly", "yes").await;
+
         eventually("the append-only file", || async {
             let info = inspector.info("persistence").await;
             let is_written = info.contains("aof_rewrite_in_progress:0")
@@ -88,8 +92,10 @@ impl RedisServer {
     pub async fn replica(&self) -> Self {
         let folder = self.folder().join("replica");
         std::fs::create_dir(&folder).expect("a folder");
+
         let replica = Self::start(&folder).await;
         let inspector = Inspector::open(&replica.url).await.expect("Redis answers");
+
         inspector
             .ask(redis::cmd("REPLICAOF").arg("127.0.0.1").arg(self.port()))
             .await;
@@ -110,6 +116,7 @@ impl RedisServer {
         let [own, other] = [&self.url, &replica.url];
         let own = Inspector::open(own).await.expect("Redis answers");
         let other = Inspector::open(other).await.expect("Redis answers");
+
         own.ask(
             redis::cmd("FAILOVER")
                 .arg("TO")
@@ -126,6 +133,7 @@ impl RedisServer {
         })
         .await;
         self.stop(Signal::Kill).await;
+
         other.set("port", &self.port().to_string()).await;
     }
 }
@@ -209,6 +217,7 @@ impl Inspector {
                 .split_once('=')
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
         };
+
         let client = |line: &str| RedisClient(line.split(' ').filter_map(field).collect());
         list.lines()
             .map(client)
@@ -243,10 +252,12 @@ impl Inspector {
             .await
             .expect("KEYS");
         let mut elements = BTreeMap::new();
+
         for name in names {
             let count = self.count(&name).await;
             elements.insert(name, count);
         }
+
         elements
     }
 
@@ -264,6 +275,7 @@ impl Inspector {
             "stream" => "XLEN",
             _ => return 1,
         };
+
         redis::cmd(command)
             .arg(name)
             .query_async(&mut self.0.clone())
@@ -292,10 +304,12 @@ impl Inspector {
     pub async fn part_with(&self, replica: &Self) {
         replica.set("masterauth", "nobody").await;
         let mut kill = redis::cmd("CLIENT");
+
         kill.arg("KILL").arg("TYPE").arg("replica");
         kill.query_async::<u32>(&mut self.0.clone())
             .await
             .expect("CLIENT KILL");
+
         eventually("the end of the replication", || async {
             self.info("replication")
                 .await
@@ -312,6 +326,7 @@ impl Inspector {
             .query_async(&mut self.0.clone())
             .await
             .expect("KEYS");
+
         for names in names.chunks(500) {
             redis::cmd("DEL")
                 .arg(names)

@@ -72,6 +72,7 @@ impl Rest {
     pub async fn attempt(&self, request: RequestBuilder) -> Result<RestResponse, reqwest::Error> {
         let request = request.build().expect("a well-formed request");
         let asked = format!("{} {}", request.method(), request.url().path());
+
         with_timeout(&asked, async {
             let response = self.http.execute(request).await?;
             let (status, headers) = (response.status().as_u16(), response.headers().clone());

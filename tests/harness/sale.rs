@@ -56,6 +56,7 @@ impl EventBuilder {
         let created = operator.post("/admin/events", &body).await.expect(201);
         let text = |value: &Value| value.as_str().expect("an id is a text").to_owned();
         let show = &created["shows"][0];
+
         Sale {
             event: text(&created["event_id"]),
             show: text(&show["show_id"]),

@@ -50,11 +50,13 @@ impl<P: Program> ServerProcess<P> {
     /// Starts one, with its data and its log in the folder.
     pub async fn start(folder: &Path) -> Self {
         P::prepare(folder);
+
         for _ in 0..STARTS {
             if let Some(started) = Self::attempt(folder, ports::free()).await {
                 return started;
             }
         }
+
         panic!(
             "{0} did not start; its log is {0}.log in {1}",
             P::NAME,
@@ -117,6 +119,7 @@ impl<P: Program> ServerProcess<P> {
             },
         )
         .await;
+
         up.then(|| Self {
             url,
             port,

@@ -27,12 +27,15 @@ pub async fn reserve_once(
     let mut request = booking
         .request(Method::POST, "/bookings/reserve")
         .json(wish);
+
     if let Some(pass) = pass {
         request = request.header("X-Queue-Pass", pass);
     }
+
     if let Some(key) = key {
         request = request.header("Idempotency-Key", key);
     }
+
     booking.send(request).await
 }
 

@@ -119,6 +119,7 @@ async fn by_socket(
         })
         .await;
     let admission = take_pass(&mut socket, answer, sale, visitor).await;
+
     socket.close().await;
     admission
 }
@@ -132,6 +133,7 @@ pub async fn take_pass(
 ) -> Admission {
     let (mut positions, mut number) = (MonotonicPositions::default(), None);
     let mut message = joined;
+
     loop {
         match message {
             ServerMessage::Queued {
@@ -177,6 +179,7 @@ async fn by_stream(
         })
         .await;
     let mut positions = MonotonicPositions::default();
+
     while let Some((event, place)) = stream.next().await {
         match event.as_str() {
             "position" => {
@@ -191,6 +194,7 @@ async fn by_stream(
             ),
         }
     }
+
     panic!("{}'s stream ended before the pass", visitor.name)
 }
 
@@ -202,6 +206,7 @@ async fn by_polling(
 ) -> Admission {
     let mut positions = MonotonicPositions::default();
     let mut place = limit.run(sale.join(gateway)).await.expect(201);
+
     loop {
         if let Some(admission) = admission_from(&mut positions, &place, sale, visitor) {
             return admission;
@@ -279,6 +284,7 @@ pub async fn run_all<T: Send + 'static>(
     for one in work {
         tasks.spawn(one);
     }
+
     let mut results = Vec::with_capacity(tasks.len());
     while let Some(result) = tasks.join_next().await {
         match result {
@@ -286,6 +292,7 @@ pub async fn run_all<T: Send + 'static>(
             Err(error) => std::panic::resume_unwind(error.into_panic()),
         }
     }
+
     results
 }
 
@@ -301,6 +308,7 @@ pub async fn admit_all(gateways: &[Rest], sale: &Sale, visitors: &[Visitor]) -> 
         );
         async move { limit.run(admit(&gateway, &sale, &visitor)).await }
     });
+
     tokio::time::timeout(CROWD_TIMEOUT, run_all(work))
         .await
         .unwrap_or_else(|_| panic!("a crowd was not admitted in time"))

@@ -50,6 +50,7 @@ impl Socket {
         socket
             .set_recv_buffer_size(NARROW)
             .expect("a smaller buffer");
+
         let address = url
             .trim_start_matches("http://")
             .parse()
@@ -103,6 +104,7 @@ impl Socket {
         socket
             .send_json(json!({"type": "connect", "token": visitor.token}))
             .await;
+
         match socket.next_event().await {
             SocketEvent::Message(ServerMessage::Connected { node, user_id, .. }) => {
                 assert_eq!(user_id.as_str(), visitor.name);
@@ -110,6 +112,7 @@ impl Socket {
             }
             other => panic!("{} was not welcomed: {other:?}", visitor.name),
         }
+
         self
     }
 

@@ -156,6 +156,7 @@ impl Stack {
             .map(|(name, value)| (*name, (*value).to_owned()))
             .collect();
         stack.descriptors = Some(descriptors);
+
         let node = stack.start(Role::Embedded).await;
         stack.nodes.push(node);
         stack
@@ -167,6 +168,7 @@ impl Stack {
         let scratch = Scratch::new(&name);
         let backends = Backends::prepare(&name, &shape, &scratch).await;
         let mut stack = Self::empty(scratch, Some(backends));
+
         stack.migrate().await;
         stack.booking_settings = shape.booking_settings;
         stack.gateway_settings = shape.gateway_settings;
@@ -176,6 +178,7 @@ impl Stack {
         stack
             .start_processes(Role::QueueWorker, shape.workers)
             .await;
+
         stack
     }
 
@@ -194,6 +197,7 @@ impl Stack {
             .tcp_nodelay(true)
             .build()
             .expect("a client");
+
         Self {
             nodes: Vec::new(),
             backends,
@@ -272,6 +276,7 @@ impl Stack {
                 command.env(name, value)
             };
         }
+
         command
     }
 
@@ -291,12 +296,14 @@ impl Stack {
             .env("STANCHION_LISTEN", url.trim_start_matches("http://"))
             .env(PACE_SLOW_MS, NEVER_SLOW_MS);
         command.env(LAME_DUCK_SECONDS, "0"); // no test waits for readiness before a request
+
         if role != Role::QueueWorker {
             command
                 .env("STANCHION_JWT_SECRET", JWT_SECRET)
                 .env("STANCHION_PASS_SECRET", PASS_SECRET);
             command.env("STANCHION_GUESTS", "true");
         }
+
         let Some(backends) = &self.backends else {
             command.env("STANCHION_DATA_DIR", self.scratch.join("data"));
             return command;
@@ -304,6 +311,7 @@ impl Stack {
         command
             .env("STANCHION_REDIS_URL", &backends.redis_url)
             .env("STANCHION_REDIS_PREFIX", &backends.prefix);
+
         match role {
             Role::Gateway => {
                 command.env("STANCHION_BOOKING_URL", &self.node(Role::Booking, 0).url);
@@ -316,6 +324,7 @@ impl Stack {
             }
             Role::QueueWorker | Role::Embedded => {}
         }
+
         command
     }
 
@@ -334,9 +343,11 @@ impl Stack {
                 limited
             }
         };
+
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("STANCHION_")) {
             command.env_remove(name);
         }
+
         command.current_dir(self.scratch.path());
         command
     }
@@ -478,6 +489,7 @@ impl Stack {
             .iter()
             .position(|node| node.url == url)
             .expect("the node is one of ours");
+
         let node = self.start_at(role, &format!("restarted-{at}"), url).await;
         self.nodes[at] = node.expect("its port is free again");
     }

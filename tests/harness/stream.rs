@@ -31,15 +31,18 @@ impl PositionStream {
             sale.event,
             query.query().unwrap_or_default()
         );
+
         let request = gateway.request(Method::GET, &path);
         let request = request.header("accept", "text/event-stream");
         let response = with_timeout("a stream", request.send())
             .await
             .expect("the gateway answers");
+
         check(&response);
         let body = response
             .bytes_stream()
             .map(|bytes| bytes.map(|bytes| bytes.to_vec()).unwrap_or_default());
+
         Self {
             body: body.boxed(),
             read: String::new(),
@@ -70,6 +73,7 @@ fn check(response: &Response) {
         .get("content-type")
         .and_then(|kind| kind.to_str().ok())
         .unwrap_or_default();
+
     assert_eq!(
         (response.status().as_u16(), kind),
         (200, "text/event-stream")
@@ -87,6 +91,7 @@ fn parse(block: &str) -> Option<(String, Value)> {
     let data = field("data:")?;
     let data = serde_json::from_str(&data)
         .unwrap_or_else(|error| panic!("the stream said {data}: {error}"));
+
     Some((
         field("event:").unwrap_or_else(|| "message".to_owned()),
         data,

@@ -49,7 +49,9 @@ impl Way {
 async fn main() {
     let (redis, _) = redis::engine().await;
     let memory: SharedEngine = Arc::new(InMemoryEngine::new());
+
     println!("{USERS} joins | at once | joins/s | Redis CPU µs/join | own CPU µs/join");
+
     for (name, engine) in [
         ("redis", Arc::new(redis.clone()) as SharedEngine),
         ("memory", memory),
@@ -88,9 +90,11 @@ async fn measure(
         })
         .await;
     });
+
     joins.buffer_unordered(at_once).collect::<()>().await;
     let took = began.elapsed().as_secs_f64();
     let (redis_used, own_used) = before.since(redis, users).await;
+
     println!(
         "{name} | {at_once} | {:.0} | {redis_used:.1} | {own_used:.1}",
         users as f64 / took

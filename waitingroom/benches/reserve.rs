@@ -44,9 +44,11 @@ async fn measure(engine: &RedisEngine, size: usize) {
         max_active: 1_000_000,
         ..QueueSettings::default()
     };
+
     let event = cost::open(engine, settings).await;
     let requests = requests(event, granted(engine, event, users).await);
     let before = Cost::until_now(engine).await;
+
     for batch in requests.chunks(size) {
         let outcomes = engine
             .reserve_all(event, batch, Clock::System.now())
@@ -59,8 +61,10 @@ async fn measure(engine: &RedisEngine, size: usize) {
             "{outcomes:?}"
         );
     }
+
     let (redis_holds, own_holds) = before.since(engine, users).await;
     let before = Cost::until_now(engine).await;
+
     for batch in requests.chunks(size) {
         let settlements: Vec<_> = batch
             .iter()
@@ -71,6 +75,7 @@ async fn measure(engine: &RedisEngine, size: usize) {
             .await
             .unwrap();
     }
+
     let (redis_commits, own_commits) = before.since(engine, users).await;
     println!("{size} | {redis_holds:.1} · {redis_commits:.1} | {own_holds:.1} · {own_commits:.1}");
     engine.remove(event).await.unwrap();
@@ -83,6 +88,7 @@ async fn granted(engine: &RedisEngine, event: EventId, users: usize) -> Vec<(Use
         .report_node(event, &"node".parse().unwrap(), Clock::System.now())
         .await
         .unwrap();
+
     let joins: Vec<_> = (0..users)
         .map(|number| Action {
             user: format!("user-{number}").parse().unwrap(),
@@ -92,14 +98,17 @@ async fn granted(engine: &RedisEngine, event: EventId, users: usize) -> Vec<(Use
             },
         })
         .collect();
+
     for batch in joins.chunks(MAX_ACTIONS) {
         engine
             .apply(event, batch, Clock::System.now())
             .await
             .unwrap();
     }
+
     load_seats(engine, event).await;
     let mut granted = Vec::new();
+
     while granted.len() < users {
         let batch = Uuid::new_v4().simple().to_string();
         let released = engine
@@ -120,6 +129,7 @@ async fn granted(engine: &RedisEngine, event: EventId, users: usize) -> Vec<(Use
                 .map(|pass| (pass.user, pass.payload)),
         );
     }
+
     granted
 }
 
@@ -134,6 +144,7 @@ async fn load_seats(engine: &RedisEngine, event: EventId) {
         zones,
         ..SeatSnapshot::default()
     };
+
     engine.begin_sync(event, Clock::System.now()).await.unwrap();
     engine
         .load_seats(event, &snapshot, Clock::System.now())

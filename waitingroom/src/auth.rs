@@ -107,11 +107,14 @@ impl Authenticator {
             .map(KeySet::parse)
             .transpose()?
             .unwrap_or_default();
+
         for left_out in &set.left_out {
             tracing::warn!(key = left_out.key, reason = %left_out.reason, "a key of the key set is left out");
         }
+
         let symmetric = |secret: &Secret| DecodingKey::from_secret(secret.expose().as_bytes());
         let guest = config.guest_secret.as_ref();
+
         Ok(Self(Arc::new(Keys {
             hs256: config.jwt_secret.as_ref().map(symmetric),
             set,
@@ -149,6 +152,7 @@ impl Authenticator {
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
             .map(|(_, token)| token.trim())
             .ok_or_else(|| unauthorized("the Authorization header must be 'Bearer' and a token"))?;
+
         self.verify_token(token)
     }
 
@@ -160,19 +164,24 @@ impl Authenticator {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(unauthorized("the token is longer than 8 KiB"));
         }
+
         let token = Token::parse(token)?;
         if let Some(guest) = self.guest(&token) {
             return guest;
         }
+
         self.verify(&token)?;
         let claims = Claims::parse(&token)?;
+
         claims.check(&self.0.users, self.0.clock.now())?;
         let user = claims.user()?;
+
         if user.as_str().starts_with(GUEST_PREFIX) {
             return Err(unauthorized(
                 "the token's sub begins with 'guest-', which only guests of this service may",
             ));
         }
+
         Ok(Identity {
             user,
             admin: claims.is_admin(),
@@ -192,6 +201,7 @@ impl Authenticator {
         let claims = Claims::parse(token)
             .ok()
             .filter(|_| token.is_signed_by(key))?;
+
         match claims.check(&self.0.guests, self.0.clock.now()) {
             Ok(()) => Some(Self::guest_identity(&claims)),
             Err(problem) if problem.code == Code::TokenExpired => Some(Err(problem)),
@@ -201,6 +211,7 @@ impl Authenticator {
 
     fn guest_identity(claims: &Claims) -> Result<Identity, Problem> {
         let expires_at = claims.expires_at()?;
+
         // Releases before this one did not write it down.
         let issued_at = claims
             .issued_at()
@@ -229,6 +240,7 @@ impl Authenticator {
                 .candidates(token)?
                 .any(|key| token.is_signed_by(key)),
         };
+
         if is_signed {
             Ok(())
         } else {
@@ -259,6 +271,7 @@ impl Authenticator {
             role: None,
             iss: Some(GUEST_ISSUER),
         };
+
         encode(&Header::new(Algorithm::HS256), &claims, key).ok()
     }
 }
@@ -278,6 +291,7 @@ pub fn mint_user_token(
         role,
         iss: None,
     };
+
     encode(
         &Header::new(Algorithm::HS256),
         &claims,

@@ -120,12 +120,16 @@ impl Clock {
         if error > MAX_SAMPLE_ERROR {
             return;
         }
+
         let (now, host) = (Instant::now(), Self::System.now());
         let mut steady = steady.lock();
+
         steady.follow(right, error, now);
         let was_right = steady.host_is_right();
+
         steady.host_ahead_ms = host.millis() - right.millis();
         metrics::gauge!("stanchion_clock_offset_seconds").set(steady.host_ahead_ms as f64 / 1000.0);
+
         match (was_right, steady.host_is_right()) {
             (true, false) => {
                 let ahead_seconds = steady.host_ahead_ms as f64 / 1000.0;
@@ -146,6 +150,7 @@ impl Clock {
         };
         let steady = steady.lock();
         let ahead = steady.host_ahead_ms as f64 / 1000.0;
+
         if steady.host_is_right() {
             Ok(())
         } else {
@@ -232,6 +237,7 @@ mod tests {
         let (start, second) = (Instant::now(), Duration::from_secs(1));
         let ms = Timestamp::from_millis;
         let mut clock = Steady::new(ms(1_000_000), start);
+
         // The one that it follows is an hour ahead for three seconds.
         clock.follow(ms(4_600_000), Duration::ZERO, start);
         assert_eq!(clock.shown(start + 3 * second), ms(1_003_150));
@@ -251,6 +257,7 @@ mod tests {
             Duration::from_millis(30),
             start + 60 * second,
         );
+
         assert_eq!(
             clock.shown(start + 61 * second),
             ms(1_061_000),
@@ -272,6 +279,7 @@ mod tests {
             Clock::System.now().minus(Duration::from_secs(90)),
             Duration::ZERO,
         );
+
         assert!(
             clock.check().unwrap_err().contains("90"),
             "{:?}",

@@ -404,6 +404,7 @@ pub trait Engine: Send + Sync + 'static {
             user: user.clone(),
             kind,
         }];
+
         self.apply(event, &actions, now)
             .await?
             .pop()

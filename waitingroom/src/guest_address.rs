@@ -66,6 +66,7 @@ impl GuestAddressKey {
             &self.verifying,
             Algorithm::HS256,
         );
+
         genuine.unwrap_or(false).then_some(address)
     }
 }
@@ -87,6 +88,7 @@ mod tests {
         );
         let (ann, bob): (UserId, UserId) =
             ("guest-ann".parse().unwrap(), "guest-bob".parse().unwrap());
+
         for address in ["203.0.113.9", "2001:db8::1"] {
             let address = address.parse().unwrap();
             let value = key.sign(&ann, address).unwrap();
@@ -96,6 +98,7 @@ mod tests {
             let forged = value.replacen(&address.to_string(), "198.51.100.1", 1);
             assert_eq!(key.verify(&ann, &forged), None);
         }
+
         assert_eq!(key.verify(&ann, "203.0.113.9"), None);
     }
 

@@ -52,6 +52,7 @@ pub fn ops_routes_with_liveness(
         let (lifecycle, checks) = (lifecycle.clone(), checks.clone());
         async move { readiness(&lifecycle, &checks).await }
     };
+
     Router::new()
         .route("/health", get(move || health(alive.clone())))
         .route("/ready", get(ready))
@@ -72,6 +73,7 @@ async fn readiness(lifecycle: &Lifecycle, checks: &[(&'static str, Check)]) -> R
     if lifecycle.is_stopping() {
         return Problem::unavailable("stopping", std::time::Duration::from_secs(1)).into_response();
     }
+
     for (name, check) in checks {
         if let Err(error) = check().await {
             tracing::warn!(dependency = name, error, "readiness check failed");
@@ -79,6 +81,7 @@ async fn readiness(lifecycle: &Lifecycle, checks: &[(&'static str, Check)]) -> R
             return Problem::unavailable(detail, std::time::Duration::from_secs(1)).into_response();
         }
     }
+
     axum::Json(serde_json::json!({"status": "ready"})).into_response()
 }
 
@@ -110,8 +113,10 @@ async fn record_request(request: Request, next: Next) -> Response {
         .to_owned();
     let started = std::time::Instant::now();
     let mut response = next.run(request).await;
+
     security_headers(response.headers_mut());
     let status = response.status().as_u16().to_string();
+
     metrics::histogram!("stanchion_http_request_seconds", "route" => route, "status" => status)
         .record(started.elapsed().as_secs_f64());
     response
@@ -140,6 +145,7 @@ fn security_headers(headers: &mut HeaderMap) {
         header::REFERRER_POLICY,
         HeaderValue::from_static("no-referrer"),
     );
+
     headers
         .entry(header::CACHE_CONTROL)
         .or_insert(HeaderValue::from_static("no-store"));

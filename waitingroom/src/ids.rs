@@ -183,6 +183,7 @@ mod tests {
         ] {
             assert!(bad.parse::<UserId>().is_err(), "{bad:?}");
         }
+
         for good in [
             "auth0|ploy@example.com",
             "uid=ann,ou=People of the house,dc=example",

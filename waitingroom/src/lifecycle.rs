@@ -54,6 +54,7 @@ impl Lifecycle {
         let work = async move {
             tokio::select! { () = task => {}, () = stop.cancelled() => {} }
         };
+
         tokio::spawn(self.tasks.track_future(async move {
             // What a crash left behind is seen by nobody: the process ends.
             if AssertUnwindSafe(work).catch_unwind().await.is_err() {

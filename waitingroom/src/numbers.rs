@@ -48,7 +48,9 @@ impl Numbers {
         if first > last {
             return;
         }
+
         let (mut first, mut last) = (first, last);
+
         // The last run that begins at or before the end may reach into the new one, and so may
         // those before it.
         while let Some((known_first, known_last)) =
@@ -62,6 +64,7 @@ impl Numbers {
             first = first.min(known_first);
             self.runs.remove(&known_first);
         }
+
         self.runs.insert(first, last);
     }
 
@@ -71,12 +74,15 @@ impl Numbers {
             return false;
         };
         self.runs.remove(&first);
+
         if first < number {
             self.runs.insert(first, number - 1);
         }
+
         if number < last {
             self.runs.insert(number + 1, last);
         }
+
         true
     }
 
@@ -197,6 +203,7 @@ mod tests {
     fn too_many_runs_lose_no_number() {
         let odd: Numbers = (0..100).map(|number| 2 * number + 1).collect();
         let fewer = odd.clone().limit_runs(10, 300);
+
         assert_eq!(fewer.runs().count(), 10);
         assert!(
             (1..=19).all(|number| fewer.contains(number) == odd.contains(number)),

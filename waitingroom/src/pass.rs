@@ -132,13 +132,16 @@ impl PassKey {
             end: grant.expires_at.millis(),
         };
         let mut token = String::with_capacity(TYPICAL_LEN);
+
         token.push_str(&HEADER);
         token.push('.');
         URL_SAFE_NO_PAD.encode_string(json(&claims), &mut token);
+
         let signature =
             crypto::sign(token.as_bytes(), &self.encoding, ALGORITHM).expect("HMAC signs anything");
         token.push('.');
         token.push_str(&signature);
+
         token
     }
 
@@ -157,6 +160,7 @@ impl PassKey {
             epoch: claims.epoch,
             expires_at: Timestamp::from_millis(claims.end),
         };
+
         if pass.expires_at <= now {
             Err(PassError::Expired(Box::new(pass)))
         } else {
@@ -202,10 +206,12 @@ mod tests {
             "ann".parse().unwrap(),
         );
         let token = key.mint(event, &user, &grant());
+
         assert_eq!(token, key.mint(event, &user, &grant()));
         let pass = key
             .verify(&token, Timestamp::from_millis(1_300_499))
             .unwrap();
+
         assert_eq!((pass.user, pass.number, pass.event_id), (user, 7, event));
         assert!(matches!(
             key.verify(&token, Timestamp::from_millis(1_300_500)),
@@ -224,6 +230,7 @@ mod tests {
             &"ann".parse().unwrap(),
             &grant(),
         );
+
         let claims = URL_SAFE_NO_PAD
             .decode(pass.split('.').nth(1).unwrap())
             .unwrap();
@@ -231,6 +238,7 @@ mod tests {
         let signed = |header: &Header, claims: &serde_json::Value| {
             encode(header, claims, &EncodingKey::from_secret(secret.as_bytes())).unwrap()
         };
+
         assert_eq!(signed(&header(), &claims).len(), pass.len());
         assert!(
             key.verify(&signed(&header(), &claims), Timestamp::from_millis(1))
@@ -243,6 +251,7 @@ mod tests {
             )
             .is_ok()
         );
+
         let misnamed = Header::new(Algorithm::HS512);
         let body = format!("{}.{}", encoded(&misnamed), pass.split('.').nth(1).unwrap());
         let signature = crypto::sign(
@@ -251,10 +260,12 @@ mod tests {
             ALGORITHM,
         )
         .unwrap();
+
         assert_eq!(
             key.verify(&format!("{body}.{signature}"), Timestamp::from_millis(1)),
             Err(PassError::Invalid)
         );
+
         for claim in ["iss", "aud", "purpose"] {
             let mut changed = claims.clone();
             changed[claim] = "another".into();
@@ -279,15 +290,18 @@ mod tests {
             &"ann".parse().unwrap(),
             &grant(),
         );
+
         assert_eq!(
             key.verify(&token, Timestamp::from_millis(1)),
             Err(PassError::Invalid)
         );
+
         let unsigned = token
             .rsplit_once('.')
             .map(|(signed, _)| format!("{signed}."))
             .unwrap();
         let none = format!("eyJhbGciOiJub25lIn0.{}.", token.split('.').nth(1).unwrap());
+
         for forged in ["", ".", "..", "a.b.c", unsigned.as_str(), none.as_str()] {
             assert_eq!(
                 other.verify(forged, Timestamp::from_millis(1)),
@@ -295,6 +309,7 @@ mod tests {
                 "{forged}"
             );
         }
+
         let ticket = crate::ticket::TicketKey::new(&Secret::from("0123456789abcdef"));
         let ticket = ticket.mint(
             EventId::from(uuid::Uuid::from_u128(1)),
@@ -302,6 +317,7 @@ mod tests {
             &"e1".parse().unwrap(),
             7,
         );
+
         assert_eq!(
             key.verify(&ticket, Timestamp::from_millis(1)),
             Err(PassError::Invalid)

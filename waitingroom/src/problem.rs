@@ -160,20 +160,25 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut response = (self.code.status(), self.to_json()).into_response();
         let headers = response.headers_mut();
+
         headers.insert(
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/problem+json"),
         );
+
         if let Some(seconds) = self.retry_seconds() {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
+
         if self.code.status() == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
+
         if self.code.status() == StatusCode::PAYLOAD_TOO_LARGE {
             // The rest of the body is not read: the client must not send another request behind it.
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
+
         response.extensions_mut().insert(self.code);
         response
     }
@@ -188,10 +193,12 @@ mod tests {
         let problem = Problem::invalid("quantity", "must be from 1 to 10")
             .retry_after(Duration::from_millis(1200));
         let body: serde_json::Value = serde_json::from_str(&problem.to_json()).unwrap();
+
         assert_eq!(body["code"], "INVALID_REQUEST");
         assert_eq!(body["status"], 422);
         assert_eq!(body["field"], "quantity");
         assert_eq!(body["retry_after"], 2);
+
         let response = problem.into_response();
         assert_eq!(response.headers()["retry-after"], "2");
         assert_eq!(

@@ -136,6 +136,7 @@ impl QueueSettings {
             Some(text) => Some(text.clone()),
             None => self.message.clone(),
         };
+
         Ok(Self {
             state: patch.state.unwrap_or(self.state),
             rate_per_second: patch.rate_per_second.unwrap_or(self.rate_per_second),
@@ -175,6 +176,7 @@ impl QueuePatch {
             "a number from 0 to 100000",
             (0.0..=100_000.0).contains(&rate),
         )?;
+
         let within = |value: Option<u32>, from, to| value.is_none_or(|v| (from..=to).contains(&v));
         check("burst", "from 1 to 100000", within(self.burst, 1, 100_000))?;
         check(
@@ -197,10 +199,12 @@ impl QueuePatch {
             "from 0 to 86400",
             within(self.grace_seconds, 0, 86_400),
         )?;
+
         let line = self
             .max_in_line
             .is_none_or(|v| (1..=10_000_000).contains(&v));
         check("max_in_line", "from 1 to 10000000", line)?;
+
         check(
             "message",
             "at most 500 printable characters",
@@ -385,6 +389,7 @@ mod tests {
             ..QueuePatch::default()
         };
         let after = before.with(&patch).unwrap();
+
         assert_eq!(
             after,
             QueueSettings {
@@ -468,12 +473,14 @@ mod tests {
                 "message",
             ),
         ];
+
         for (patch, field) in bad {
             assert_eq!(
                 QueueSettings::default().with(&patch).unwrap_err().field,
                 field
             );
         }
+
         let lines = QueuePatch {
             message: Some("Doors at eight.\r\n\tBe there.".into()),
             ..QueuePatch::default()

@@ -133,6 +133,7 @@ mod tests {
         ] {
             assert_eq!(throttled_rate(rate, share), paced, "{share} of {rate}");
         }
+
         assert_eq!(
             [
                 throttled_burst(50, 1.0),
@@ -161,6 +162,7 @@ mod tests {
                 "{rate}/s"
             );
         }
+
         assert_eq!(
             tick_interval(10_000.0, Duration::from_millis(5)),
             Duration::from_millis(5),

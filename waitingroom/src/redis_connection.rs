@@ -66,6 +66,7 @@ impl RedisServers {
             }
             connection_info(&format!("redis://{user}{at}{host}"))
         });
+
         servers.collect::<RedisResult<_>>().map(Self::Cluster)
     }
 
@@ -108,11 +109,13 @@ impl RedisServers {
             Self::Cluster(servers) => servers,
         };
         let mut pings: FuturesUnordered<_> = servers.iter().map(ping).collect();
+
         while let Some(answers) = pings.next().await {
             if answers {
                 return true;
             }
         }
+
         false
     }
 }
@@ -177,6 +180,7 @@ mod tests {
             addresses("redis+cluster://user:p%40ss@a:7000,b/").unwrap(),
             ["a:7000", "b:6379"]
         );
+
         for nonsense in [
             "redis+cluster://",
             "redis+cluster://a,,b",
@@ -194,6 +198,7 @@ mod tests {
         else {
             panic!("a cluster")
         };
+
         assert!(
             servers
                 .iter()

@@ -38,6 +38,7 @@ pub fn start_logs(format: LogFormat, filter: &str) -> Result<(), String> {
         LogFormat::Human => logs.try_init(),
         LogFormat::Json => logs.json().flatten_event(true).try_init(),
     };
+
     Ok(())
 }
 

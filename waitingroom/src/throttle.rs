@@ -135,21 +135,26 @@ impl AdmissionThrottle {
         let (Some(age_ms), Some(worst)) = (youngest, worst) else {
             return pace.on_missing_booking(at, rules);
         };
+
         pace.booking_seen_at = pace
             .booking_seen_at
             .max(at.minus(Duration::from_millis(age_ms)));
+
         if !is_able {
             pace.pause(at, rules);
             return pace;
         }
+
         if pace.paused {
             (pace.paused, pace.moved_at) = (false, at);
         }
+
         match worst {
             Condition::Overloaded => pace.on_overload(at, rules),
             Condition::Elevated => pace.end_overload(),
             Condition::Recovered => pace.on_recovery(at),
         }
+
         pace
     }
 
@@ -165,6 +170,7 @@ impl AdmissionThrottle {
         if self.paused {
             return;
         }
+
         let is_onset = |from: Timestamp| at.since(from) < OUTAGE_ONSET;
         if let Some(before) = self
             .before
@@ -172,6 +178,7 @@ impl AdmissionThrottle {
         {
             (self.ceiling, self.strained_from) = before;
         }
+
         self.end_overload();
         (self.paused, self.moved_at) = (true, at);
         self.thousandths = floor(rules);
@@ -210,9 +217,11 @@ impl AdmissionThrottle {
 
     fn on_recovery(&mut self, at: Timestamp) {
         self.end_overload();
+
         if self.thousandths == FULL_PERMILLE || at.since(self.moved_at) < INCREASE_INTERVAL {
             return;
         }
+
         let big = (self.thousandths + FAST_INCREASE_PERMILLE).min(self.ceiling);
         self.thousandths = big
             .max(self.thousandths + SLOW_INCREASE_PERMILLE)
@@ -251,6 +260,7 @@ fn condition(status: &BookingLoad, rules: &ThrottleConfig) -> Condition {
         status.error_share / rules.error_share,
         waiting / rules.queue_share,
     ];
+
     match loads.into_iter().fold(0.0, f64::max) {
         // Others are able: some of the users get through.
         _ if status.unable => Condition::Overloaded,

@@ -44,6 +44,7 @@ impl TicketKey {
         validation.set_audience(&[AUDIENCE]);
         validation.set_required_spec_claims(&["iss", "sub", "aud"]);
         validation.validate_exp = false; // a ticket has no end: its line has
+
         Self {
             encoding: EncodingKey::from_secret(secret.expose().as_bytes()),
             decoding: DecodingKey::from_secret(secret.expose().as_bytes()),
@@ -89,6 +90,7 @@ mod tests {
         let (ann, bob): (UserId, UserId) = ("ann".parse().unwrap(), "bob".parse().unwrap());
         let epoch: Epoch = "e1".parse().unwrap();
         let ticket = key.mint(event, &ann, &epoch, 42);
+
         assert_eq!(key.verify(&ticket, event, &ann), Some((epoch, 42)));
         assert_eq!(key.verify(&ticket, event, &bob), None);
         assert_eq!(key.verify(&ticket, other, &ann), None);

@@ -31,6 +31,7 @@ async fn signals(cluster: &RedisCluster) -> (ClusterSignals, RedisConnection) {
     let RedisServers::Cluster(servers) = servers else {
         panic!("a cluster")
     };
+
     (
         ClusterSignals::new(servers, commands.clone(), "test"),
         commands,
@@ -84,6 +85,7 @@ async fn hears(ear: &mut dyn Listener, signals: &[Signal]) {
 async fn until_reached(signals: &ClusterSignals, ear: &mut dyn Listener, name: &str) -> Duration {
     let began = Instant::now();
     let mut gap = false;
+
     for sequence in 0.. {
         assert!(began.elapsed() < PATIENCE, "not reached");
         let sent = signals
@@ -97,6 +99,7 @@ async fn until_reached(signals: &ClusterSignals, ear: &mut dyn Listener, name: &
         });
         gap |= listening.await.is_ok();
     }
+
     began.elapsed()
 }
 
@@ -151,6 +154,7 @@ async fn a_lane_is_heard_again_where_its_slot_has_moved() {
     let cluster = RedisCluster::start(NEVER);
     let (signals, _) = signals(&cluster).await;
     let mut ear = signals.listen(&node("n1")).await.unwrap();
+
     // A lane of the first shard, moved to the second as an operator would.
     let (from, to) = (&cluster.servers[0], &cluster.servers[1]);
     let id: String = cmd("CLUSTER")
@@ -158,6 +162,7 @@ async fn a_lane_is_heard_again_where_its_slot_has_moved() {
         .query_async(&mut look_into(to).await)
         .await
         .unwrap();
+
     let mut slot = None;
     for lane in 0..16 {
         let key = format!("{{lane-{lane}}}");
@@ -169,6 +174,7 @@ async fn a_lane_is_heard_again_where_its_slot_has_moved() {
             .unwrap();
         slot = slot.or((of < 16_384 / 3).then_some(of));
     }
+
     let slot = slot.expect("the first shard has a lane");
     for server in [to, from] {
         let mut moved = cmd("CLUSTER");
@@ -178,17 +184,21 @@ async fn a_lane_is_heard_again_where_its_slot_has_moved() {
             .await
             .unwrap();
     }
+
     until_reached(&signals, &mut *ear, "n1").await;
+
     for server in &cluster.servers {
         assert!(
             subscribers(server).await <= 1,
             "one connection to each shard"
         );
     }
+
     let all: Vec<_> = (0..32)
         .map(|event| (Recipient::AllNodes, sale(event)))
         .collect();
     assert_eq!(signals.send(&all).await.unwrap(), vec![1; 32]);
+
     hears(
         &mut *ear,
         &all.into_iter()
@@ -204,14 +214,18 @@ async fn a_node_hears_again_after_a_primary_has_died() {
     let (signals, _) = signals(&cluster).await;
     let mut ear = signals.listen(&node("n1")).await.unwrap();
     let dead = cluster.servers[0];
+
     assert!(subscribers(&dead).await == 1, "it has lanes");
     dead.kill();
+
     let took = until_reached(&signals, &mut *ear, "n1").await;
     assert!(took < PATIENCE);
+
     let all: Vec<_> = (0..32)
         .map(|event| (Recipient::AllNodes, sale(event)))
         .collect();
     assert_eq!(signals.send(&all).await.unwrap(), vec![1; 32]);
+
     hears(
         &mut *ear,
         &all.into_iter()

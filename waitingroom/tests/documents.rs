@@ -116,6 +116,7 @@ fn reads(kind: &str, frame: &Value) {
 fn every_message_has_an_example_that_is_read() {
     let all: BTreeSet<&str> = SERVER_KINDS.into_iter().chain(CLIENT_KINDS).collect();
     let described = document("asyncapi.json")["components"]["messages"].take();
+
     assert_eq!(
         described
             .as_object()
@@ -125,6 +126,7 @@ fn every_message_has_an_example_that_is_read() {
             .collect::<BTreeSet<_>>(),
         all
     );
+
     let mut examples = Vec::new();
     for (kind, message) in described.as_object().unwrap() {
         let of_kind = message["examples"].as_array().unwrap();
@@ -134,6 +136,7 @@ fn every_message_has_an_example_that_is_read() {
             examples.push(example["payload"].clone());
         }
     }
+
     let samples = samples();
     let sides = CLIENT_KINDS
         .map(|kind| format!("client.{kind}"))
@@ -141,6 +144,7 @@ fn every_message_has_an_example_that_is_read() {
     let sides: BTreeSet<_> = sides
         .chain(SERVER_KINDS.map(|kind| format!("server.{kind}")))
         .collect();
+
     assert_eq!(
         samples
             .iter()
@@ -148,6 +152,7 @@ fn every_message_has_an_example_that_is_read() {
             .collect::<BTreeSet<_>>(),
         sides
     );
+
     for (kind, sample) in &samples {
         reads(kind.split_once('.').unwrap().1, sample);
         let fields = |frame: &Value| {
@@ -166,6 +171,7 @@ fn every_message_has_an_example_that_is_read() {
             "asyncapi.json has no example with every field of {sample}"
         );
     }
+
     let told = section("WebSocket");
     let told: BTreeSet<_> = told
         .lines()
@@ -180,6 +186,7 @@ fn every_message_has_an_example_that_is_read() {
                 .collect::<Vec<_>>()
         })
         .collect();
+
     assert_eq!(
         told.iter().map(String::as_str).collect::<BTreeSet<_>>(),
         all,

@@ -31,6 +31,7 @@ fn redis_answers_as_memory_does() {
         max_shrink_iters: 20_000,
         ..Config::default()
     };
+
     TestRunner::new(config)
         .run(&operation::steps(), |steps| {
             runtime.block_on(compare(&engine, &steps))
@@ -41,8 +42,10 @@ fn redis_answers_as_memory_does() {
 async fn compare(redis: &RedisEngine, steps: &[Operation]) -> Result<(), TestCaseError> {
     let memory = InMemoryEngine::new();
     let mut actor = Actor::default();
+
     actor.open(&memory, redis).await;
     let mut outcome = Ok(());
+
     for (index, step) in steps.iter().enumerate() {
         let (expected, answered) = actor.step(&memory, redis, step).await;
         if expected != answered {
@@ -52,6 +55,7 @@ async fn compare(redis: &RedisEngine, steps: &[Operation]) -> Result<(), TestCas
             break;
         }
     }
+
     redis.remove(actor.event()).await.unwrap();
     outcome
 }

@@ -63,6 +63,7 @@ impl Sale {
             release_from: Timestamp::default(),
             awaited_nodes: Vec::new(),
         };
+
         sale.engine.open(sale.event, &opening, now()).await.unwrap();
         let zones = vec![ZoneSeats {
             zone_id: ZONE.into(),
@@ -72,6 +73,7 @@ impl Sale {
             zones,
             ..SeatSnapshot::default()
         };
+
         sale.engine
             .load_seats(sale.event, &snapshot, now())
             .await
@@ -110,6 +112,7 @@ impl Sale {
             )
             .await
             .unwrap();
+
         released
             .granted
             .into_iter()
@@ -342,6 +345,7 @@ async fn memories_of_any_length_are_found_and_expire() {
 async fn a_clock_that_runs_ahead_is_not_believed() {
     let sale = Sale::open(QueueSettings::default()).await;
     sale.join("ann", 1).await;
+
     let ahead = now().plus(Duration::from_secs(3_600));
     let released = sale
         .engine
@@ -355,6 +359,7 @@ async fn a_clock_that_runs_ahead_is_not_believed() {
         )
         .await
         .unwrap();
+
     assert_eq!(released.granted.len(), 1, "ann is present");
     assert!(released.granted[0].payload.issued_at < now().plus(Duration::from_secs(10)));
 }
@@ -365,12 +370,14 @@ async fn a_clock_that_runs_ahead_is_not_believed() {
 async fn a_clock_that_runs_ahead_takes_no_commit_for_lost() {
     let sale = Sale::open(QueueSettings::default()).await;
     sale.join("ann", 1).await;
+
     let [(ann, grant)] = sale.release().await.try_into().unwrap();
     let held = sale.hold(ann, &grant).await;
     let (ahead, patience) = (
         now().plus(Duration::from_secs(3_600)),
         Duration::from_secs(60),
     );
+
     assert_eq!(
         sale.engine
             .stale_holds(sale.event, ahead, patience, 10)
@@ -378,6 +385,7 @@ async fn a_clock_that_runs_ahead_takes_no_commit_for_lost() {
             .unwrap(),
         []
     );
+
     let pending = StaleHold {
         booking_id: held.booking_id,
         pending: true,
@@ -409,6 +417,7 @@ async fn every_key_of_an_event_is_in_its_slot_and_goes_with_it() {
         .report_node(sale.event, &"n1".parse().unwrap(), now())
         .await
         .unwrap();
+
     let (events, tag) = (
         format!("{}:events", sale.prefix),
         format!("{}:{{{}}}:", sale.prefix, sale.event),
@@ -419,6 +428,7 @@ async fn every_key_of_an_event_is_in_its_slot_and_goes_with_it() {
             .iter()
             .all(|key| *key == events || key.starts_with(&tag))
     );
+
     let expiry: i64 = sale
         .engine
         .connection()
@@ -430,6 +440,7 @@ async fn every_key_of_an_event_is_in_its_slot_and_goes_with_it() {
         "the nodes of a line that nobody serves any more are forgotten"
     );
     sale.engine.remove(sale.event).await.unwrap();
+
     assert_eq!(sale.keys().await, BTreeSet::new());
 }
 
@@ -441,9 +452,11 @@ async fn a_lost_connection_is_made_again() {
         .query_async(&mut sale.engine.connection())
         .await
         .unwrap();
+
     let (other, _) = redis::engine().await;
     kill(&mut other.connection(), id).await;
     eventually(true, async || sale.engine.ping().await.is_ok()).await;
+
     assert_eq!(
         sale.engine.status(sale.event).await.unwrap().seats_left,
         100
@@ -464,6 +477,7 @@ async fn kill(connection: &mut RedisConnection, id: u64) {
 #[tokio::test]
 async fn an_engine_without_redis_says_so_in_time() {
     let began = Instant::now();
+
     // Port 1 refuses; 192.0.2.1 is reserved for documentation and answers nobody.
     for url in [
         "redis://127.0.0.1:1",
@@ -473,6 +487,7 @@ async fn an_engine_without_redis_says_so_in_time() {
         let refused = RedisEngine::connect(&RedisServers::parse(url).unwrap(), "test").await;
         assert!(matches!(refused, Err(EngineError::Unavailable(_))), "{url}");
     }
+
     assert!(
         began.elapsed() < Duration::from_secs(8),
         "{:?}",
@@ -485,6 +500,7 @@ async fn a_redis_that_hangs_is_unavailable_in_time() {
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("redis://{}", silent.local_addr().unwrap());
     let began = Instant::now();
+
     assert!(matches!(
         RedisEngine::connect(&RedisServers::parse(&url).unwrap(), "test").await,
         Err(EngineError::Unavailable(_))
@@ -715,6 +731,7 @@ async fn a_step_that_comes_late_refuses_itself() {
 async fn name_for(target: Arc<AtomicU16>) -> u16 {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
+
     tokio::spawn(async move {
         while let Ok((mut client, _)) = listener.accept().await {
             let port = target.load(Ordering::SeqCst);
@@ -998,10 +1015,12 @@ async fn a_user_who_may_not_do_all_is_named_what_is_missing() {
         "-@dangerous",
         "-@admin",
     ];
+
     server.ask(&rights).await;
     let url = format!("redis://waits:p%40ss@127.0.0.1:{}", server.port);
     let (engine, _) = redis::engine_on(&url).await;
     let refused = engine.ready().await.unwrap_err().to_string();
+
     assert!(
         refused.contains("INFO") && !refused.contains("HSET"),
         "{refused}"
@@ -1023,6 +1042,7 @@ fn every_command_of_the_steps_is_tried() {
         .map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap())
         .chain([board]);
     let mut count = 0;
+
     for script in scripts {
         for call in ["redis.call('", "redis.pcall('", "call_in_chunks('"] {
             for (at, _) in script.match_indices(call) {
@@ -1035,6 +1055,7 @@ fn every_command_of_the_steps_is_tried() {
             }
         }
     }
+
     assert!(count > 100, "{count}");
 }
 
@@ -1059,11 +1080,13 @@ async fn a_clock_that_runs_ahead_opens_no_line_in_the_future() {
         release_from: ahead,
         awaited_nodes: Vec::new(),
     };
+
     engine.open(event, &opening, ahead).await.unwrap();
     let zones = vec![ZoneSeats {
         zone_id: ZONE.into(),
         available: 100,
     }];
+
     engine
         .load_seats(
             event,
@@ -1075,6 +1098,7 @@ async fn a_clock_that_runs_ahead_opens_no_line_in_the_future() {
         )
         .await
         .unwrap();
+
     let soon = now().plus(Duration::from_secs(6));
     let join = Join {
         event_id: event,
@@ -1082,11 +1106,13 @@ async fn a_clock_that_runs_ahead_opens_no_line_in_the_future() {
         presence: Presence::Poll,
         ticket: None,
     };
+
     engine.join(&join, now()).await.unwrap();
     let released = engine
         .release(event, "b", 10, Default::default(), TickScope::Full, soon)
         .await
         .unwrap();
+
     assert_eq!(
         released.granted.len(),
         1,

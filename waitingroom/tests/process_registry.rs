@@ -31,6 +31,7 @@ fn vitals(name: &str, booking: Option<BookingLoad>) -> ProcessStatus {
         version: "1.2.3".into(),
         started_at: Timestamp::from_millis(1_700_000_000_123),
     };
+
     ProcessStatus {
         process,
         connections: 3,
@@ -43,17 +44,21 @@ fn vitals(name: &str, booking: Option<BookingLoad>) -> ProcessStatus {
 async fn a_board_keeps_what_is_live(board: SharedProcessRegistry) {
     let first = board.read().await.unwrap();
     assert_eq!((first.processes, first.throttle), (vec![], None));
+
     let strained = BookingLoad {
         reserve_p95_ms: Some(812.4),
         error_share: 1.0 / 3.0,
         ..BookingLoad::default()
     };
     let (one, other) = (vitals("b-1", Some(strained)), vitals("a-2", None));
+
     board.publish(&vitals("b-1", None)).await.unwrap();
     board.publish(&one).await.unwrap();
     board.publish(&other).await.unwrap();
+
     let snapshot = board.read().await.unwrap();
     assert!(snapshot.at >= first.at);
+
     let read: Vec<_> = snapshot
         .processes
         .into_iter()
@@ -61,6 +66,7 @@ async fn a_board_keeps_what_is_live(board: SharedProcessRegistry) {
         .collect();
     assert_eq!(read, [other.clone(), one], "the latest of each, in order");
     board.deregister(&"b-1".parse().unwrap()).await.unwrap();
+
     let left: Vec<_> = board
         .read()
         .await
@@ -106,11 +112,13 @@ async fn in_redis() -> SharedProcessRegistry {
 async fn who_is_silent_is_forgotten() {
     let clock = Clock::manual(Timestamp::from_millis(1_000));
     let board: SharedProcessRegistry = Arc::new(InMemoryProcessRegistry::new(clock.clone()));
+
     board.publish(&vitals("gone", None)).await.unwrap();
     clock.advance(PROCESS_TTL);
     assert_eq!(board.read().await.unwrap().processes[0].age_ms, 5_000);
     board.publish(&vitals("here", None)).await.unwrap();
     clock.advance(Duration::from_millis(1));
+
     let names: Vec<_> = board
         .read()
         .await

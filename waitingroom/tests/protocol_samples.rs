@@ -21,6 +21,7 @@ fn samples(side: &str) -> Vec<(String, String)> {
             .unwrap()
             .starts_with(side)
     });
+
     mine.map(|path| {
         (
             path.display().to_string(),
@@ -45,6 +46,7 @@ fn every_client_sample_is_understood() {
 fn every_server_sample_is_what_we_would_say() {
     let samples = samples("server.");
     assert!(samples.len() >= 10);
+
     for (name, text) in samples {
         let message: ServerMessage =
             serde_json::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -65,6 +67,7 @@ fn a_frame_of_the_wrong_form_names_its_field() {
         (r#"{"type":"connect","token":7}"#, "token"),
         (r#"{"no":"type"}"#, "type"),
     ];
+
     for (frame, field) in cases {
         assert_eq!(
             ClientMessage::parse(frame).unwrap_err().field.as_deref(),
@@ -72,6 +75,7 @@ fn a_frame_of_the_wrong_form_names_its_field() {
             "{frame}"
         );
     }
+
     assert!(
         ClientMessage::parse("{")
             .unwrap_err()

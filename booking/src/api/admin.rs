@@ -47,6 +47,7 @@ pub(super) async fn create(
 ) -> Result<impl IntoResponse, Problem> {
     let event = request.into_event()?;
     let created = state.create_event(&event, &operator).await?;
+
     Ok((
         StatusCode::CREATED,
         Json(operator_response(&state, &created).await?),
@@ -82,6 +83,7 @@ pub(super) async fn update_queue(
     QueueSettings::default()
         .with(&patch)
         .map_err(|invalid| params::invalid_setting("", &invalid))?;
+
     let settings = state.update_queue(event_id, &patch, &operator).await?;
     Ok(Json(QueueResponse { event_id, settings }))
 }
@@ -102,6 +104,7 @@ pub(super) async fn remove_place(
     let user_id: UserId = user
         .parse()
         .map_err(|_| Problem::invalid("user_id", "must be 1 to 255 printable characters"))?;
+
     state.remove_place(event_id, &user_id, &operator).await?;
     Ok(Json(RemovedResponse {
         event_id,
@@ -126,6 +129,7 @@ pub(super) async fn update_appearance(
     Appearance::default()
         .with(&patch)
         .map_err(|invalid| params::invalid_setting("", &invalid))?;
+
     let appearance = state.update_appearance(event_id, &patch, &operator).await?;
     Ok(Json(AppearanceResponse {
         event_id,

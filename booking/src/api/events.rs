@@ -140,6 +140,7 @@ fn show_response(event: &Event, show: &Show, available: &HashMap<ZoneId, u32>) -
         capacity: zone.capacity,
         available: available.get(&zone.zone_id).copied().unwrap_or(0),
     };
+
     ShowResponse {
         show_id: show.show_id,
         name: show.name.clone(),

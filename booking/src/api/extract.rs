@@ -61,6 +61,7 @@ fn address(state: &AppState, user: &UserId, parts: &Parts) -> Option<IpAddr> {
         .headers
         .get(HEADER)
         .and_then(|value| value.to_str().ok());
+
     vouched
         .and_then(|value| state.backends.addresses.verify(user, value))
         .or_else(|| {

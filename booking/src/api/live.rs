@@ -27,6 +27,7 @@ pub(super) async fn get(
 ) -> Result<Json<LiveResponse>, Problem> {
     let event = state.catalogue.event(params::event_id(&event)?).await?;
     let now = state.event_snapshot(&event).await?;
+
     Ok(Json(LiveResponse {
         now,
         history: state.history(event.event_id),

@@ -66,18 +66,21 @@ impl NewEvent {
             "shows",
             "must be from 1 to 200",
         )?;
+
         let hold_seconds = self.hold_seconds.unwrap_or(DEFAULT_HOLD_SECONDS);
         check(
             (1..=86_400).contains(&hold_seconds),
             "hold_seconds",
             "must be from 1 to 86400",
         )?;
+
         let max_seats_per_user = self.max_seats_per_user.unwrap_or(DEFAULT_USER_LIMIT);
         check(
             (1..=100_000).contains(&max_seats_per_user),
             "max_seats_per_user",
             "must be from 1 to 100000",
         )?;
+
         let shows = self.shows.into_iter().enumerate();
         Ok(Event {
             event_id: self.event_id.unwrap_or_else(|| Uuid::now_v7().into()),
@@ -106,6 +109,7 @@ impl NewShow {
             &zones,
             "must be from 1 to 500",
         )?;
+
         let all = self.zones.into_iter().enumerate();
         Ok(Show {
             show_id: self.show_id.unwrap_or_else(|| Uuid::now_v7().into()),
@@ -126,12 +130,14 @@ impl NewZone {
             &format!("{path}.capacity"),
             "must be from 1 to 10000000",
         )?;
+
         let price = (0..=MAX_PRICE).contains(&self.unit_price);
         check(
             price,
             &format!("{path}.unit_price"),
             "must be from 0 to 1000000000000",
         )?;
+
         Ok(Zone {
             zone_id: self.zone_id.unwrap_or_else(|| Uuid::now_v7().into()),
             name: name(self.name, &format!("{path}.name"))?,

@@ -34,6 +34,7 @@ fn event_stream(
 ) -> Response {
     let mut response = Body::from_stream(events).into_response();
     let headers = response.headers_mut();
+
     headers.insert(
         header::CONTENT_TYPE,
         HeaderValue::from_static("text/event-stream"),

@@ -316,12 +316,14 @@ mod tests {
         ] {
             assert_eq!(zone_drift(&engine, database), 0, "{engine:?} {database:?}");
         }
+
         assert_eq!(
             zone_drift(&zone(15, 2), [10, 12]),
             3,
             "too many, whatever is under way"
         );
         assert_eq!(zone_drift(&zone(5, 2), [10, 12]), -3, "too few");
+
         for (counted, pending, database) in [(3, 0, 3), (3, 3, 0), (5, 2, 3), (5, 2, 5)] {
             assert_eq!(
                 user_drift(counted, pending, database),
@@ -329,6 +331,7 @@ mod tests {
                 "{counted} {pending} {database}"
             );
         }
+
         assert_eq!((user_drift(5, 2, 1), user_drift(3, 2, 5)), (2, -2));
     }
 
@@ -342,6 +345,7 @@ mod tests {
                 .collect(),
             ..Drift::default()
         };
+
         let both = found(&[("ann", 3), ("bob", -2), ("cy", 1)])
             .persisting(&found(&[("ann", 5), ("bob", 2)]));
         assert_eq!((both.seats(), both), (3, found(&[("ann", 3)])));
@@ -357,6 +361,7 @@ mod tests {
                     .collect::<Vec<_>>()
             }
         };
+
         let steps = |schedule: &mut ComparisonSchedule, many, from| -> Vec<usize> {
             let at = |step: u32| start + Duration::from_secs(from) + step * Duration::from_secs(1);
             (0..10)

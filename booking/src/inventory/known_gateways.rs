@@ -103,6 +103,7 @@ mod tests {
             .iter()
             .map(|name| record(name, Role::Gateway))
             .collect();
+
         processes.push(record("booking", Role::Booking));
         RegistrySnapshot {
             processes,

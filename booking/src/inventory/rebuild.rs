@@ -277,6 +277,7 @@ fn open_params(
 ) -> OpenParams {
     let continues = checkpoint.sequence > 0;
     let epoch = Uuid::new_v4().simple().to_string();
+
     OpenParams {
         settings: event.queue.clone(),
         epoch: epoch

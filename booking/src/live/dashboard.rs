@@ -99,6 +99,7 @@ impl From<Counters> for Totals {
             dropped,
             left,
         } = counters;
+
         Self {
             joined,
             released,
@@ -242,6 +243,7 @@ impl AppState {
                 .map(|zone| (zone.zone_id, zone))
                 .collect()
         };
+
         SampleContext {
             reading,
             counts: counts.ok().map(by_zone),

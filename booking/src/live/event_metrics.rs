@@ -143,6 +143,7 @@ fn effective_rate(status: &QueueStatus, reading: Option<&RegistrySnapshot>) -> f
     let share = reading
         .and_then(|reading| reading.throttle.as_ref())
         .map_or(1.0, |pace| pace.share());
+
     if stands {
         0.0
     } else {
@@ -235,6 +236,7 @@ mod tests {
             live_tasks: 1,
             booking: Some(booking),
         };
+
         LiveProcess {
             status: vitals,
             age_ms: 0,
@@ -257,11 +259,13 @@ mod tests {
             commit_capacity: 10,
             ..BookingLoad::default()
         };
+
         let reading = RegistrySnapshot {
             processes: vec![process("a", busy), process("b", quiet)],
             ..RegistrySnapshot::default()
         };
         let whole = total_booking_load(&reading);
+
         assert_eq!(
             (whole.reserves_per_second, whole.reserve_p95_ms),
             (40.0, Some(20.0))

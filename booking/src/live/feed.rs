@@ -85,6 +85,7 @@ impl Feed {
             .as_mut()?
             .entry(event)
             .or_insert_with(|| watch::Sender::new(first));
+
         Some(Reader {
             latest: sender.subscribe(),
             _permit: permit.0,
@@ -155,8 +156,10 @@ mod tests {
         let mut two = feed
             .subscribe_existing(event(), feed.acquire().unwrap())
             .unwrap();
+
         assert!(feed.acquire().is_none(), "no third");
         let (first, second) = (one.read(), two.read());
+
         assert_eq!(
             (&*first, first.as_ptr()),
             (&b"a"[..], second.as_ptr()),
@@ -177,6 +180,7 @@ mod tests {
         let reader = feed
             .subscribe(event(), "a".into(), feed.acquire().unwrap())
             .unwrap();
+
         assert_eq!(feed.subscribed_events(), [event()]);
         drop(reader);
         assert_eq!(feed.subscribed_events(), []);
@@ -184,6 +188,7 @@ mod tests {
             feed.subscribe_existing(event(), feed.acquire().unwrap())
                 .is_err()
         );
+
         let mut reader = feed
             .subscribe(event(), "b".into(), feed.acquire().unwrap())
             .unwrap();
@@ -191,6 +196,7 @@ mod tests {
         assert_eq!(&*reader.read(), b"b");
         assert!(!reader.changed().await);
         drop(reader);
+
         assert!(
             feed.subscribe(event(), "c".into(), feed.acquire().unwrap())
                 .is_none()

@@ -150,6 +150,7 @@ mod tests {
     fn rates_are_differences_within_epoch() {
         let (mut history, start) = (History::default(), Instant::now());
         let at = |ms: u64| start + Duration::from_millis(ms);
+
         assert!(
             history
                 .rates(at(0), &status("one", 10, 0))
@@ -157,6 +158,7 @@ mod tests {
                 .is_nan(),
             "nothing to compare with"
         );
+
         let rates = history.rates(at(2_000), &status("one", 30, 5));
         assert_eq!((rates.arrivals, rates.released), (10.0, 2.5));
         assert!(
@@ -185,12 +187,14 @@ mod tests {
     fn keeps_quarter_of_hour_as_columns() {
         let mut history = History::default();
         let line = status("one", 10, 0);
+
         for second in 0..CAPACITY as i64 + 5 {
             let mut figures =
                 super::super::event_metrics::event_metrics(&line, &Rates::UNKNOWN, None, None);
             figures.line = second as f64 + 0.1;
             history.push(Timestamp::from_millis(second * 1_000), &figures);
         }
+
         let columns = serde_json::to_value(&history).unwrap();
         assert_eq!(columns["at_ms"].as_array().unwrap().len(), CAPACITY);
         assert_eq!(

@@ -124,6 +124,7 @@ impl AppState {
                     "no answer in {timeout_ms} ms"
                 )))
             });
+
         (id, asked_at, status)
     }
 

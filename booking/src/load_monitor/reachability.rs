@@ -95,6 +95,7 @@ impl QueueReachability {
         let mut states = self.0.lock();
         states.count = 0;
         states.unreachable.clear();
+
         for (event, checked_at, answered) in answers {
             states.count += 1;
             let last_answer = states.last_answer.get(&event);
@@ -141,6 +142,7 @@ mod tests {
             database.probe_finished(answered, start);
             database.is_down(start)
         };
+
         assert_eq!(
             [(true, false), (false, false), (false, true)].map(|(s, a)| is_down(s, a)),
             [false, true, false]
@@ -151,12 +153,14 @@ mod tests {
     fn down_after_standstill_until_probed() {
         let start = Instant::now();
         let database = DatabaseReachability::new(start);
+
         database.probe_started(start);
         database.probe_finished(true, start + 10 * MS);
         assert!(
             database.wrote_within(2_000 * MS, start + 1_900 * MS)
                 && !database.is_down(start + 1_900 * MS)
         );
+
         let woken = start + 10_000 * MS;
         assert!(database.is_down(woken) && !database.wrote_within(2_000 * MS, woken));
         database.probe_started(woken);
@@ -165,6 +169,7 @@ mod tests {
         database.probe_started(woken);
         database.write_succeeded();
         database.probe_finished(false, woken);
+
         assert!(
             !database.wrote_within(2_000 * MS, woken + 2_000 * MS),
             "who stores has not shown what it knows of outages"
@@ -178,6 +183,7 @@ mod tests {
             Instant::now(),
         );
         let queues = QueueReachability::default();
+
         assert!(!queues.are_all_unreachable(), "there are none");
         queues.checked([(one, start, false), (other, start, true)].into_iter());
         assert_eq!(
@@ -192,6 +198,7 @@ mod tests {
         assert!(queues.are_all_unreachable());
         queues.reserve_answered(one, start + MS);
         queues.checked([(one, start, false), (other, start, false)].into_iter());
+
         assert!(!queues.is_unreachable(one));
     }
 }

@@ -86,6 +86,7 @@ impl AppearancePatch {
             &self.background,
             is_colour,
         )?;
+
         check(
             "message",
             "at most 280 characters of plain text",
@@ -161,6 +162,7 @@ mod tests {
             .with(&patch("accent", "#12abEF"))
             .unwrap();
         let after = before.with(&patch("message", "Welcome")).unwrap();
+
         assert_eq!(
             (after.accent.as_deref(), after.message.as_deref()),
             (Some("#12abEF"), Some("Welcome"))
@@ -188,6 +190,7 @@ mod tests {
                 "{good}"
             );
         }
+
         let long = format!("data:image/png;base64,{}", "A".repeat(MAX_LOGO));
         for bad in [
             "https://example.org/logo.png",
@@ -232,11 +235,13 @@ mod tests {
                 "{bad}"
             );
         }
+
         assert!(
             Appearance::default()
                 .with(&patch("message", &"ก".repeat(280)))
                 .is_ok()
         );
+
         for bad in ["x".repeat(281), "a\u{0}b".into(), "a\nb".into()] {
             assert_eq!(
                 Appearance::default()

@@ -100,6 +100,7 @@ impl AuditEntry {
         let after = json!({"name": event.name, "currency": event.currency.as_str(), "shows": event.shows.len(),
             "zones": zones, "seats": seats, "max_seats_per_user": event.max_seats_per_user,
             "hold_seconds": event.hold_seconds, "queue": event.queue, "appearance": short(plain(&event.appearance))});
+
         Self {
             context: context.clone(),
             event_id: Some(event.event_id),

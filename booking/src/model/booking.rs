@@ -112,6 +112,7 @@ impl Serialize for Booking {
             #[serde(skip_serializing_if = "Option::is_none")]
             confirmed_at: Option<Timestamp>,
         }
+
         Wire {
             booking_id: self.booking_id,
             event_id: self.event_id,
@@ -181,8 +182,10 @@ mod tests {
         let sample = include_str!("../../../tests/wire/server.reserved.confirmed.json");
         let mut sample: serde_json::Value = serde_json::from_str(sample).unwrap();
         let fields = sample.as_object_mut().unwrap();
+
         fields.remove("type");
         fields.remove("ref");
+
         let booking = Booking {
             booking_id: "0197a4c7-11d2-7b60-8e4f-93a5c0b7d201".parse().unwrap(),
             event_id: "0197a4b2-5c1e-7d3a-9f00-2b8c6d4e1a01".parse().unwrap(),

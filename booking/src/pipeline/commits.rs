@@ -67,6 +67,7 @@ impl PipelineReceivers {
             commit_stage(deps.clone(), self.inserts, results, self.latency),
         );
         lifecycle.spawn("settle reservations", settle_stage(deps.clone(), unsettled));
+
         lifecycle.spawn(
             "commit transitions",
             transition_stage(deps, self.transitions, lifecycle.clone()),
@@ -422,6 +423,7 @@ mod tests {
                 sender.send(request).await.unwrap();
             }
         };
+
         tokio::join!(linger(&mut queue, &mut batch, Duration::ZERO), send);
         assert_eq!(
             (batch.len(), &batch[MAX_BATCH - 2..]),

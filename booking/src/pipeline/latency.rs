@@ -78,6 +78,7 @@ mod tests {
         );
         latency.batch_finished(start + 3_011 * MS);
         latency.batch_started(start + 3_011 * MS);
+
         assert_eq!(latency.estimated_wait(2, start + 3_012 * MS), 30 * MS);
     }
 }

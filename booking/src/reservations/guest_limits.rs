@@ -105,10 +105,13 @@ impl GuestLimiter {
             of_network,
             ..
         } = &mut *made;
+
         let here = of_address.entry(rate_limit_key(address)).or_default();
         self.check(here, 1, now)?;
+
         let around = of_network.entry(network(address)).or_default();
         self.check(around, NETWORK_LIMIT_FACTOR, now)?;
+
         let key = EntryKey::Permit(made.next_permit);
         made.next_permit += 1;
         made.add(
@@ -119,6 +122,7 @@ impl GuestLimiter {
                 unpaid_until: Some(now.plus(self.limits.cool_down)),
             },
         );
+
         Ok(GuestPermit {
             guests: self.clone(),
             key,
@@ -255,6 +259,7 @@ impl GuestBookings {
                 .into_iter()
                 .for_each(|entries| entries.retain(|entry| entry.key != key));
         }
+
         Some(address)
     }
 }
@@ -325,6 +330,7 @@ mod tests {
             book(&guests, "203.0.113.9", start).unwrap(),
         );
         let refused = book(&guests, "203.0.113.9", start).unwrap_err();
+
         assert!(
             matches!(refused, BookingError::GuestLimitExceeded(after) if after == 15 * MINUTE),
             "{refused:?}"
@@ -357,9 +363,11 @@ mod tests {
         for _ in 0..3 {
             guests.mark_paid(book(&guests, "203.0.113.9", start).unwrap());
         }
+
         assert!(book(&guests, "203.0.113.9", start.plus(59 * MINUTE)).is_err());
         assert!(book(&guests, "203.0.113.9", start.plus(60 * MINUTE)).is_ok());
         guests.evict_expired(start.plus(121 * MINUTE));
+
         let made = guests.made.lock();
         assert!(
             made.of_address.is_empty() && made.of_network.is_empty() && made.addresses.is_empty()
@@ -370,12 +378,14 @@ mod tests {
     fn dropped_permits_do_not_count() {
         let (guests, now) = (limits(1, 100), Timestamp::from_millis(1_000_000));
         drop(guests.acquire("203.0.113.9".parse().unwrap(), now).unwrap());
+
         let permit = guests.acquire("203.0.113.9".parse().unwrap(), now).unwrap();
         assert!(
             guests.acquire("203.0.113.9".parse().unwrap(), now).is_err(),
             "one under way counts"
         );
         drop(permit);
+
         let booked = (0..10)
             .filter(|host| book(&guests, &format!("203.0.113.{host}"), now).is_ok())
             .count();

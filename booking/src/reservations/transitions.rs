@@ -83,6 +83,7 @@ mod tests {
         use Status::{Cancelled, Confirmed, Expired, Reserved};
         assert!(replay(booking(Confirmed), Transition::Confirm).is_ok());
         assert!(replay(booking(Cancelled), Transition::Cancel).is_ok());
+
         for (status, transition) in [
             (Confirmed, Transition::Cancel),
             (Cancelled, Transition::Confirm),
@@ -91,6 +92,7 @@ mod tests {
                 matches!(replay(booking(status), transition), Err(BookingError::BookingNotPending(s)) if s == status)
             );
         }
+
         for transition in [Transition::Confirm, Transition::Cancel] {
             for status in [Expired, Reserved] {
                 assert!(matches!(

@@ -96,8 +96,10 @@ impl PostgresStore {
             .extra_float_digits(None);
         with_store_timeout(MIGRATION_TIMEOUT, migrate(options.clone())).await?;
         with_store_timeout(MIGRATION_TIMEOUT, session_limits::ensure(&options)).await?;
+
         let readers = (connections / READ_POOL_DIVISOR).max(1);
         let writers = connections.saturating_sub(readers).max(1);
+
         Ok(Self {
             pool: Connections::new(pool(options.clone(), writers), UnfinishedPolicy::Close),
             readers: Connections::new(pool(options.clone(), readers), UnfinishedPolicy::Close),
@@ -158,6 +160,7 @@ async fn is_current(pool: &PgPool) -> bool {
     let Ok(applied) = applied.await else {
         return false;
     }; // a new database has no such table
+
     MIGRATIONS
         .iter()
         .all(|migration| applied.contains(&migration.version))

@@ -16,14 +16,17 @@ async fn opens_event_on_creation() {
     let app = TestApp::open().await;
     let events = app.get("/admin/events", &admin()).await.body;
     let event = &events["events"][0];
+
     assert_eq!(event["event_id"], json!(app.event));
     assert_eq!(event["queue"]["state"], "open");
     assert_eq!(app.left().await, [20, 2]);
+
     let again = json!({"event_id": app.event, "name": "B", "shows": [{"name": "S", "zones": [
         {"name": "Z", "capacity": 1, "unit_price": 0}]}]});
     let answer = app
         .send("POST", "/admin/events", Some(&admin()), &[], Some(again))
         .await;
+
     assert_eq!(
         (answer.status.as_u16(), answer.code()),
         (409, "ALREADY_EXISTS")
@@ -35,6 +38,7 @@ async fn opens_event_on_creation() {
 async fn bad_events_are_refused_by_field() {
     let app = TestApp::open().await;
     let good = json!({"name": "B", "shows": [{"name": "S", "zones": [{"name": "Z", "capacity": 1, "unit_price": 0}]}]});
+
     for (pointer, value, field) in [
         ("/name", json!(""), "name"),
         ("/shows", json!([]), "shows"),
@@ -61,6 +65,7 @@ async fn bad_events_are_refused_by_field() {
             "{answer:?}"
         );
     }
+
     for (key, value, field) in [
         ("currency", json!("euro"), "currency"),
         ("hold_seconds", json!(0), "hold_seconds"),
@@ -90,21 +95,25 @@ async fn queue_change_is_applied_and_announced() {
     let answer = app
         .send("PUT", &path, Some(&admin()), &[], Some(patch))
         .await;
+
     assert_eq!(answer.status, 200, "{answer:?}");
     assert_eq!(
         (&answer.body["state"], &answer.body["burst"]),
         (&json!("paused"), &json!(50))
     );
     assert_eq!(app.get(&path, &admin()).await.body, answer.body);
+
     let settings = app.engine.status(app.event).await.unwrap().settings;
     assert_eq!(
         (settings.state, settings.rate_per_second),
         (SaleState::Paused, 2.5)
     );
+
     let heard = gateway.next().await;
     let ListenerEvent::Signal(signal) = heard else {
         panic!("{heard:?}")
     };
+
     assert_eq!(
         *signal,
         Signal::Sale {
@@ -112,6 +121,7 @@ async fn queue_change_is_applied_and_announced() {
             settings
         }
     );
+
     let list = app.send("GET", "/events", None, &[], None).await.body;
     assert_eq!(
         (&list["events"][0]["state"], &list["events"][0]["message"]),
@@ -123,6 +133,7 @@ async fn queue_change_is_applied_and_announced() {
 async fn bad_settings_are_refused_by_name() {
     let app = TestApp::open().await;
     let path = format!("/admin/events/{}/queue", app.event);
+
     for (patch, field) in [
         (json!({"burst": 0}), "burst"),
         (json!({"state": "asleep"}), "state"),
@@ -136,6 +147,7 @@ async fn bad_settings_are_refused_by_name() {
             "{answer:?}"
         );
     }
+
     let nobody = format!("/admin/events/{}/queue", uuid::Uuid::new_v4());
     let answer = app
         .send(
@@ -146,10 +158,12 @@ async fn bad_settings_are_refused_by_name() {
             Some(json!({"burst": 1})),
         )
         .await;
+
     assert_eq!(
         (answer.status.as_u16(), answer.code()),
         (404, "EVENT_NOT_FOUND")
     );
+
     let answer = app
         .send(
             "PUT",
@@ -166,6 +180,7 @@ async fn bad_settings_are_refused_by_name() {
 async fn the_inventory_is_compared_and_rebuilt() {
     let app = TestApp::open().await;
     app.reserved("ann", 0, 3).await;
+
     let status = app
         .get(
             &format!("/admin/inventory-status?event_id={}", app.event),
@@ -177,6 +192,7 @@ async fn the_inventory_is_compared_and_rebuilt() {
         (&status["drift"], status["zones"].as_array().unwrap().len()),
         (&json!(0), 2)
     );
+
     let zone = status["zones"]
         .as_array()
         .unwrap()
@@ -188,6 +204,7 @@ async fn the_inventory_is_compared_and_rebuilt() {
         json!({"available": 17, "held": 3, "confirmed": 0})
     );
     assert_eq!(zone["redis"], json!({"available": 17}));
+
     let synced = app.post("/admin/sync-inventory", &admin()).await.body;
     assert_eq!(
         synced,
@@ -352,20 +369,24 @@ async fn removal_of_user_is_audited() {
         presence,
         ticket: None,
     };
+
     app.engine.join(&join, app.clock.now()).await.unwrap();
     let path = format!("/admin/events/{event_id}/queue/places/uid=Ann%20Lee,ou=People");
     let visitor = app
         .send("DELETE", &path, Some(&token("ann")), &[], None)
         .await;
+
     assert_eq!(
         (visitor.status.as_u16(), visitor.code()),
         (403, "FORBIDDEN")
     );
+
     let removed = app.send("DELETE", &path, Some(&admin()), &[], None).await;
     assert_eq!(
         removed.body,
         json!({"event_id": event_id, "user_id": user, "removed": true})
     );
+
     let told = loop {
         if let ListenerEvent::Signal(signal) = gateway.next().await
             && let Signal::Removals { users, .. } = *signal
@@ -375,6 +396,7 @@ async fn removal_of_user_is_audited() {
     };
     assert_eq!(told, [(user, Removal::Left)]);
     assert_eq!(app.engine.status(event_id).await.unwrap().total, 0);
+
     let entry = app.get("/admin/audit", &admin()).await.body["entries"][0].clone();
     assert_eq!(
         (
@@ -388,12 +410,15 @@ async fn removal_of_user_is_audited() {
             &json!("uid=Ann Lee,ou=People")
         )
     );
+
     let again = app.send("DELETE", &path, Some(&admin()), &[], None).await;
     assert_eq!((again.status.as_u16(), again.code()), (404, "NOT_IN_QUEUE"));
+
     let unknown = format!("/admin/events/{}/queue/places/ann", uuid::Uuid::new_v4());
     let answer = app
         .send("DELETE", &unknown, Some(&admin()), &[], None)
         .await;
+
     assert_eq!(
         (answer.status.as_u16(), answer.code()),
         (404, "EVENT_NOT_FOUND")
@@ -412,11 +437,13 @@ async fn null_is_never_more_than_was_asked_for() {
             Some(json!({"event_id": null})),
         )
         .await;
+
     assert_eq!(
         (answer.status.as_u16(), answer.body["field"].as_str()),
         (422, Some("event_id")),
         "{answer:?}"
     );
+
     let path = format!("/admin/events/{}/queue", app.event);
     let put = async |body: serde_json::Value| {
         let answer = app
@@ -425,12 +452,14 @@ async fn null_is_never_more_than_was_asked_for() {
         assert_eq!(answer.status, 200, "{answer:?}");
         answer.body
     };
+
     assert_eq!(put(json!({"message": "Soon"})).await["message"], "Soon");
     assert_eq!(
         put(json!({"burst": 7.0})).await["message"],
         "Soon",
         "what is left out stays"
     );
+
     let set = put(json!({"message": null, "burst": null})).await;
     assert_eq!(
         (&set["message"], &set["burst"]),

@@ -133,11 +133,13 @@ impl TestApp {
                 {"name": "Box", "capacity": 2, "unit_price": 9000},
             ]}]
         });
+
         let created = app
             .send("POST", "/admin/events", Some(&admin()), &[], Some(body))
             .await;
         assert_eq!(created.status, 201, "{created:?}");
         app.event = created.body["event_id"].as_str().unwrap().parse().unwrap();
+
         let show = &created.body["shows"][0];
         app.show = show["show_id"].as_str().unwrap().into();
         app.zones = show["zones"]
@@ -146,6 +148,7 @@ impl TestApp {
             .iter()
             .map(|zone| zone["zone_id"].as_str().unwrap().into())
             .collect();
+
         app
     }
 
@@ -162,6 +165,7 @@ impl TestApp {
     ) -> Self {
         let bus = InMemoryBus::default();
         let mut app = Self::publishing(store, engine, clock, config, Arc::new(bus.clone())).await;
+
         app.bus = bus;
         app
     }
@@ -188,11 +192,14 @@ impl TestApp {
             process_registry: board.clone(),
             clock: clock.clone(),
         };
+
         let role = BookingService::bind(backends, config).await.unwrap();
         let router = waitingroom::http::with_defaults(role.router());
         let (lifecycle, crashes) = Lifecycle::new();
+
         role.run(&lifecycle);
         let event = Uuid::nil().into();
+
         Self {
             router,
             store,
@@ -259,6 +266,7 @@ impl TestApp {
         if let Some(token) = token {
             request = request.header("authorization", format!("Bearer {token}"));
         }
+
         let response = self
             .router
             .clone()
@@ -268,6 +276,7 @@ impl TestApp {
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
         assert_eq!(response.headers()["x-accel-buffering"], "no");
+
         Stream(response.into_body().into_data_stream().boxed())
     }
 
@@ -282,12 +291,15 @@ impl TestApp {
         let mut request = Request::builder()
             .method(method)
             .uri(format!("/api/v1{path}"));
+
         if let Some(token) = token {
             request = request.header("authorization", format!("Bearer {token}"));
         }
+
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
+
         let body = match body {
             Some(body) => {
                 request = request.header("content-type", "application/json");
@@ -301,6 +313,7 @@ impl TestApp {
             .oneshot(request.body(body).unwrap())
             .await
             .unwrap();
+
         let status = response.status();
         let retry_after = response
             .headers()
@@ -309,6 +322,7 @@ impl TestApp {
         let bytes = axum::body::to_bytes(response.into_body(), 1 << 20)
             .await
             .unwrap();
+
         Answer {
             status,
             retry_after,
@@ -333,7 +347,9 @@ impl TestApp {
             presence: Presence::Poll,
             ticket: None,
         };
+
         self.engine.join(&join, self.clock.now()).await.unwrap();
+
         // Far enough for the bucket to have a token again, near enough for the user to be present.
         self.clock.advance(Duration::from_millis(100));
         let batch = Uuid::new_v4().simple().to_string();
@@ -349,6 +365,7 @@ impl TestApp {
             )
             .await
             .unwrap();
+
         let granted = released
             .granted
             .into_iter()
@@ -386,6 +403,7 @@ impl TestApp {
     ) -> Answer {
         let mut headers = vec![("x-queue-pass", pass)];
         headers.extend(key.map(|key| ("idempotency-key", key)));
+
         self.send(
             "POST",
             "/bookings/reserve",
@@ -426,6 +444,7 @@ impl TestApp {
             }
         };
         let waited = tokio::time::timeout(Duration::from_secs(10), wait).await;
+
         assert!(
             waited.is_ok(),
             "seats left are {:?}, not {expected:?}",
@@ -446,6 +465,7 @@ fn identities() -> IdentityConfig {
 pub(crate) fn guest(user: &str) -> String {
     let now = Clock::System.now();
     let authenticator = Authenticator::new(&identities()).unwrap();
+
     authenticator
         .mint_guest(
             &user.parse().unwrap(),

@@ -27,19 +27,24 @@ async fn streams_availability_and_changes() {
     let (_, first) = stream.next().await.unwrap();
     let zone =
         |at: usize, available: u32| json!({"zone_id": app.zones[at], "available": available});
+
     assert_eq!(
         first,
         json!({"event_id": app.event, "zones": [zone(0, 20), zone(1, 2)]})
     );
+
     let booking = app.reserved("ann", 0, 3).await;
     assert_eq!(left(&mut stream).await, [17, 2]);
+
     let told = std::time::Instant::now();
     let mut late = app.stream(&path(&app), None).await;
+
     assert_eq!(left(&mut late).await, [17, 2], "not what was true first");
     let cancel = format!(
         "/bookings/{}/cancel",
         booking["booking_id"].as_str().unwrap()
     );
+
     assert_eq!(app.post(&cancel, &token("ann")).await.status, 200);
     assert_eq!(left(&mut stream).await, [20, 2]);
     assert!(
@@ -54,9 +59,11 @@ async fn streams_availability_and_changes() {
 async fn streams_end_when_the_process_drains() {
     let app = TestApp::open().await;
     let mut stream = app.stream(&path(&app), None).await;
+
     stream.next().await.unwrap();
     app.drain();
     assert_eq!(stream.next().await, None);
+
     let answer = app.send("GET", &path(&app), None, &[], None).await;
     assert_eq!(
         (answer.status.as_u16(), answer.retry_after.as_deref()),
@@ -73,11 +80,13 @@ async fn limits_readers_and_reuses_permits() {
             ..BookingConfig::default()
         })
         .await;
+
     let streams = [
         app.stream(&path(&app), None).await,
         app.stream(&path(&app), None).await,
     ];
     let refused = app.send("GET", &path(&app), None, &[], None).await;
+
     assert_eq!(
         (
             refused.status.as_u16(),
@@ -87,6 +96,7 @@ async fn limits_readers_and_reuses_permits() {
         (503, "UNAVAILABLE", Some("5"))
     );
     drop(streams);
+
     let mut again = app.stream(&path(&app), None).await;
     assert_eq!(left(&mut again).await, [20, 2]);
 }

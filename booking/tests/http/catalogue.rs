@@ -8,11 +8,13 @@ use super::app::{TestApp, admin, token};
 async fn catalogue_is_public_with_availability() {
     let app = TestApp::open().await;
     let list = app.send("GET", "/events", None, &[], None).await;
+
     assert_eq!(
         list.body,
         json!({"events": [{"event_id": app.event, "name": "A Night", "state": "open"}]})
     );
     app.reserved("ann", 0, 3).await;
+
     let event = app
         .send("GET", &format!("/events/{}", app.event), None, &[], None)
         .await
@@ -25,15 +27,18 @@ async fn catalogue_is_public_with_availability() {
         event.get("queue").is_none(),
         "how the line is run is the operators' business"
     );
+
     let show = &event["shows"][0];
     assert_eq!(
         (&show["name"], &show["starts_at"]),
         (&json!("Friday"), &json!("2030-01-01T20:00:00Z"))
     );
+
     let zone = json!({"zone_id": app.zones[0], "name": "Stalls", "unit_price": 1000, "currency": "THB", "capacity": 20});
     for (key, value) in zone.as_object().unwrap() {
         assert_eq!(&show["zones"][0][key], value);
     }
+
     let available = show["zones"][0]["available"].as_u64().unwrap();
     assert!(available == 17 || available == 20, "at most a moment old");
 }
@@ -44,6 +49,7 @@ async fn unknown_events_and_paths_are_problems() {
     let missing = app
         .get(&format!("/events/{}", uuid::Uuid::new_v4()), &token("ann"))
         .await;
+
     assert_eq!(
         (missing.status.as_u16(), missing.code()),
         (404, "EVENT_NOT_FOUND")
@@ -60,6 +66,7 @@ async fn unknown_events_and_paths_are_problems() {
 async fn new_event_is_known_at_every_instance() {
     let app = TestApp::open().await;
     let other = app.restarted(std::sync::Arc::clone(&app.engine)).await;
+
     for number in 0..20 {
         let missing = other
             .send(

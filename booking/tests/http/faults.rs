@@ -51,8 +51,10 @@ const REPAIR: &str = "DROP TRIGGER broken";
 async fn failed_commit_releases_seats_and_pass() {
     let (app, mut vandal, _file) = breakable().await;
     let pass = app.pass("ann").await;
+
     run(&mut vandal, FAIL_BOOKINGS).await;
     let answer = app.reserve("ann", &pass, Some("k1"), 0, 2).await;
+
     assert_eq!(
         (answer.status.as_u16(), answer.code()),
         (503, "UNAVAILABLE")
@@ -64,6 +66,7 @@ async fn failed_commit_releases_seats_and_pass() {
     );
     assert_eq!(app.left().await, [20, 2]);
     run(&mut vandal, REPAIR).await;
+
     let again = app.reserve("ann", &pass, Some("k1"), 0, 2).await;
     assert_eq!(again.status, 201, "{again:?}");
     assert_eq!(app.left().await, [18, 2]);
@@ -77,8 +80,10 @@ async fn a_decision_that_fails_changes_nothing() {
         "/bookings/{}/confirm",
         booking["booking_id"].as_str().unwrap()
     );
+
     run(&mut vandal, FAIL_DECISIONS).await;
     let answer = app.post(&confirm, &token("ann")).await;
+
     assert_eq!(
         (answer.status.as_u16(), answer.code()),
         (503, "UNAVAILABLE")
@@ -88,6 +93,7 @@ async fn a_decision_that_fails_changes_nothing() {
         app.post(&confirm, &token("ann")).await.body["status"],
         "confirmed"
     );
+
     let status = app.get("/admin/inventory-status", &admin()).await.body;
     assert_eq!(status["drift"], json!(0));
 }
@@ -96,10 +102,12 @@ async fn a_decision_that_fails_changes_nothing() {
 async fn reservation_waits_during_rebuild() {
     let app = TestApp::open().await;
     let pass = app.pass("ann").await;
+
     app.engine
         .begin_sync(app.event, app.clock.now())
         .await
         .unwrap();
+
     let answer = app.reserve("ann", &pass, Some("k1"), 0, 2).await;
     assert_eq!(
         (answer.status.as_u16(), answer.code()),
@@ -120,6 +128,7 @@ async fn reservation_waits_during_rebuild() {
 async fn gone_client_keeps_pass_and_seats() {
     let (app, mut vandal, _file) = breakable().await;
     let pass = app.pass("ann").await;
+
     // Another writer holds the file for a while: the commit has to wait, and the client does not.
     run(&mut vandal, "BEGIN IMMEDIATE").await;
     let bob = app.pass("bob").await;
@@ -137,9 +146,11 @@ async fn gone_client_keeps_pass_and_seats() {
         );
         run(&mut vandal, "ROLLBACK").await;
     };
+
     let (blocked, ()) = futures_util::future::join(blocked, gone).await;
     assert_eq!(blocked.status, 201, "{blocked:?}");
     app.until_left(&[19, 2]).await;
+
     assert_eq!(
         app.reserve("ann", &pass, Some("k1"), 0, 2).await.status,
         201
@@ -150,6 +161,7 @@ async fn gone_client_keeps_pass_and_seats() {
 async fn rejects_at_once_while_commit_hangs() {
     let (app, mut vandal, _file) = breakable().await;
     let (bob, ann) = (app.pass("bob").await, app.pass("ann").await);
+
     run(&mut vandal, "BEGIN IMMEDIATE").await;
     let refused = async {
         loop {
@@ -160,6 +172,7 @@ async fn rejects_at_once_while_commit_hangs() {
             }
         }
     };
+
     let (stuck, (refused, waited)) =
         futures_util::future::join(app.reserve("bob", &bob, None, 0, 1), async {
             let refused = tokio::time::timeout(Duration::from_secs(4), refused)
@@ -175,10 +188,12 @@ async fn rejects_at_once_while_commit_hangs() {
     );
     assert_eq!(refused.retry_after.as_deref(), Some("1"));
     assert!(waited < Duration::from_millis(300), "{waited:?}");
+
     // The commit that hung either went through in the end, or was given up and its seats given
     // back.
     let taken = u32::from(stuck.status == 201);
     assert!(taken == 1 || stuck.status == 503, "{stuck:?}");
+
     let goes_on = async {
         while app.reserve("ann", &ann, Some("k1"), 0, 2).await.status != 201 {
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -212,6 +227,7 @@ async fn rebuild_is_retried_until_it_succeeds() {
             available: 9,
         })
         .collect();
+
     let wrong = SeatSnapshot {
         zones,
         ..SeatSnapshot::default()
@@ -221,13 +237,16 @@ async fn rebuild_is_retried_until_it_succeeds() {
         .await
         .unwrap();
     run(&mut vandal, FAIL_REBUILDS).await;
+
     let pass = app.pass("bob").await;
     let refused = app.reserve("bob", &pass, None, 1, 4).await;
+
     assert_eq!(
         (refused.status.as_u16(), refused.code()),
         (503, "UNAVAILABLE"),
         "the database has two"
     );
+
     let failed = async {
         while failures("rebuild") == 0 {
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -238,6 +257,7 @@ async fn rebuild_is_retried_until_it_succeeds() {
         .expect("the first rebuild fails");
     assert_eq!(app.left().await, [9, 9]);
     run(&mut vandal, REPAIR).await;
+
     app.until_left(&[20, 2]).await;
 }
 
@@ -249,8 +269,10 @@ async fn late_reservation_keeps_pass() {
             NULL, NULL, 0, 0, NULL; END";
     let (app, mut vandal, _file) = breakable().await;
     let pass = app.pass("ann").await;
+
     run(&mut vandal, GIVEN_BACK).await;
     let late = app.reserve("ann", &pass, Some("k1"), 0, 2).await;
+
     assert_eq!(
         (late.status.as_u16(), late.code()),
         (503, "UNAVAILABLE"),

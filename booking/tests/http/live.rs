@@ -96,12 +96,14 @@ async fn every_process_is_seen_until_it_is_gone() {
         reserve_p95_ms: Some(9.5),
         ..BookingLoad::default()
     };
+
     let process = |name: &str, roles| Process {
         node: name.parse().unwrap(),
         roles,
         version: "1".into(),
         started_at: Clock::System.now(),
     };
+
     for (process, connections, booking) in [
         (process("gw-1", vec![Role::Gateway]), 70, None),
         (process("gw-2", vec![Role::Gateway]), 30, None),
@@ -119,6 +121,7 @@ async fn every_process_is_seen_until_it_is_gone() {
             .await
             .unwrap();
     }
+
     let nodes = app.get("/admin/nodes", &admin()).await.body;
     let names: Vec<_> = nodes["nodes"]
         .as_array()
@@ -126,11 +129,13 @@ async fn every_process_is_seen_until_it_is_gone() {
         .iter()
         .map(|node| &node["node"])
         .collect();
+
     assert_eq!(names, ["booking-1", "gw-1", "gw-2"]);
     assert_eq!(
         (&nodes["booking"]["reserve_p95_ms"], &nodes["pace"]),
         (&json!(9.5), &json!(1.0))
     );
+
     let mut stream = app
         .stream(&format!("{}/stream", path(&app)), Some(&admin()))
         .await;
@@ -139,6 +144,7 @@ async fn every_process_is_seen_until_it_is_gone() {
     })
     .await["figures"]
         .clone();
+
     assert_eq!(
         (&figures["connections"], &figures["memory_bytes"]),
         (&json!(100.0), &json!(3_000_000.0))
@@ -153,6 +159,7 @@ async fn every_process_is_seen_until_it_is_gone() {
 async fn stream_ends_with_operator_token() {
     let app = TestApp::open().await;
     let stream = format!("{}/stream", path(&app));
+
     for path in [&path(&app), &stream, &"/admin/nodes".to_owned()] {
         assert_eq!(
             app.send("GET", path, None, &[], None).await.status.as_u16(),
@@ -160,16 +167,20 @@ async fn stream_ends_with_operator_token() {
         );
         assert_eq!(app.get(path, &token("ann")).await.status.as_u16(), 403);
     }
+
     let mut short = app
         .stream(&stream, Some(&admin_for(Duration::from_secs(2))))
         .await;
     assert!(short.next().await.is_some());
+
     let ended = async { while short.next().await.is_some() {} };
     tokio::time::timeout(Duration::from_secs(6), ended)
         .await
         .expect("it ends with the token");
+
     let mut drained = app.stream(&stream, Some(&admin())).await;
     app.drain();
+
     let ended = async { while drained.next().await.is_some() {} };
     tokio::time::timeout(Duration::from_secs(6), ended)
         .await

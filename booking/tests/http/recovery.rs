@@ -21,6 +21,7 @@ async fn restores_seats_and_queue_from_database() {
     let app = TestApp::open().await;
     let held = app.reserved("ann", 0, 3).await;
     let bought = app.reserved("bob", 1, 2).await;
+
     app.post(
         &format!(
             "/bookings/{}/confirm",
@@ -29,6 +30,7 @@ async fn restores_seats_and_queue_from_database() {
         &token("bob"),
     )
     .await;
+
     let wait = async {
         while app.store.checkpoint(app.event).await.unwrap().head < 2 {
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -37,10 +39,13 @@ async fn restores_seats_and_queue_from_database() {
     tokio::time::timeout(Duration::from_secs(5), wait)
         .await
         .expect("the line is written down each second");
+
     let engine: SharedEngine = Arc::new(InMemoryEngine::new());
     let again = app.restarted(engine).await;
+
     assert_eq!(again.left().await, [17, 0]);
     let status = again.engine.status(again.event).await.unwrap();
+
     assert!(status.sequence >= 1_000_002 && status.head >= 2);
     let confirm = format!("/bookings/{}/confirm", held["booking_id"].as_str().unwrap());
     assert_eq!(again.post(&confirm, &token("ann")).await.status, 200);
@@ -57,10 +62,12 @@ async fn restart_delivers_missed_settings() {
         operator: "operator".parse().unwrap(),
         at: app.clock.now(),
     };
+
     app.store
         .patch_queue(app.event, &patch, &act)
         .await
         .unwrap();
+
     let engine = app.engine.clone();
     let app = app.restarted(engine).await;
     app.until_state(SaleState::Paused).await;
@@ -81,8 +88,10 @@ async fn corrects_outdated_engine_settings() {
 async fn rebuilds_lost_event_for_request() {
     let app = TestApp::open().await;
     app.reserved("ann", 0, 3).await;
+
     let pass = app.pass("bob").await;
     app.engine.remove(app.event).await.unwrap();
+
     let answer = app.reserve("bob", &pass, Some("k1"), 0, 2).await;
     assert_eq!(
         answer.status, 201,
@@ -157,11 +166,14 @@ async fn used_pass_outlives_lost_engine() {
         "/bookings/{}/cancel",
         first.body["booking_id"].as_str().unwrap()
     );
+
     assert_eq!(app.post(&cancel, &token("ann")).await.status, 200);
     app.engine.remove(app.event).await.unwrap();
+
     let again = app.reserve("ann", &pass, None, 0, 2).await;
     assert_eq!((again.status.as_u16(), again.code()), (409, "PASS_USED"));
     app.engine.remove(app.event).await.unwrap();
+
     let retry = app.reserve("ann", &pass, Some("k1"), 0, 2).await;
     assert_eq!(
         (retry.status.as_u16(), retry.code()),
@@ -187,6 +199,7 @@ async fn missed_settlement_is_repaired() {
         user: user.parse().unwrap(),
         transition,
     };
+
     // Decided behind the engine's back.
     let wishes = [
         wish(&ann, "ann", Transition::Cancel),
@@ -198,6 +211,7 @@ async fn missed_settlement_is_repaired() {
         .unwrap();
     assert_eq!(app.left().await, [17, 1]);
     app.clock.advance(Duration::from_secs(609));
+
     app.until_left(&[20, 1]).await;
 }
 
@@ -205,6 +219,7 @@ async fn missed_settlement_is_repaired() {
 async fn drift_is_found_and_corrected() {
     let app = TestApp::open().await;
     app.reserved("ann", 1, 2).await;
+
     let zones = app
         .zones
         .iter()
@@ -217,20 +232,25 @@ async fn drift_is_found_and_corrected() {
         zones,
         ..SeatSnapshot::default()
     };
+
     app.engine
         .load_seats(app.event, &wrong, app.clock.now())
         .await
         .unwrap();
+
     let drift = app.get("/admin/inventory-status", &admin()).await.body["drift"].clone();
     assert_eq!(drift, json!(20));
+
     let pass = app.pass("bob").await;
     let refused = app.reserve("bob", &pass, None, 1, 1).await;
+
     assert_eq!(
         (refused.status.as_u16(), refused.code()),
         (503, "UNAVAILABLE")
     );
     assert!(refused.retry_after.is_some());
     app.until_left(&[20, 0]).await;
+
     let answer = app.reserve("bob", &pass, None, 1, 1).await;
     assert_eq!(
         (answer.status.as_u16(), answer.code()),
@@ -254,6 +274,7 @@ async fn seeds_are_sown_once() {
     let app = TestApp::open().await;
     let now = app.clock.now();
     let size = booking::seed::SeedSize::default();
+
     assert_eq!(
         booking::seed::seed_load_test(&app.store, size, now)
             .await
@@ -268,15 +289,18 @@ async fn seeds_are_sown_once() {
     );
     assert!(booking::seed::seed_demo(&app.store, now).await.unwrap());
     assert!(!booking::seed::seed_demo(&app.store, now).await.unwrap());
+
     let synced = app.post("/admin/sync-inventory", &admin()).await.body;
     assert_eq!(
         (&synced["events"], &synced["zones"]),
         (&json!(5), &json!(2 + 45 + 8))
     );
+
     let event = booking::seed::load_test_event_id(2);
     let answer = app
         .send("GET", &format!("/events/{event}"), None, &[], None)
         .await;
+
     assert_eq!(answer.body["shows"][2]["zones"][4]["available"], 20_000);
     assert_eq!(
         answer.body["shows"][2]["zones"][4]["zone_id"],
@@ -289,10 +313,13 @@ async fn attempt_is_one_booking_across_restarts() {
     let app = TestApp::open().await;
     let pass = app.pass("ann").await;
     let made = app.reserve("ann", &pass, Some("k"), 0, 2).await.body["booking_id"].clone();
+
     assert!(made.is_string());
     let booking = app.restarted(Arc::clone(&app.engine)).await;
     let both = app.restarted(Arc::new(InMemoryEngine::new())).await;
+
     app.engine.remove(app.event).await.unwrap();
+
     for app in [&app, &booking, &both] {
         let attempts = (0..8).map(|_| app.reserve("ann", &pass, Some("k"), 0, 2));
         for answer in futures_util::future::join_all(attempts).await {

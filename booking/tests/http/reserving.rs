@@ -17,8 +17,10 @@ async fn a_pass_becomes_a_booking() {
     let answer = app
         .reserve("ann", &app.pass("ann").await, Some("k1"), 0, 3)
         .await;
+
     assert_eq!(answer.status, StatusCode::CREATED);
     let booking = &answer.body;
+
     assert_eq!(booking["status"], "reserved");
     assert_eq!(booking["user_id"], "ann");
     assert_eq!(
@@ -31,6 +33,7 @@ async fn a_pass_becomes_a_booking() {
         app.clock.now().plus(Duration::from_secs(600)).to_string()
     );
     assert!(booking.get("confirmed_at").is_none());
+
     let id = booking["booking_id"].as_str().unwrap();
     assert_eq!(
         app.get(&format!("/bookings/{id}"), &token("ann"))
@@ -51,8 +54,10 @@ async fn a_pass_becomes_a_booking() {
 async fn the_pass_may_come_in_the_body() {
     let app = TestApp::open().await;
     let mut order = app.order(0, 1);
+
     order["queue_pass"] = json!(app.pass("ann").await);
     order["unit_price"] = json!(1);
+
     let answer = app
         .send(
             "POST",
@@ -102,8 +107,10 @@ async fn bad_fields_are_named() {
         );
         assert_eq!(answer.body["field"], field);
     }
+
     let long = "k".repeat(129);
     let answer = app.reserve("ann", "pass", Some(&long), 0, 1).await;
+
     assert_eq!(
         (answer.status.as_u16(), answer.body["field"].as_str()),
         (422, Some("idempotency_key"))
@@ -118,6 +125,7 @@ async fn what_does_not_exist_is_named() {
         ("show_id", "SHOW_NOT_FOUND"),
         ("zone_id", "ZONE_NOT_FOUND"),
     ];
+
     for (field, code) in codes {
         let mut order = app.order(0, 1);
         order[field] = json!(Uuid::new_v4());
@@ -146,24 +154,30 @@ async fn bad_passes_are_told_apart() {
             Some(app.order(0, 1)),
         )
         .await;
+
     assert_eq!(
         (no_pass.status.as_u16(), no_pass.code()),
         (403, "PASS_REQUIRED")
     );
+
     let forged = app.reserve("ann", "not.a.pass", None, 0, 1).await;
     assert_eq!(
         (forged.status.as_u16(), forged.code()),
         (403, "PASS_INVALID")
     );
+
     let pass = app.pass("ann").await;
     let stolen = app.reserve("bob", &pass, None, 0, 1).await;
+
     assert_eq!(
         (stolen.status.as_u16(), stolen.code()),
         (403, "PASS_WRONG_USER")
     );
     app.wait(301).await;
+
     let late = app.reserve("ann", &pass, None, 0, 1).await;
     assert_eq!((late.status.as_u16(), late.code()), (403, "PASS_EXPIRED"));
+
     let now = app.clock.now();
     let grant = Grant {
         pass_id: "made-up".parse().unwrap(),
@@ -172,6 +186,7 @@ async fn bad_passes_are_told_apart() {
         issued_at: now,
         expires_at: now.plus(Duration::from_secs(60)),
     };
+
     let unknown = app
         .reserve(
             "ann",
@@ -203,14 +218,17 @@ async fn a_pass_of_another_event_is_refused() {
 async fn a_pass_is_used_once() {
     let app = TestApp::open().await;
     let pass = app.pass("ann").await;
+
     assert_eq!(
         app.reserve("ann", &pass, Some("k1"), 0, 1).await.status,
         201
     );
+
     for key in [None, Some("k2")] {
         let again = app.reserve("ann", &pass, key, 0, 1).await;
         assert_eq!((again.status.as_u16(), again.code()), (409, "PASS_USED"));
     }
+
     assert_eq!(app.left().await, [19, 2]);
 }
 
@@ -219,11 +237,13 @@ async fn a_refusal_leaves_the_pass_valid() {
     let app = TestApp::open().await;
     let pass = app.pass("ann").await;
     let answer = app.reserve("ann", &pass, Some("k1"), 1, 3).await;
+
     assert_eq!(
         (answer.status.as_u16(), answer.code()),
         (409, "INSUFFICIENT_SEATS")
     );
     assert_eq!(answer.body["field"], "quantity");
+
     let answer = app.reserve("ann", &pass, Some("k1"), 0, 5).await;
     assert_eq!(
         (answer.status.as_u16(), answer.code()),
@@ -241,13 +261,16 @@ async fn retry_returns_same_booking() {
     let pass = app.pass("ann").await;
     let first = app.reserve("ann", &pass, Some("k1"), 0, 2).await;
     let second = app.reserve("ann", &pass, Some("k1"), 0, 2).await;
+
     assert_eq!((second.status.as_u16(), &second.body), (201, &first.body));
     let other = app.reserve("ann", &pass, Some("k1"), 0, 1).await;
+
     assert_eq!(
         (other.status.as_u16(), other.code()),
         (422, "IDEMPOTENCY_MISMATCH")
     );
     app.clock.advance(Duration::from_secs(400));
+
     let after_the_pass = app.reserve("ann", &pass, Some("k1"), 0, 2).await;
     assert_eq!(
         (after_the_pass.status.as_u16(), &after_the_pass.body),
@@ -277,6 +300,7 @@ async fn a_key_belongs_to_its_user() {
     let second = app
         .reserve("bob", &app.pass("bob").await, Some("k1"), 0, 1)
         .await;
+
     assert_eq!((first.status.as_u16(), second.status.as_u16()), (201, 201));
     assert_ne!(first.body["booking_id"], second.body["booking_id"]);
 }
@@ -285,9 +309,11 @@ async fn a_key_belongs_to_its_user() {
 async fn a_crowd_gets_the_seats_there_are() {
     let app = TestApp::open().await;
     let mut passes = Vec::new();
+
     for number in 0..30 {
         passes.push((format!("u{number}"), app.pass(&format!("u{number}")).await));
     }
+
     let answers = join_all(
         passes
             .iter()
@@ -304,6 +330,7 @@ async fn a_crowd_gets_the_seats_there_are() {
             .filter(|answer| answer.status != 201)
             .all(|answer| answer.code() == "INSUFFICIENT_SEATS")
     );
+
     let count = &app.store.zone_counts(Some(app.event)).await.unwrap();
     assert_eq!(count.iter().map(|zone| zone.held).sum::<u32>(), 20);
 }
@@ -325,6 +352,7 @@ async fn without_a_token_nothing_is_reserved() {
             "{path}"
         );
     }
+
     let answer = app
         .send("POST", "/bookings/reserve", None, &[], Some(json!({})))
         .await;
@@ -340,6 +368,7 @@ async fn closed_sale_keeps_existing_bookings() {
     let app = TestApp::open().await;
     let (first, second) = (app.pass("ann").await, app.pass("bob").await);
     let made = app.reserve("ann", &first, Some("k1"), 0, 1).await;
+
     assert_eq!(made.status, 201);
     let set = async |state: &str| {
         let path = format!("/admin/events/{}/queue", app.event);
@@ -354,8 +383,10 @@ async fn closed_sale_keeps_existing_bookings() {
             .await;
         assert_eq!(answer.status, 200, "{answer:?}");
     };
+
     set("closed").await;
     let late = app.reserve("bob", &second, Some("k2"), 0, 1).await;
+
     assert_eq!((late.status.as_u16(), late.code()), (409, "QUEUE_CLOSED"));
     let options =
         json!({"event_id": app.event, "options": [{"zone_id": app.zones[0], "quantity": 1}]});
@@ -369,14 +400,17 @@ async fn closed_sale_keeps_existing_bookings() {
             Some(options),
         )
         .await;
+
     assert_eq!((wish.status.as_u16(), wish.code()), (409, "QUEUE_CLOSED"));
     assert_eq!(app.left().await, [19, 2]);
+
     let again = app.reserve("ann", &first, Some("k1"), 0, 1).await;
     assert_eq!(
         (again.status.as_u16(), &again.body),
         (201, &made.body),
         "what was made before is told"
     );
+
     for state in ["paused", "scheduled", "sold_out"] {
         set(state).await;
         let pass = app.reserve("cleo", &second, None, 0, 1).await;
@@ -386,12 +420,14 @@ async fn closed_sale_keeps_existing_bookings() {
             "a pass is looked at while the sale is {state}"
         );
     }
+
     assert_eq!(
         app.reserve("bob", &second, Some("k2"), 0, 1).await.status,
         201,
         "passes stay good in a pause"
     );
     set("closed").await;
+
     let confirm = format!(
         "/bookings/{}/confirm",
         made.body["booking_id"].as_str().unwrap()
@@ -408,10 +444,12 @@ async fn a_retry_finds_a_booking_that_has_ended() {
     let app = TestApp::open().await;
     let (cancelled, expired) = (app.pass("ann").await, app.pass("bob").await);
     let booking = app.reserve("ann", &cancelled, Some("k1"), 0, 1).await.body;
+
     assert_eq!(
         app.reserve("bob", &expired, Some("k1"), 0, 1).await.status,
         201
     );
+
     let id = booking["booking_id"].as_str().unwrap();
     assert_eq!(
         app.post(&format!("/bookings/{id}/cancel"), &token("ann"))
@@ -419,12 +457,14 @@ async fn a_retry_finds_a_booking_that_has_ended() {
             .status,
         200
     );
+
     let again = app.reserve("ann", &cancelled, Some("k1"), 0, 1).await;
     assert_eq!(
         (again.status.as_u16(), again.code()),
         (409, "BOOKING_NOT_PENDING")
     );
     app.clock.advance(Duration::from_secs(700));
+
     let again = app.reserve("bob", &expired, Some("k1"), 0, 1).await;
     assert_eq!(
         (again.status.as_u16(), again.code()),
@@ -437,7 +477,9 @@ async fn a_key_in_quotes_is_the_same_key() {
     let app = TestApp::open().await;
     let pass = app.pass("ann").await;
     let first = app.reserve("ann", &pass, Some("\"two words\""), 0, 1).await;
+
     assert_eq!(first.status, 201, "{first:?}");
+
     for key in ["two words", "\"two words\";v=1"] {
         let again = app.reserve("ann", &pass, Some(key), 0, 1).await;
         assert_eq!(
@@ -446,6 +488,7 @@ async fn a_key_in_quotes_is_the_same_key() {
             "{key}"
         );
     }
+
     let broken = app.reserve("ann", &pass, Some("\"two words"), 0, 1).await;
     assert_eq!(
         (broken.status.as_u16(), broken.body["field"].as_str()),
@@ -457,8 +500,10 @@ async fn a_key_in_quotes_is_the_same_key() {
 async fn accepts_whole_numbers_in_any_notation() {
     let app = TestApp::open().await;
     let mut order = app.order(0, 1);
+
     order["quantity"] = json!(3.0);
     order["queue_pass"] = json!(app.pass("ann").await);
+
     let answer = app
         .send(
             "POST",
@@ -487,6 +532,7 @@ async fn limits_bookings_of_guest_address() {
             ..BookingConfig::default()
         })
         .await;
+
     let reserve = async |user: &str, address: Option<String>| {
         let pass = app.pass(user).await;
         let mut headers = vec![("x-queue-pass", pass.as_str()), ("idempotency-key", user)];
@@ -518,8 +564,10 @@ async fn limits_bookings_of_guest_address() {
     };
     let here = |user: &str| Some(address_of(user, "203.0.113.9"));
     let first = reserve("guest-1", here("guest-1")).await;
+
     assert_eq!(first.status, 201, "{first:?}");
     assert_eq!(reserve("guest-2", here("guest-2")).await.status, 201);
+
     let refused = reserve("guest-3", here("guest-3")).await;
     assert_eq!(
         (refused.status.as_u16(), refused.code()),
@@ -536,6 +584,7 @@ async fn limits_bookings_of_guest_address() {
     assert_eq!(reserve("ann", here("ann")).await.status, 201, "no guest");
     // Somebody else's address proves nothing; where none is known, nobody is counted.
     assert_eq!(reserve("guest-5", here("guest-1")).await.status, 201);
+
     let confirm = format!(
         "/bookings/{}/confirm",
         first.body["booking_id"].as_str().unwrap()

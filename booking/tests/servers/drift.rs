@@ -62,6 +62,7 @@ async fn drift_mends_itself(engine: SharedEngine) {
     let app = open(engine).await;
     let held = app.reserved("ann", 0, 3).await;
     let bought = app.reserved("bob", 0, 2).await;
+
     assert_eq!(
         app.post(&path(&bought, "confirm"), &token("bob"))
             .await
@@ -79,12 +80,14 @@ async fn drift_mends_itself(engine: SharedEngine) {
     .await;
     until("too few", async || app.left().await == [15, 2]).await;
     planted(&app, |seats| seats.users.clear()).await;
+
     let users = ["ann".parse().unwrap(), "bob".parse().unwrap()];
     until("users", async || {
         app.engine.tally(app.event, &users).await.unwrap().users == [3, 2]
     })
     .await;
     planted(&app, |seats| seats.users.push(("cy".parse().unwrap(), 4))).await;
+
     let cy = ["cy".parse().unwrap()];
     assert_eq!(app.engine.tally(app.event, &cy).await.unwrap().users, [4]);
     until("a user of the engine alone", async || {
@@ -141,6 +144,7 @@ async fn what_is_under_way_is_no_drift() {
             bookings
         }
     });
+
     let bookings: u32 = join_all(buyers).await.into_iter().sum();
     assert_eq!(corrections(&app), 0, "of {bookings} bookings");
     assert_eq!(app.left().await, [20, 2]);

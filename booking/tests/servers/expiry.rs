@@ -90,6 +90,7 @@ fn number(variable: &str, usual: u32) -> u32 {
 async fn let_holds_end(app: &TestApp, holds: u32, never_held: u32, spread: Duration) -> Duration {
     app.clock.advance(HOLD);
     let (began, mut passed, mut latest) = (Instant::now(), Duration::ZERO, Duration::ZERO);
+
     loop {
         // The clock knows whole milliseconds: it would fall behind by the rest of each step.
         let step = Duration::from_millis((began.elapsed() - passed).as_millis() as u64);
@@ -116,8 +117,10 @@ async fn open(capacity: u32, holds: u32, spread: Duration) -> TestApp {
     let store: SharedStore = databases::postgres().await;
     let mut app = TestApp::open_with(store, redis().await).await;
     let mut capacities = vec![capacity; ZONES as usize];
+
     capacities.push(1_000_000);
     let event = event(&capacities);
+
     app.store
         .create_event(&event, &operator(app.clock.now()))
         .await
@@ -130,8 +133,10 @@ async fn open(capacity: u32, holds: u32, spread: Duration) -> TestApp {
         .iter()
         .map(|zone| zone.zone_id.to_string())
         .collect();
+
     let synced = app.post("/admin/sync-inventory", &admin()).await;
     assert_eq!(synced.status, 200, "{synced:?}");
+
     let left = app.left().await;
     assert_eq!(
         left[..ZONES as usize].iter().sum::<u32>(),
@@ -155,6 +160,7 @@ async fn hold(store: &dyn Store, app: &TestApp, event: &Event, holds: u32, sprea
         (new.booking.created_at, new.booking.expires_at) = (now, end);
         new
     };
+
     let held: Vec<_> = (0..holds).map(held).collect();
     for some in held.chunks(1_000) {
         store.insert(some).await.unwrap();

@@ -73,6 +73,7 @@ async fn two_instances_leave_no_drift(apps: [TestApp; 2]) {
             apps[0].pass(&format!("u{number}")).await,
         ));
     }
+
     // Each user at both instances at once, with one key: one booking each.
     let both = |(user, pass): (String, String)| {
         let apps = &apps;
@@ -90,6 +91,7 @@ async fn two_instances_leave_no_drift(apps: [TestApp; 2]) {
         .buffer_unordered(30)
         .collect()
         .await;
+
     let mut bookings = Vec::new();
     for (user, answers) in answers {
         let codes: Vec<_> = answers
@@ -108,7 +110,9 @@ async fn two_instances_leave_no_drift(apps: [TestApp; 2]) {
             _ => assert_eq!(codes[0].1, "INSUFFICIENT_SEATS"),
         }
     }
+
     assert_eq!(bookings.len(), 22, "20 seats in one zone, 2 in the other");
+
     // Confirm here and cancel there, at once: one of them wins.
     let decide = |(user, booking): &(String, Value)| {
         let (user, booking, apps) = (user.clone(), booking.clone(), &apps);
@@ -123,12 +127,14 @@ async fn two_instances_leave_no_drift(apps: [TestApp; 2]) {
                 .collect::<Vec<_>>()
         }
     };
+
     for answers in join_all(bookings.iter().map(decide)).await {
         assert!(
             answers == [200, 409] || answers == [409, 200],
             "{answers:?}"
         );
     }
+
     let status = apps[1].get("/admin/inventory-status", &admin()).await.body;
     assert_eq!(status["drift"], json!(0), "{status}");
 }
@@ -144,12 +150,14 @@ async fn change_reaches_other_instance([first, second]: [TestApp; 2]) {
             Some(json!({"state": "closed"})),
         )
         .await;
+
     assert_eq!(put.status, 200);
     let follows = async {
         while second.get(&queue, &admin()).await.body["state"] != "closed" {
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
     };
+
     tokio::time::timeout(std::time::Duration::from_secs(5), follows)
         .await
         .expect("the other instance follows");
@@ -168,9 +176,11 @@ async fn dashboard_counts_other_instance([first, second]: [TestApp; 2]) {
     let before = second.get(&path, &admin()).await.body["totals"]["joined"]
         .as_u64()
         .unwrap();
+
     for number in 0..7 {
         first.pass(&format!("u{number}")).await;
     }
+
     let mut stream = second
         .stream(&format!("{path}/stream"), Some(&admin()))
         .await;
@@ -183,6 +193,7 @@ async fn dashboard_counts_other_instance([first, second]: [TestApp; 2]) {
             }
         }
     };
+
     let totals = tokio::time::timeout(std::time::Duration::from_secs(5), counted)
         .await
         .expect("counted over all nodes");
@@ -197,6 +208,7 @@ async fn rebuild_during_sale_loses_nothing(apps: [TestApp; 2]) {
             apps[0].pass(&format!("u{number}")).await,
         ));
     }
+
     let buy = |(number, (user, pass)): (usize, (String, String))| {
         let app = &apps[number % 2];
         async move {
@@ -214,6 +226,7 @@ async fn rebuild_during_sale_loses_nothing(apps: [TestApp; 2]) {
         .map(buy)
         .buffer_unordered(4)
         .collect::<Vec<_>>();
+
     let syncs = async {
         for number in 0..6 {
             let synced = apps[number % 2]
@@ -223,18 +236,21 @@ async fn rebuild_during_sale_loses_nothing(apps: [TestApp; 2]) {
         }
     };
     let (sales, ()) = futures_util::future::join(sales, syncs).await;
+
     assert!(sales.iter().all(|(_, answer)| answer.status == 201));
     let cancels = sales.iter().map(|(user, answer)| {
         let (user, path) = (token(user), path(&answer.body, "cancel"));
         let app = &apps[0];
         async move { app.post(&path, &user).await.status }
     });
+
     let (cancelled, _) = futures_util::future::join(
         join_all(cancels),
         apps[1].post("/admin/sync-inventory", &admin()),
     )
     .await;
     assert!(cancelled.iter().all(|status| *status == 200));
+
     let status = apps[1].get("/admin/inventory-status", &admin()).await.body;
     assert_eq!(status["drift"], json!(0), "{status}");
     assert_eq!(apps[0].left().await, [20, 2]);
@@ -245,6 +261,7 @@ async fn a_hold_ends_once_whoever_sweeps(apps: [TestApp; 2]) {
     for number in 0..5 {
         apps[number % 2].reserved(&format!("u{number}"), 0, 3).await;
     }
+
     assert_eq!(
         apps[0]
             .post(&path(&kept, "confirm"), &token("ann"))
@@ -255,6 +272,7 @@ async fn a_hold_ends_once_whoever_sweeps(apps: [TestApp; 2]) {
     assert_eq!(apps[0].left().await, [3, 2]);
     apps[0].clock.advance(std::time::Duration::from_secs(601));
     apps[0].until_left(&[18, 2]).await;
+
     let status = apps[1].get("/admin/inventory-status", &admin()).await.body;
     assert_eq!(status["drift"], json!(0), "{status}");
 }
@@ -262,6 +280,7 @@ async fn a_hold_ends_once_whoever_sweeps(apps: [TestApp; 2]) {
 async fn rebuilds_lost_engine_while_running(apps: [TestApp; 2]) {
     let held = apps[0].reserved("ann", 0, 2).await;
     let pass = apps[0].pass("bob").await;
+
     apps[0].engine.remove(apps[0].event).await.unwrap();
     let rebuilt = async {
         // Open comes first, its seats a moment later.
@@ -274,6 +293,7 @@ async fn rebuilds_lost_engine_while_running(apps: [TestApp; 2]) {
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
     };
+
     tokio::time::timeout(std::time::Duration::from_secs(5), rebuilt)
         .await
         .expect("found by the periodic look");

@@ -31,16 +31,20 @@ async fn each_change_is_in_the_stream_once() {
     let made: Vec<_> = (0..messages)
         .map(|number| reservation(&event, 0, &format!("u{number}"), 1))
         .collect();
+
     for some in made.chunks(200) {
         store.insert(some).await.unwrap();
     }
+
     let name = format!("t{}", Uuid::new_v4().simple());
     let config = NatsConfig {
         stream: name.clone(),
         prefix: name.clone(),
         ..NatsConfig::new(server())
     };
+
     let bus = Arc::new(NatsBus::connect(config).await.unwrap());
+
     // One relay dies between publishing and removing: its messages are published again.
     let dead = Uuid::new_v4();
     let batches = store.lease_batches(dead, NOW, later(30), 2).await.unwrap();
@@ -53,25 +57,30 @@ async fn each_change_is_in_the_stream_once() {
             payload: message.payload.clone().into(),
         })
         .collect();
+
     assert!(
         waitingroom::bus::Bus::publish(bus.as_ref(), &published_before)
             .await
             .iter()
             .all(Result::is_ok)
     );
+
     let run = |relay: OutboxRelay| async move {
         while relay.publish_pending(later(31)).await.unwrap().published > 0 {}
     };
     let relay = || OutboxRelay::new(store.clone(), bus.clone(), name.clone());
     let began = std::time::Instant::now();
+
     futures_util::future::join(run(relay()), run(relay())).await;
     println!(
         "{:.0} messages/s by two relays",
         f64::from(messages) / began.elapsed().as_secs_f64()
     );
     assert_eq!(store.backlog().await.unwrap(), (0, None));
+
     let context = async_nats::jetstream::new(async_nats::connect(server()).await.unwrap());
     let stream = context.get_stream(&name).await.unwrap();
+
     assert_eq!(stream.cached_info().state.messages, u64::from(messages));
     context.delete_stream(&name).await.unwrap();
 }

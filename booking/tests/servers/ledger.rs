@@ -56,6 +56,7 @@ impl Publication {
             prefix: name.clone(),
             ..NatsConfig::new(server)
         };
+
         let bus = Arc::new(NatsBus::connect(config).await.unwrap());
         let context = jetstream::new(async_nats::connect(server).await.unwrap());
         Self { name, bus, context }
@@ -81,6 +82,7 @@ impl Publication {
             .await
             .unwrap();
         let (mut messages, mut ledger) = (consumer.messages().await.unwrap(), Ledger::default());
+
         while left > 0 {
             let message = messages.next().await.expect("the stream goes on").unwrap();
             let entry: Entry = serde_json::from_slice(&message.payload).unwrap();
@@ -89,6 +91,7 @@ impl Publication {
             ledger.enter(&entry);
             left -= 1;
         }
+
         ledger
     }
 
@@ -108,12 +111,14 @@ impl Ledger {
             end: None,
             was_reserved: false,
         };
+
         let kept = self.bookings.entry(entry.booking_id).or_insert(new);
         assert_eq!(
             (kept.zone, kept.quantity),
             (entry.zone_id, entry.quantity),
             "{entry:?}"
         );
+
         if entry.status == Status::Reserved {
             assert!(
                 !std::mem::replace(&mut kept.was_reserved, true),
@@ -140,6 +145,7 @@ impl Ledger {
                 *sold.entry(kept.zone).or_default() += u64::from(kept.quantity);
             }
         }
+
         sold
     }
 }

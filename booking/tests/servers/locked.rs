@@ -157,6 +157,7 @@ async fn locked_zone_delays_only_its_requests() {
 async fn sessions_get_limits_from_role() {
     let url = own_database().await;
     PostgresStore::open(&url, 2).await.unwrap();
+
     let mut session = PgConnection::connect(&url).await.unwrap();
     for (setting, expected) in [
         ("statement_timeout", "2s"),
@@ -180,10 +181,12 @@ async fn reads_of_one_user_are_few_at_once() {
     let app = Arc::new(TestApp::open_on(Arc::new(store)).await);
     let mut other = PgConnection::connect(&url).await.unwrap();
     let mut lock = other.begin().await.unwrap();
+
     sqlx::raw_sql("LOCK TABLE bookings IN ACCESS EXCLUSIVE MODE")
         .execute(&mut *lock)
         .await
         .unwrap();
+
     let reads = (0..8).map(|_| {
         let app = Arc::clone(&app);
         tokio::spawn(async move { app.get("/bookings", &token("ann")).await })
@@ -194,6 +197,7 @@ async fn reads_of_one_user_are_few_at_once() {
         .map(|a| a.as_ref().unwrap())
         .filter(|a| a.code() == "RATE_LIMITED")
         .collect();
+
     assert_eq!(refused.len(), 4, "{answers:?}");
     assert!(
         refused
@@ -201,5 +205,6 @@ async fn reads_of_one_user_are_few_at_once() {
             .all(|answer| answer.status == 429 && answer.retry_after.is_some())
     );
     lock.rollback().await.unwrap();
+
     assert_eq!(app.get("/bookings", &token("ann")).await.status, 200);
 }

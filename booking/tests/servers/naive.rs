@@ -42,6 +42,7 @@ async fn store_in(
     let began = Instant::now();
     let batches = stream::iter(made.chunks(batch))
         .map(|some| async move { store.insert(some).await.unwrap() });
+
     batches
         .buffer_unordered(at_once)
         .for_each(|_| async {})
@@ -55,6 +56,7 @@ async fn group_commit_beside_a_transaction_each() {
     let store = databases::postgres().await;
     let event = stored_event(&store, &[(2 * ROUNDS * RESERVATIONS) as u32]).await;
     let mut ratios = Vec::new();
+
     for round in 0..ROUNDS {
         let naive = store_in(&store, &event, &format!("naive-{round}"), 1, AT_ONCE).await;
         let group = store_in(&store, &event, &format!("group-{round}"), BATCH, 1).await;
@@ -66,6 +68,7 @@ async fn group_commit_beside_a_transaction_each() {
         );
         ratios.push(naive.as_secs_f64() / group.as_secs_f64());
     }
+
     ratios.sort_by(f64::total_cmp);
     println!(
         "group commit is {:.1} times as fast (median of {ROUNDS})",

@@ -29,11 +29,13 @@ async fn heartbeat_fails_while_table_is_locked() {
     let url = own_database().await;
     let store = PostgresStore::open(&url, 2).await.unwrap();
     let mut other = PgConnection::connect(&url).await.unwrap();
+
     run(
         &mut other,
         "SET idle_in_transaction_session_timeout = 0".into(),
     )
     .await; // booking has the server end such transactions
+
     for table in ["bookings", "zones", "outbox", "heartbeat"] {
         let mut lock = other.begin().await.unwrap();
         run(&mut lock, format!("LOCK TABLE {table} IN SHARE MODE")).await;
@@ -58,18 +60,22 @@ async fn heartbeat_fails_while_table_is_locked() {
 async fn heartbeat_fails_without_write_rights() {
     let url = own_database().await;
     drop(PostgresStore::open(&url, 1).await.unwrap());
+
     let mut owner = PgConnection::connect(&url).await.unwrap();
     let role = format!("r{}", Uuid::new_v4().simple());
+
     run(&mut owner, format!("CREATE ROLE {role} LOGIN")).await;
     run(
         &mut owner,
         format!("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}"),
     )
     .await;
+
     let store = PostgresStore::open(&url.replace("postgres@", &format!("{role}@")), 1)
         .await
         .unwrap();
     store.write_heartbeat().await.unwrap();
+
     for (right, table) in [
         ("INSERT", "bookings"),
         ("UPDATE", "zones"),
@@ -81,6 +87,7 @@ async fn heartbeat_fails_without_write_rights() {
         run(&mut owner, format!("GRANT {right} ON {table} TO {role}")).await;
         store.write_heartbeat().await.unwrap();
     }
+
     run(
         &mut owner,
         format!("ALTER ROLE {role} SET default_transaction_read_only = on"),
@@ -91,12 +98,14 @@ async fn heartbeat_fails_without_write_rights() {
         format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{role}'"),
     )
     .await;
+
     for _ in 0..3 {
         assert!(
             store.write_heartbeat().await.is_err(),
             "the connection that was ended, and one that may only read"
         );
     }
+
     run(
         &mut owner,
         format!("ALTER ROLE {role} RESET default_transaction_read_only"),
@@ -107,6 +116,7 @@ async fn heartbeat_fails_without_write_rights() {
         .await
         .expect("over a new connection");
     drop(store);
+
     run(&mut owner, format!("DROP OWNED BY {role}")).await;
 }
 
@@ -121,14 +131,17 @@ async fn hold_outlives_longer_outage() {
     );
     let pass = app.pass("cy").await;
     let mut other = PgConnection::connect(&url).await.unwrap();
+
     // Booking has the server end such transactions of its role.
     run(
         &mut other,
         "SET idle_in_transaction_session_timeout = 0".into(),
     )
     .await;
+
     let mut lock = other.begin().await.unwrap();
     run(&mut lock, "LOCK TABLE bookings IN SHARE MODE".into()).await;
+
     let at_once = async {
         loop {
             let asked = Instant::now();
@@ -142,6 +155,7 @@ async fn hold_outlives_longer_outage() {
     let answer = tokio::time::timeout(Duration::from_secs(6), at_once)
         .await
         .expect("refused at once");
+
     assert_eq!(answer.retry_after.as_deref(), Some("1"));
     app.clock.advance(Duration::from_secs(601));
     assert_eq!(
@@ -150,6 +164,7 @@ async fn hold_outlives_longer_outage() {
             .status,
         503
     );
+
     // As if it had begun earlier: the last write is longer ago.
     let mut third = PgConnection::connect(&url).await.unwrap();
     run(
@@ -158,6 +173,7 @@ async fn hold_outlives_longer_outage() {
     )
     .await;
     lock.rollback().await.unwrap();
+
     let over = Instant::now();
     let confirmed = async {
         loop {
@@ -168,11 +184,13 @@ async fn hold_outlives_longer_outage() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
+
     let confirmed = tokio::time::timeout(Duration::from_secs(10), confirmed)
         .await
         .expect("it recovers by itself");
     assert_eq!(confirmed.status, 200, "{confirmed:?}");
     println!("confirmed {:?} after the outage", over.elapsed());
+
     let after = app
         .get(
             &format!("/bookings/{}", left_alone["booking_id"].as_str().unwrap()),
@@ -184,6 +202,7 @@ async fn hold_outlives_longer_outage() {
         after["expires_at"].as_str().unwrap() > left_alone["expires_at"].as_str().unwrap(),
         "{after}"
     );
+
     // Given back, not given away: it ends.
     app.clock.advance(Duration::from_secs(60));
     app.until_left(&[18, 2]).await;

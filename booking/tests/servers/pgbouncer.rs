@@ -50,21 +50,27 @@ async fn pgbouncer(folder: &Scratch, server: &str) -> (Process, u16) {
         true => "pool_mode = transaction\nmax_prepared_statements = 200",
         false => "pool_mode = session",
     };
+
     std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
     let (settings, users) = (folder.join("pgbouncer.ini"), folder.join("users.txt"));
+
     write(&users, "\"postgres\" \"\"\n");
     let text = format!(
         "[databases]\n* = host={host} port={server_port}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n\
          auth_type = trust\nauth_file = {}\nunix_socket_dir =\ndefault_pool_size = 5\n{mode}\n",
         users.display()
     );
+
     write(&settings, &text);
     let mut command = Command::new("setpriv");
+
     command.args(["--pdeathsig", "KILL"]);
     let id = Command::new("id").arg("-u").output().unwrap();
+
     if id.stdout.trim_ascii() == b"0" {
         command.args(["--reuid", "nobody", "--clear-groups"]); // it refuses to be root
     }
+
     let process = Process::start(
         "pgbouncer",
         command.arg("pgbouncer").arg(settings),

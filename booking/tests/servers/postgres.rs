@@ -22,11 +22,14 @@ async fn instances_may_start_at_once() {
 async fn replaces_closed_connections() {
     let url = own_database().await;
     let store = PostgresStore::open(&url, 4).await.unwrap();
+
     join_all((0..8).map(|_| store.revision())).await;
     let mut other = PgConnection::connect(&url).await.unwrap();
     let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
+
     sqlx::query(end).execute(&mut other).await.unwrap();
     let mut failures = 0;
+
     while store.revision().await.is_err() {
         failures += 1;
         assert!(
@@ -41,8 +44,10 @@ async fn nobody_rewrites_the_audit() {
     let url = own_database().await;
     let store: booking::store::SharedStore =
         std::sync::Arc::new(PostgresStore::open(&url, 2).await.unwrap());
+
     stored_event(&store, &[1]).await;
     let mut intruder = PgConnection::connect(&url).await.unwrap();
+
     for statement in [
         "UPDATE audit SET operator = 'nobody'",
         "DELETE FROM audit",
@@ -54,6 +59,7 @@ async fn nobody_rewrites_the_audit() {
             .unwrap_err();
         assert!(refused.to_string().contains("append-only"), "{refused}");
     }
+
     assert_eq!(
         store.audit_records(None, i64::MAX, 9).await.unwrap().len(),
         1
@@ -66,18 +72,24 @@ async fn expiry_does_not_scan_grown_table() {
     let url = own_database().await;
     let store = PostgresStore::open(&url, 1).await.unwrap();
     let event = event(&[5_000]);
+
     store.create_event(&event, &operator(NOW)).await.unwrap();
+
     for _ in 0..10 {
         assert!(store.expire_due(Fixed(NOW), 500).await.unwrap().is_empty());
     }
+
     let rows: Vec<_> = (0..5_000)
         .map(|user| reservation(&event, 0, &format!("user-{user}"), 1))
         .collect();
+
     for batch in rows.chunks(200) {
         store.insert(batch).await.unwrap();
     }
+
     let mut other = PgConnection::connect(&url).await.unwrap();
     let (before, _) = scans_and_rows(&mut other).await;
+
     loop {
         assert!(store.expire_due(Fixed(NOW), 500).await.unwrap().is_empty());
         let (sweeps, rows_read) = scans_and_rows(&mut other).await;

@@ -77,6 +77,7 @@ async fn sell_what_is_there(house: &Arc<House>) {
         .full
         .iter()
         .for_each(|full| full.store(0, Ordering::SeqCst));
+
     let buyers = (0..BUYERS).map(|number| {
         let house = Arc::clone(house);
         tokio::spawn(async move { while house.buy(number).await {} })
@@ -96,6 +97,7 @@ impl House {
             redis().await,
             Clock::manual(Clock::System.now()),
         );
+
         let open = || {
             TestApp::publishing(
                 store.clone(),
@@ -119,6 +121,7 @@ impl House {
             .body;
         let show = &created["shows"][0];
         let id = |value: &Value| value.as_str().unwrap().to_owned();
+
         first.event = id(&created["event_id"]).parse().unwrap();
         first.show = id(&show["show_id"]);
         first.zones = show["zones"]
@@ -127,9 +130,11 @@ impl House {
             .iter()
             .map(|zone| id(&zone["zone_id"]))
             .collect();
+
         let mut second = open().await; // which reads the catalogue as it is now
         (second.event, second.show, second.zones) =
             (first.event, first.show.clone(), first.zones.clone());
+
         let full = (0..ZONES).map(|_| AtomicU64::default()).collect();
         Self {
             apps: [first, second],
@@ -152,20 +157,24 @@ impl House {
         let pass = self.pass(&name, user);
         let wanted = 1 + (dice >> 8) as u32 % 10;
         let mut answer = patiently(app, &name, &pass, zone, wanted).await;
+
         if answer.code() == "INSUFFICIENT_SEATS" {
             answer = patiently(app, &name, &pass, zone, 1).await;
         }
+
         match (answer.status.as_u16(), answer.code()) {
             (201, _) => self.apply_transitions(app, &name, &answer, dice).await,
             (409, "INSUFFICIENT_SEATS") => self.full[zone as usize].store(1, Ordering::SeqCst),
             _ => panic!("{answer:?}"),
         }
+
         true
     }
 
     async fn apply_transitions(&self, app: &TestApp, user: &str, reserved: &Answer, dice: u64) {
         let (books, seats) = (&self.books, reserved.body["quantity"].as_u64().unwrap());
         books.reserved.fetch_add(1, Ordering::SeqCst);
+
         let transition = match (dice >> 16) % 10 {
             0..7 => "confirm",
             7 => "cancel",
@@ -178,7 +187,9 @@ impl House {
         let decided = app
             .post(&path(&reserved.body, transition), &token(user))
             .await;
+
         assert_eq!(decided.status, 200, "{decided:?}");
+
         if transition == "confirm" {
             books.confirmed.fetch_add(1, Ordering::SeqCst);
             books.seats_confirmed.fetch_add(seats, Ordering::SeqCst);
@@ -206,6 +217,7 @@ impl House {
         let total = self.full.len() as u64 * u64::from(self.capacity().await);
         let free = total - self.books.seats_confirmed.load(Ordering::SeqCst);
         let ended = std::time::Instant::now();
+
         while self.apps[0]
             .left()
             .await
@@ -221,6 +233,7 @@ impl House {
             );
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
+
         let seats = self.books.seats_forgotten.swap(0, Ordering::SeqCst);
         println!(
             "{seats} seats of ended holds were free again after {:?}",
@@ -240,6 +253,7 @@ impl House {
     async fn agrees(&self, capacity: u64) {
         let app = &self.apps[0];
         let counts = app.store.zone_counts(Some(app.event)).await.unwrap();
+
         assert!(
             counts
                 .iter()
@@ -247,8 +261,10 @@ impl House {
             "{counts:?}"
         );
         assert!(app.left().await.iter().all(|left| *left == 0));
+
         let status = app.get("/admin/inventory-status", &admin()).await.body;
         assert_eq!(status["drift"], json!(0), "{status}");
+
         let far = app.clock.now().plus(Duration::from_secs(86_400));
         assert_eq!(
             app.engine
@@ -259,6 +275,7 @@ impl House {
             "no commit is under way any more"
         );
         self.messages_agree(capacity).await;
+
         println!(
             "{} seats sold in {} bookings",
             capacity * ZONES,
@@ -269,6 +286,7 @@ impl House {
     async fn messages_agree(&self, capacity: u64) {
         let expected = self.books.told();
         let began = std::time::Instant::now();
+
         while self.publication.len().await < expected.values().sum() {
             assert!(
                 began.elapsed() < Duration::from_secs(120),
@@ -277,11 +295,14 @@ impl House {
             );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+
         println!("the last message was there {:?} later", began.elapsed());
         let ledger = self.publication.ledger().await;
+
         assert_eq!(ledger.told, expected, "every change was told, once");
         let zone = |zone: &String| (zone.parse().unwrap(), capacity);
         let whole: HashMap<Uuid, u64> = self.apps[0].zones.iter().map(zone).collect();
+
         assert_eq!(ledger.sold(), whole, "seats sold by zone");
         self.database_says_the_same(&ledger).await;
         self.publication.remove().await;

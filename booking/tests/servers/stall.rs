@@ -32,6 +32,7 @@ const STALL: Duration = Duration::from_millis(4_000);
 async fn way_to(server: String, stands: watch::Receiver<bool>) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
+
     tokio::spawn(async move {
         while let Ok((client, _)) = listener.accept().await {
             let ((from_client, to_client), (from_server, to_server)) = (

@@ -29,6 +29,7 @@ async fn standby(server: &str, name: &str) {
             .await
             .unwrap();
     }
+
     eventually("the setting", || async {
         let mut session = PgConnection::connect(server).await.unwrap();
         let set = sqlx::query_scalar::<_, String>("SHOW synchronous_standby_names")

@@ -88,15 +88,18 @@ pub(crate) async fn audits_each_change_with_values(store: SharedStore) {
 pub(crate) async fn failed_change_is_not_audited(store: SharedStore) {
     let taken = stored_event(&store, &[1]).await;
     let before = all(&store, None).await;
+
     store
         .create_event(&taken, &operator(NOW))
         .await
         .unwrap_err();
+
     let nobody = event(&[1]).event_id;
     let patch = QueuePatch {
         burst: Some(9),
         ..QueuePatch::default()
     };
+
     assert_eq!(
         store
             .patch_queue(nobody, &patch, &operator(NOW))
@@ -104,6 +107,7 @@ pub(crate) async fn failed_change_is_not_audited(store: SharedStore) {
             .unwrap(),
         None
     );
+
     let look = AppearancePatch {
         accent: Some("#000000".into()),
         ..AppearancePatch::default()
@@ -131,12 +135,14 @@ pub(crate) async fn audit_pages_go_back_in_time(store: SharedStore) {
         };
         store.append_audit(&deed).await.unwrap();
     }
+
     let first = store.audit_records(None, i64::MAX, 4).await.unwrap();
     let second = store
         .audit_records(None, first[3].audit_id, 4)
         .await
         .unwrap();
     let times: Vec<_> = first.iter().chain(&second).map(|line| line.at).collect();
+
     assert_eq!(times, [later(4), later(3), later(2), later(1), NOW, NOW]);
     assert_eq!(
         all(&store, Some(event)).await.len(),
@@ -144,6 +150,7 @@ pub(crate) async fn audit_pages_go_back_in_time(store: SharedStore) {
         "of that event only"
     );
     store.reset().await.unwrap();
+
     assert_eq!(
         all(&store, None).await.len(),
         6,
@@ -156,8 +163,10 @@ pub(crate) async fn audit_pages_go_back_in_time(store: SharedStore) {
 async fn nobody_rewrites_it_in_sqlite() {
     let (store, file) = sqlite_file().await;
     stored_event(&store, &[1]).await;
+
     let before = all(&store, None).await;
     let mut intruder = SqliteConnection::connect(&file.url()).await.unwrap();
+
     for statement in ["UPDATE audit SET operator = 'nobody'", "DELETE FROM audit"] {
         let refused = sqlx::query(statement)
             .execute(&mut intruder)
@@ -165,6 +174,7 @@ async fn nobody_rewrites_it_in_sqlite() {
             .unwrap_err();
         assert!(refused.to_string().contains("append-only"), "{refused}");
     }
+
     assert_eq!(before.len(), 1);
     assert_eq!(all(&store, None).await, before);
 }

@@ -18,6 +18,7 @@ pub(crate) async fn rejected_row_leaves_others_stored(store: SharedStore) {
         ..reservation(&event, 0, "bob", 1)
     };
     let mut nowhere = reservation(&event, 0, "eve", 1);
+
     nowhere.booking.zone_id = uuid::Uuid::new_v4().into();
     let batch = [
         first,
@@ -27,8 +28,10 @@ pub(crate) async fn rejected_row_leaves_others_stored(store: SharedStore) {
         reservation(&event, 1, "dan", 3),
         reservation(&event, 0, "fay", 6),
     ];
+
     use InsertOutcome::{Duplicate, NoSeats, Stored};
     let answers = store.insert(&batch).await.unwrap();
+
     assert_eq!(
         answers,
         [Stored, Duplicate, NoSeats, NoSeats, Stored, Stored]
@@ -53,6 +56,7 @@ pub(crate) async fn rejected_row_leaves_others_stored(store: SharedStore) {
 pub(crate) async fn a_pass_makes_one_booking(store: SharedStore) {
     let event = stored_event(&store, &[10]).await;
     let first = reservation(&event, 0, "ann", 1);
+
     assert!(!store.pass_is_used(&first.pass_id).await.unwrap());
     assert_eq!(
         store.insert(std::slice::from_ref(&first)).await.unwrap(),
@@ -66,6 +70,7 @@ pub(crate) async fn a_pass_makes_one_booking(store: SharedStore) {
         )
         .await
         .unwrap();
+
     let again = booking::model::booking::NewBooking {
         pass_id: first.pass_id,
         ..reservation(&event, 0, "ann", 1)
@@ -86,6 +91,7 @@ pub(crate) async fn a_key_makes_one_booking_for_each_user(store: SharedStore) {
         reservation(&event, 0, "ann", 1),
         reservation(&event, 0, "ann", 1),
     ];
+
     let answers = store.insert(&batch).await.unwrap();
     assert_eq!(
         answers
@@ -94,6 +100,7 @@ pub(crate) async fn a_key_makes_one_booking_for_each_user(store: SharedStore) {
             .count(),
         4
     );
+
     let key: IdempotencyKey = "k1".parse().unwrap();
     for user in ["ann", "bob"] {
         let attempt = store
@@ -112,6 +119,7 @@ pub(crate) async fn a_key_makes_one_booking_for_each_user(store: SharedStore) {
                 .map(|attempt| attempt.fingerprint.clone())
         );
     }
+
     assert_eq!(
         store
             .find_attempt(&"cat".parse().unwrap(), &key)
@@ -125,14 +133,17 @@ pub(crate) async fn transitions_move_seats_once(store: SharedStore) {
     let event = stored_event(&store, &[10]).await;
     let [kept, bought, returned] =
         ["ann", "bob", "cat"].map(|user| reservation(&event, 0, user, 2));
+
     store
         .insert(&[kept.clone(), bought.clone(), returned.clone()])
         .await
         .unwrap();
+
     let batch = [
         transition_request(&bought, Transition::Confirm),
         transition_request(&returned, Transition::Cancel),
     ];
+
     for round in 0..2 {
         let outcomes = store
             .apply_transitions(&batch, Fixed(later(5)))
@@ -145,6 +156,7 @@ pub(crate) async fn transitions_move_seats_once(store: SharedStore) {
         assert_eq!(changed, if round == 0 { 2 } else { 0 });
         assert_eq!(counters(&store, &event, 0).await, (2, 2));
     }
+
     let bought = store
         .booking(bought.booking.booking_id)
         .await
@@ -164,8 +176,10 @@ pub(crate) async fn transitions_move_seats_once(store: SharedStore) {
 pub(crate) async fn other_users_booking_is_not_found(store: SharedStore) {
     let event = stored_event(&store, &[10]).await;
     let anns = reservation(&event, 0, "ann", 2);
+
     store.insert(std::slice::from_ref(&anns)).await.unwrap();
     let mut stranger = transition_request(&anns, Transition::Cancel);
+
     stranger.user = "bob".parse().unwrap();
     let outcomes = store
         .apply_transitions(
@@ -174,6 +188,7 @@ pub(crate) async fn other_users_booking_is_not_found(store: SharedStore) {
         )
         .await
         .unwrap();
+
     assert_eq!(outcomes[0], TransitionOutcome::NotFound);
     assert!(
         matches!(&outcomes[1], TransitionOutcome::Changed(booking) if booking.status == Status::Confirmed)
@@ -183,25 +198,30 @@ pub(crate) async fn other_users_booking_is_not_found(store: SharedStore) {
 pub(crate) async fn first_transition_in_batch_wins(store: SharedStore) {
     let event = stored_event(&store, &[10]).await;
     let new = reservation(&event, 0, "ann", 2);
+
     store.insert(std::slice::from_ref(&new)).await.unwrap();
     let batch = [
         transition_request(&new, Transition::Confirm),
         transition_request(&new, Transition::Cancel),
         transition_request(&new, Transition::Confirm),
     ];
+
     let outcomes = store.apply_transitions(&batch, Fixed(NOW)).await.unwrap();
     assert!(matches!(&outcomes[0], TransitionOutcome::Changed(_)));
+
     for outcome in &outcomes[1..] {
         assert!(
             matches!(outcome, TransitionOutcome::Unchanged(booking) if booking.status == Status::Confirmed)
         );
     }
+
     assert_eq!(counters(&store, &event, 0).await, (0, 2));
 }
 
 pub(crate) async fn overdue_hold_can_only_expire(store: SharedStore) {
     let event = stored_event(&store, &[10]).await;
     let new = reservation(&event, 0, "ann", 2);
+
     store.insert(std::slice::from_ref(&new)).await.unwrap();
     assert!(
         store
@@ -210,6 +230,7 @@ pub(crate) async fn overdue_hold_can_only_expire(store: SharedStore) {
             .unwrap()
             .is_empty()
     );
+
     for transition in [Transition::Confirm, Transition::Cancel] {
         let outcomes = store
             .apply_transitions(&[transition_request(&new, transition)], Fixed(later(600)))
@@ -219,6 +240,7 @@ pub(crate) async fn overdue_hold_can_only_expire(store: SharedStore) {
             matches!(&outcomes[0], TransitionOutcome::Unchanged(booking) if booking.status == Status::Reserved)
         );
     }
+
     let expired = store.expire_due(Fixed(later(600)), 10).await.unwrap();
     assert_eq!(expired.len(), 1);
     assert_eq!(expired[0].status, Status::Expired);
@@ -238,6 +260,7 @@ pub(crate) async fn lists_and_summaries(store: SharedStore) {
         stored_event(&store, &[100]).await,
     );
     let mut made = Vec::new();
+
     for number in 0..5 {
         let mut new = reservation(
             if number == 4 { &other } else { &event },
@@ -248,6 +271,7 @@ pub(crate) async fn lists_and_summaries(store: SharedStore) {
         new.booking.created_at = later(u64::from(number));
         made.push(new);
     }
+
     store.insert(&made).await.unwrap();
     store
         .insert(&[reservation(&event, 0, "bob", 1)])
@@ -263,6 +287,7 @@ pub(crate) async fn lists_and_summaries(store: SharedStore) {
         )
         .await
         .unwrap();
+
     let ann = "ann".parse().unwrap();
     let page = store.list(&ann, Some(event.event_id), 2, 1).await.unwrap();
     let ids: Vec<_> = page
@@ -270,6 +295,7 @@ pub(crate) async fn lists_and_summaries(store: SharedStore) {
         .iter()
         .map(|booking| booking.booking_id)
         .collect();
+
     assert_eq!(
         (page.total, ids),
         (
@@ -283,6 +309,7 @@ pub(crate) async fn lists_and_summaries(store: SharedStore) {
     );
     assert_eq!(store.pending(&ann, later(10)).await.unwrap().len(), 3);
     assert!(store.pending(&ann, later(600)).await.unwrap().is_empty());
+
     let summary = store
         .summary(&ann, Some(event.event_id), later(10))
         .await
@@ -324,6 +351,7 @@ pub(crate) async fn clears_expired_keys(store: SharedStore) {
             .unwrap(),
         None
     );
+
     let again = store
         .insert(&[with_key(reservation(&event, 0, "ann", 1), "k1", "f2")])
         .await

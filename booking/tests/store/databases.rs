@@ -47,10 +47,12 @@ pub(crate) async fn own_database() -> String {
     );
     let name = format!("t{}", Uuid::new_v4().simple());
     let mut connection = PgConnection::connect(&server).await.unwrap();
+
     sqlx::query(AssertSqlSafe(format!("CREATE DATABASE {name}")))
         .execute(&mut connection)
         .await
         .unwrap();
+
     let (address, options) = server
         .split_once('?')
         .map_or((server.as_str(), None), |(a, o)| (a, Some(o)));
@@ -61,5 +63,6 @@ pub(crate) async fn own_database() -> String {
     let options = options
         .map(|options| format!("?{options}"))
         .unwrap_or_default();
+
     format!("{}/{name}{options}", &address[..path])
 }

@@ -74,6 +74,7 @@ fn step<'a>(
 ) -> Step<'a> {
     let id = event.event_id;
     let user = &there.booking.user;
+
     Box::pin(async move {
         match name {
             "insert" => drop(
@@ -214,19 +215,23 @@ async fn nothing_is_left_behind(store: &SharedStore, is_there: impl AsyncFn(Book
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn in_postgres() {
     let url = own_database().await;
+
     // One connection for what changes something, and one for reads: each next step gets the one
     // that was dropped.
     let store: SharedStore = std::sync::Arc::new(PostgresStore::open(&url, 2).await.unwrap());
     let outside = tokio::sync::Mutex::new(PgConnection::connect(&url).await.unwrap());
+
     nothing_is_left_behind(&store, async |booking| {
         let found = "SELECT count(*) FROM bookings WHERE booking_id = $1 AND status = 'reserved'";
         let found = sqlx::query_scalar::<_, i64>(found).bind(booking.uuid());
         found.fetch_one(&mut *outside.lock().await).await.unwrap() == 1
     })
     .await;
+
     let mut outside = outside.lock().await;
     let open = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in transaction%'";
     let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+
     while sqlx::query_scalar::<_, i64>(open)
         .fetch_one(&mut *outside)
         .await

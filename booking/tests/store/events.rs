@@ -14,6 +14,7 @@ pub(crate) async fn event_round_trips(store: SharedStore) {
     assert!(store.catalogue().await.unwrap().is_empty());
     let before = store.revision().await.unwrap();
     let (first, second) = (stored_event(&store, &[1, 2, 3]).await, event(&[4]));
+
     store
         .create_event(&second, &operator(later(1)))
         .await
@@ -28,12 +29,14 @@ pub(crate) async fn ids_are_taken_once(store: SharedStore) {
         store.create_event(&taken, &operator(NOW)).await,
         Err(StoreError::Exists("event_id"))
     ));
+
     let mut other = event(&[1]);
     other.shows[0].show_id = taken.shows[0].show_id;
     assert!(matches!(
         store.create_event(&other, &operator(NOW)).await,
         Err(StoreError::Exists("show_id"))
     ));
+
     let mut other = event(&[1]);
     other.shows[0].zones[0].zone_id = taken.shows[0].zones[0].zone_id;
     assert!(matches!(
@@ -64,8 +67,10 @@ pub(crate) async fn concurrent_patches_keep_each_other(store: SharedStore) {
         .await
         .try_into()
         .unwrap();
+
     assert!(first.unwrap().is_some() && second.unwrap().is_some());
     let expected = event.queue.with(&rate).unwrap().with(&cap).unwrap();
+
     assert_eq!(store.catalogue().await.unwrap()[0].queue, expected);
     let nobody = uuid::Uuid::new_v4().into();
     assert_eq!(store.patch_queue(nobody, &rate, &act).await.unwrap(), None);
@@ -181,5 +186,6 @@ pub(crate) async fn one_instance_rebuilds_at_a_time(store: SharedStore) {
         "a lease ends"
     );
     store.release_sync(id).await.unwrap();
+
     assert!(store.lease_sync(id, later(11), later(20)).await.unwrap());
 }

@@ -41,6 +41,7 @@ pub(crate) fn event(capacities: &[u32]) -> Event {
         unit_price: 1_250,
         capacity: *capacity,
     };
+
     Event {
         event_id: Uuid::new_v4().into(),
         name: "A Night".into(),
@@ -90,6 +91,7 @@ pub(crate) fn reservation(event: &Event, zone: usize, user: &str, quantity: u32)
         expires_at: later(600),
         confirmed_at: None,
     };
+
     NewBooking {
         booking,
         pass_id: Uuid::new_v4().to_string().parse().unwrap(),
@@ -134,6 +136,7 @@ pub(crate) async fn messages(store: &SharedStore) -> Vec<String> {
         .lease_batches(Uuid::new_v4(), NOW, NOW, 100_000)
         .await
         .unwrap();
+
     batches
         .into_iter()
         .flat_map(|batch| batch.messages)

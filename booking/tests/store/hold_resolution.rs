@@ -94,6 +94,7 @@ pub(crate) async fn existing_booking_gets_no_tombstone(store: SharedStore) {
     let event = stored_event(&store, &[10]).await;
     let [kept, bought] = ["ann", "bob"].map(|user| reservation(&event, 0, user, 1));
     let lost = reservation(&event, 0, "cat", 1);
+
     store.insert(&[kept.clone(), bought.clone()]).await.unwrap();
     store
         .apply_transitions(
@@ -102,6 +103,7 @@ pub(crate) async fn existing_booking_gets_no_tombstone(store: SharedStore) {
         )
         .await
         .unwrap();
+
     let ids = [&kept, &lost, &bought].map(|new| new.booking.booking_id);
     let resolutions = store.resolve_holds(event.event_id, &ids).await.unwrap();
     let expected = [
@@ -109,6 +111,7 @@ pub(crate) async fn existing_booking_gets_no_tombstone(store: SharedStore) {
         HoldResolution::Void,
         HoldResolution::Booked(Status::Confirmed),
     ];
+
     assert_eq!(ids.map(|id| resolutions[&id]), expected);
     assert_eq!(counters(&store, &event, 0).await, (1, 1));
 }
@@ -123,8 +126,10 @@ pub(crate) async fn database_clock_decides_expiry(store: SharedStore) {
             waitingroom::clock::Timestamp::from_millis(now.millis() + seconds * 1_000);
         new
     };
+
     let [over, live] = [until("ann", -1), until("bob", 600)];
     store.insert(&[over.clone(), live.clone()]).await.unwrap();
+
     let outcomes = store
         .apply_transitions(
             &[transition_request(&over, Transition::Confirm)],
@@ -136,8 +141,10 @@ pub(crate) async fn database_clock_decides_expiry(store: SharedStore) {
         matches!(&outcomes[..], [TransitionOutcome::Unchanged(booking)] if booking.status == Status::Reserved),
         "{outcomes:?}"
     );
+
     let expired = store.expire_due(AsOf::Database, 10).await.unwrap();
     let expired: Vec<BookingId> = expired.iter().map(|booking| booking.booking_id).collect();
+
     assert_eq!(expired, [over.booking.booking_id]);
     let outcomes = store
         .apply_transitions(
@@ -146,10 +153,12 @@ pub(crate) async fn database_clock_decides_expiry(store: SharedStore) {
         )
         .await
         .unwrap();
+
     let [TransitionOutcome::Changed(booking)] = &outcomes[..] else {
         panic!("{outcomes:?}")
     };
     let late = booking.confirmed_at.unwrap().since(now);
+
     assert!(
         late < Duration::from_secs(60),
         "{late:?} after the database's own time"
@@ -223,8 +232,10 @@ async fn sqlite_writer_survives_failed_commit() {
     let broken =
         "CREATE TABLE broken (id INTEGER PRIMARY KEY, of INTEGER REFERENCES broken (id) DEFERRABLE INITIALLY DEFERRED);
         CREATE TRIGGER breaks AFTER INSERT ON bookings BEGIN INSERT INTO broken (of) VALUES (-1); END";
+
     sqlx::raw_sql(broken).execute(&mut vandal).await.unwrap();
     let first = reservation(&event, 0, "ann", 1);
+
     store
         .insert(std::slice::from_ref(&first))
         .await
@@ -233,6 +244,7 @@ async fn sqlite_writer_survives_failed_commit() {
         .execute(&mut vandal)
         .await
         .unwrap();
+
     for user in ["bob", "cat"] {
         let next = reservation(&event, 0, user, 1);
         assert_eq!(
@@ -244,6 +256,7 @@ async fn sqlite_writer_survives_failed_commit() {
             Status::Reserved
         );
     }
+
     assert_eq!(store.booking(first.booking.booking_id).await.unwrap(), None);
     assert_eq!(counters(&store, &event, 0).await, (2, 0));
 }

@@ -24,10 +24,12 @@ async fn limited(store: &SharedStore, limit: u32) -> Event {
 pub(crate) async fn no_user_exceeds_limit(store: SharedStore) {
     let event = limited(&store, 10).await;
     let first = reservation(&event, 0, "ann", 5);
+
     assert_eq!(
         store.insert(std::slice::from_ref(&first)).await.unwrap(),
         [InsertOutcome::Stored]
     );
+
     let batch = [
         reservation(&event, 0, "bob", 10),
         reservation(&event, 1, "ann", 6),
@@ -35,6 +37,7 @@ pub(crate) async fn no_user_exceeds_limit(store: SharedStore) {
         first.clone(),
     ];
     let answers = store.insert(&batch).await.unwrap();
+
     assert_eq!(
         answers,
         [
@@ -44,6 +47,7 @@ pub(crate) async fn no_user_exceeds_limit(store: SharedStore) {
             InsertOutcome::Duplicate
         ]
     );
+
     let rest = [
         reservation(&event, 1, "ann", 5),
         reservation(&event, 0, "bob", 1),
@@ -59,6 +63,7 @@ pub(crate) async fn no_user_exceeds_limit(store: SharedStore) {
         ),
         (15, 7)
     );
+
     let other = stored_event(&store, &[20]).await;
     assert_eq!(
         store
@@ -68,6 +73,7 @@ pub(crate) async fn no_user_exceeds_limit(store: SharedStore) {
         [InsertOutcome::Stored],
         "of each event"
     );
+
     let small = limited(&store, 4).await;
     let answers = store
         .insert(&[
@@ -76,6 +82,7 @@ pub(crate) async fn no_user_exceeds_limit(store: SharedStore) {
         ])
         .await
         .unwrap();
+
     assert_eq!(
         answers,
         [InsertOutcome::OverLimit(4), InsertOutcome::Stored],
@@ -86,15 +93,18 @@ pub(crate) async fn no_user_exceeds_limit(store: SharedStore) {
 pub(crate) async fn repeat_at_limit_is_duplicate(store: SharedStore) {
     let event = limited(&store, 4).await;
     let made = with_key(reservation(&event, 0, "ann", 4), "k", "f");
+
     assert_eq!(
         store.insert(std::slice::from_ref(&made)).await.unwrap(),
         [InsertOutcome::Stored]
     );
+
     let same_pass = NewBooking {
         booking: reservation(&event, 0, "ann", 4).booking,
         ..made.clone()
     };
     let same_key = with_key(reservation(&event, 0, "ann", 4), "k", "f");
+
     for again in [&same_pass, &same_key] {
         for _ in 0..3 {
             assert_eq!(
@@ -103,6 +113,7 @@ pub(crate) async fn repeat_at_limit_is_duplicate(store: SharedStore) {
             );
         }
     }
+
     assert_eq!(counters(&store, &event, 0).await, (4, 0));
 }
 
@@ -133,6 +144,7 @@ pub(crate) async fn released_seats_count_no_more(store: SharedStore) {
             ),
         }
     }
+
     let kept = reservation(&event, 0, "ann", 3);
     store.insert(std::slice::from_ref(&kept)).await.unwrap();
     store
@@ -142,6 +154,7 @@ pub(crate) async fn released_seats_count_no_more(store: SharedStore) {
         )
         .await
         .unwrap();
+
     let answers = store
         .insert(&[reservation(&event, 0, "ann", 2)])
         .await
@@ -152,6 +165,7 @@ pub(crate) async fn released_seats_count_no_more(store: SharedStore) {
         "what is bought stays"
     );
     store.reset().await.unwrap();
+
     assert_eq!(
         store
             .insert(&[reservation(&event, 0, "ann", 4)])
@@ -179,6 +193,7 @@ pub(crate) async fn concurrent_batches_keep_limits(store: SharedStore) {
             })
             .collect()
     };
+
     let batches: Vec<_> = (0..24).map(batch).collect();
     let stored = join_all(batches.iter().enumerate().map(|(number, batch)| {
         let store = &store;
@@ -204,13 +219,16 @@ pub(crate) async fn concurrent_batches_keep_limits(store: SharedStore) {
         }
     }))
     .await;
+
     assert!(stored.iter().flatten().count() > USERS);
     let snapshot = store.snapshot(event.event_id).await.unwrap();
+
     assert!(
         snapshot.users.iter().all(|(_, seats)| *seats <= 6),
         "{:?}",
         snapshot.users
     );
+
     for user in 0..USERS {
         let has = snapshot
             .users

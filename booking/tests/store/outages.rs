@@ -39,10 +39,12 @@ pub(crate) async fn outage_is_owed_until_holds_extended(store: SharedStore) {
     let event = stored_event(&store, &[10]).await;
     let now = waitingroom::clock::Clock::System.now();
     let mut held = reservation(&event, 0, "ann", 1);
+
     (held.booking.created_at, held.booking.expires_at) = (now, now.plus(Duration::from_secs(1)));
     store.insert(std::slice::from_ref(&held)).await.unwrap();
     assert_eq!(store.write_heartbeat().await.unwrap(), None);
     tokio::time::sleep(Duration::from_millis(3_300)).await;
+
     let outage = store
         .write_heartbeat()
         .await
@@ -56,6 +58,7 @@ pub(crate) async fn outage_is_owed_until_holds_extended(store: SharedStore) {
     );
     assert_eq!(all_given_back(&store, outage.from, outage.to).await, 1);
     assert_eq!(store.write_heartbeat().await.unwrap(), None);
+
     let ends = found(&store, &held).await.expires_at;
     assert!(
         ends > outage.to && ends <= held.booking.expires_at.plus(outage.to.since(outage.from)),
@@ -74,6 +77,7 @@ pub(crate) async fn holds_are_extended_by_outage(store: SharedStore) {
         (new.booking.created_at, new.booking.expires_at) = (later(created), later(ends));
         new
     };
+
     let (through, ended, during) = (
         hold("through", 0, 70),
         hold("ended", 0, 50),
@@ -87,6 +91,7 @@ pub(crate) async fn holds_are_extended_by_outage(store: SharedStore) {
         within.clone(),
         bought.clone(),
     ];
+
     store.insert(&made).await.unwrap();
     store
         .apply_transitions(
@@ -101,6 +106,7 @@ pub(crate) async fn holds_are_extended_by_outage(store: SharedStore) {
         0,
         "once"
     );
+
     let ends = |new: NewBooking| {
         let store = store.clone();
         async move { found(&store, &new).await.expires_at }
@@ -117,6 +123,7 @@ pub(crate) async fn holds_are_extended_by_outage(store: SharedStore) {
     assert_eq!(all_given_back(&store, later(91), later(2_000)).await, 3);
     assert_eq!(ends(through.clone()).await, later(70 + 600));
     assert_eq!(all_given_back(&store, later(2_000), later(3_000)).await, 0);
+
     let confirmed = store
         .apply_transitions(
             &[transition_request(&through, Transition::Confirm)],
@@ -138,14 +145,17 @@ pub(crate) async fn instances_extend_holds_once(store: SharedStore) {
     let made: Vec<_> = (0..6_000)
         .map(|user| reservation(&event, 0, &format!("u{user}"), 1))
         .collect();
+
     for batch in made.chunks(100) {
         store.insert(batch).await.unwrap();
     }
+
     let many = futures_util::future::join_all(
         (0..3).map(|_| all_given_back(&store, later(10), later(40))),
     )
     .await;
     assert_eq!(many.iter().sum::<u64>(), 6_000, "{many:?}");
+
     let snapshot = store.snapshot(event.event_id).await.unwrap();
     assert!(
         snapshot

@@ -31,6 +31,7 @@ pub(crate) async fn two_relays_publish_each_message_once(store: SharedStore) {
     let bus = Arc::new(InMemoryBus::default());
     let mut ear = bus.listen();
     let (one, other) = (relay(&store, &bus), relay(&store, &bus));
+
     loop {
         let (first, second) =
             futures_util::future::join(one.publish_pending(NOW), other.publish_pending(NOW)).await;
@@ -38,11 +39,13 @@ pub(crate) async fn two_relays_publish_each_message_once(store: SharedStore) {
             break;
         }
     }
+
     let mut heard = HashMap::<String, u32>::new();
     while let Ok(message) = ear.try_recv() {
         assert_eq!(message.subject, "test.bookings.reserved");
         *heard.entry(message.message_id).or_default() += 1;
     }
+
     assert_eq!(heard.len(), 600);
     assert!(heard.values().all(|times| *times == 1));
     assert_eq!(store.backlog().await.unwrap(), (0, None));
@@ -51,14 +54,17 @@ pub(crate) async fn two_relays_publish_each_message_once(store: SharedStore) {
 pub(crate) async fn takes_over_dead_relays_messages(store: SharedStore) {
     reserve(&store, 3).await;
     let dead = Uuid::new_v4();
+
     assert_eq!(
         store.lease_batches(dead, NOW, later(30), 10).await.unwrap()[0]
             .messages
             .len(),
         3
     );
+
     let bus = Arc::new(InMemoryBus::default());
     let alive = relay(&store, &bus);
+
     assert_eq!(
         alive.publish_pending(later(29)).await.unwrap(),
         RelayReport::default()
@@ -93,6 +99,7 @@ impl Bus for Moody {
 pub(crate) async fn unacknowledged_messages_stay(store: SharedStore) {
     reserve(&store, 4).await;
     let relay = OutboxRelay::new(store.clone(), Arc::new(Moody), "test".into());
+
     assert_eq!(
         relay.publish_pending(NOW).await.unwrap(),
         RelayReport {
@@ -102,6 +109,7 @@ pub(crate) async fn unacknowledged_messages_stay(store: SharedStore) {
         }
     );
     assert_eq!(store.backlog().await.unwrap(), (2, Some(NOW)));
+
     // A relay need not wait for its own lease.
     let soon = NOW.plus(Duration::from_millis(100));
     assert_eq!(
@@ -117,6 +125,7 @@ pub(crate) async fn unacknowledged_messages_stay(store: SharedStore) {
 pub(crate) async fn messages_describe_booking(store: SharedStore) {
     let event = stored_event(&store, &[5]).await;
     let new = reservation(&event, 0, "ann", 2);
+
     store.insert(std::slice::from_ref(&new)).await.unwrap();
     store
         .apply_transitions(
@@ -125,6 +134,7 @@ pub(crate) async fn messages_describe_booking(store: SharedStore) {
         )
         .await
         .unwrap();
+
     let rows = store
         .lease_batches(Uuid::new_v4(), later(3), later(9), 10)
         .await
@@ -139,6 +149,7 @@ pub(crate) async fn messages_describe_booking(store: SharedStore) {
             )
         })
         .collect();
+
     assert_eq!(
         told,
         [
@@ -147,6 +158,7 @@ pub(crate) async fn messages_describe_booking(store: SharedStore) {
         ]
     );
     assert_eq!((rows[0].created_at, rows[1].created_at), (NOW, later(3)));
+
     let payload: serde_json::Value = serde_json::from_str(&rows[1].messages[0].payload).unwrap();
     assert_eq!(payload["booking_id"], id.to_string());
     assert_eq!(payload["total_price"], 2_500);
@@ -169,6 +181,7 @@ pub(crate) async fn sql_messages_match_bookings(store: SharedStore) {
         new
     })
     .into();
+
     store.insert(&made).await.unwrap();
     let moment = later(3).plus(Duration::from_millis(40));
     let wishes = [
@@ -176,11 +189,13 @@ pub(crate) async fn sql_messages_match_bookings(store: SharedStore) {
         transition_request(&made[1], Transition::Cancel),
         transition_request(&made[2], Transition::Confirm),
     ];
+
     store
         .apply_transitions(&wishes, Fixed(moment))
         .await
         .unwrap();
     store.expire_due(Fixed(later(900)), 10).await.unwrap();
+
     let batches = store
         .lease_batches(Uuid::new_v4(), NOW, NOW, 10)
         .await
@@ -190,7 +205,9 @@ pub(crate) async fn sql_messages_match_bookings(store: SharedStore) {
         .flat_map(|batch| batch.messages)
         .map(|told| (told.message_id.clone(), told))
         .collect();
+
     assert_eq!(told.len(), 8, "the beginning and the end of each");
+
     for new in &made {
         let booking = store
             .booking(new.booking.booking_id)

@@ -19,15 +19,18 @@ pub(crate) async fn seats_are_never_oversold(store: SharedStore) {
             .map(|row| reservation(&event, row % 2, &format!("u{number}-{row}"), 1))
             .collect()
     };
+
     let batches: Vec<_> = (0..20).map(batch).collect();
     let answers = join_all(batches.iter().map(|batch| store.insert(batch))).await;
     let mut sold = [0, 0];
+
     for (batch, answers) in batches.iter().zip(answers) {
         for (new, answer) in batch.iter().zip(answers.unwrap()) {
             let zone = usize::from(new.booking.zone_id == event.shows[0].zones[1].zone_id);
             sold[zone] += u32::from(answer == InsertOutcome::Stored);
         }
     }
+
     assert_eq!(sold, [50, 30]);
     assert_eq!(counters(&store, &event, 0).await, (50, 0));
     assert_eq!(counters(&store, &event, 1).await, (30, 0));
@@ -39,7 +42,9 @@ pub(crate) async fn confirm_against_expiry_has_one_winner(store: SharedStore) {
     let made: Vec<_> = (0..100)
         .map(|number| reservation(&event, 0, &format!("u{number}"), 2))
         .collect();
+
     store.insert(&made).await.unwrap();
+
     // One instance's clock is a second behind the other's.
     let wishes: Vec<_> = made
         .iter()
@@ -50,6 +55,7 @@ pub(crate) async fn confirm_against_expiry_has_one_winner(store: SharedStore) {
             .iter()
             .map(|batch| store.apply_transitions(batch, Fixed(later(599)))),
     );
+
     let expiries = join_all((0..10).map(|_| store.expire_due(Fixed(later(600)), 20)));
     let (confirms, expiries) = futures_util::future::join(confirms, expiries).await;
     let confirmed: HashSet<_> = confirms
@@ -63,6 +69,7 @@ pub(crate) async fn confirm_against_expiry_has_one_winner(store: SharedStore) {
             }
         })
         .collect();
+
     let expired: HashSet<_> = expiries
         .into_iter()
         .flat_map(|expired| expired.unwrap())
@@ -70,9 +77,11 @@ pub(crate) async fn confirm_against_expiry_has_one_winner(store: SharedStore) {
         .collect();
     assert!(confirmed.is_disjoint(&expired));
     assert_eq!(confirmed.len() + expired.len(), 100);
+
     for id in &confirmed {
         assert_eq!(status(&store, *id).await, Status::Confirmed);
     }
+
     assert_eq!(
         counters(&store, &event, 0).await,
         (0, 2 * confirmed.len() as u32)
@@ -85,6 +94,7 @@ pub(crate) async fn confirm_against_cancel_has_one_winner(store: SharedStore) {
     let made: Vec<_> = (0..50)
         .map(|number| reservation(&event, 0, &format!("u{number}"), 2))
         .collect();
+
     store.insert(&made).await.unwrap();
     let wishes: Vec<_> = made
         .iter()
@@ -93,6 +103,7 @@ pub(crate) async fn confirm_against_cancel_has_one_winner(store: SharedStore) {
                 .map(|transition| vec![transition_request(new, transition)])
         })
         .collect();
+
     let outcomes = join_all(
         wishes
             .iter()
@@ -103,12 +114,14 @@ pub(crate) async fn confirm_against_cancel_has_one_winner(store: SharedStore) {
         .into_iter()
         .map(|outcomes| matches!(outcomes.unwrap()[0], TransitionOutcome::Changed(_)))
         .collect();
+
     for pair in changed.chunks(2) {
         assert!(
             pair[0] != pair[1],
             "exactly one of confirm and cancel must win"
         );
     }
+
     let confirmed = changed.chunks(2).filter(|pair| pair[0]).count() as u32;
     assert_eq!(counters(&store, &event, 0).await, (0, 2 * confirmed));
 }
@@ -118,14 +131,17 @@ pub(crate) async fn instances_expire_each_hold_once(store: SharedStore) {
     let made: Vec<_> = (0..150)
         .map(|number| reservation(&event, 0, &format!("u{number}"), 1))
         .collect();
+
     store.insert(&made).await.unwrap();
     let mut expired = Vec::new();
+
     while expired.len() < 150 {
         let steps = join_all((0..4).map(|_| store.expire_due(Fixed(later(600)), 20))).await;
         let found: Vec<_> = steps.into_iter().flat_map(|step| step.unwrap()).collect();
         assert!(!found.is_empty(), "what is due is found");
         expired.extend(found.into_iter().map(|booking| booking.booking_id));
     }
+
     assert_eq!(expired.iter().collect::<HashSet<_>>().len(), 150);
     assert_eq!(counters(&store, &event, 0).await, (0, 0));
 }
@@ -142,6 +158,7 @@ pub(crate) async fn crossing_batches_do_not_deadlock(store: SharedStore) {
             ..reservation(&event, (number + 1) % 2, &format!("v{number}"), 1)
         })
         .collect();
+
     back.reverse();
     let (first, second) =
         futures_util::future::join(store.insert(&there), store.insert(&back)).await;
@@ -150,18 +167,21 @@ pub(crate) async fn crossing_batches_do_not_deadlock(store: SharedStore) {
         .iter()
         .filter(|a| **a == InsertOutcome::Stored)
         .count();
+
     assert_eq!(stored, 40);
     let wishes: Vec<_> = there
         .iter()
         .chain(&back)
         .map(|new| transition_request(new, Transition::Confirm))
         .collect();
+
     let reversed: Vec<_> = wishes.iter().rev().cloned().collect();
     let (first, second) = futures_util::future::join(
         store.apply_transitions(&wishes, Fixed(NOW)),
         store.apply_transitions(&reversed, Fixed(NOW)),
     )
     .await;
+
     let outcomes = [first.unwrap(), second.unwrap()].concat();
     assert_eq!(
         outcomes
@@ -187,6 +207,7 @@ pub(crate) async fn counters_agree_with_bookings(store: SharedStore) {
             new
         })
         .collect();
+
     let act = |number: usize| {
         let (store, made) = (&store, &made);
         async move {
@@ -216,6 +237,7 @@ pub(crate) async fn counters_agree_with_bookings(store: SharedStore) {
         }
     };
     join_all((0..12).map(act)).await;
+
     let mut told = 0;
     for zone in 0..2 {
         let mut expected = (0, 0);
@@ -239,5 +261,6 @@ pub(crate) async fn counters_agree_with_bookings(store: SharedStore) {
         }
         assert_eq!(counters(&store, &event, zone).await, expected);
     }
+
     assert_eq!(messages(&store).await.len(), told);
 }

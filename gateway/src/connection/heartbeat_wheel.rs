@@ -42,6 +42,7 @@ impl HeartbeatWheel {
         let tick_interval = WHEEL_TICK.min(heartbeat);
         let buckets =
             (heartbeat.as_nanos() / tick_interval.as_nanos().max(1)).clamp(1, 1 << 16) as usize;
+
         Self {
             tick_interval,
             state: Mutex::new(WheelState {
@@ -143,22 +144,27 @@ mod tests {
     fn wakes_each_connection_once_a_turn() {
         let wheel = HeartbeatWheel::new(Duration::from_millis(500));
         let mailboxes: Vec<Arc<Mailbox>> = (0..30).map(|_| Arc::default()).collect();
+
         for three in mailboxes.chunks(3) {
             three.iter().for_each(|mailbox| wheel.register(mailbox));
             wheel.tick();
         }
+
         assert!(
             mailboxes[3..].iter().all(|mailbox| due(mailbox).is_none()),
             "none before its time"
         );
+
         for _ in 0..2 {
             (0..10).for_each(|_| wheel.tick());
             assert!(mailboxes.iter().all(|mailbox| {
                 due(mailbox).is_some_and(|due| due.contains(WakeReasons::HEARTBEAT))
             }));
         }
+
         drop(mailboxes);
         (0..10).for_each(|_| wheel.tick());
+
         assert!(
             wheel.state.lock().buckets.iter().all(Vec::is_empty),
             "ended connections are dropped"
@@ -173,8 +179,10 @@ mod tests {
             Duration::from_secs(4),
         );
         let mailboxes: Vec<Arc<Mailbox>> = (0..400).map(|_| Arc::default()).collect();
+
         mailboxes.iter().for_each(|mailbox| wheel.register(mailbox));
         lifecycle.begin_drain();
+
         let left_at = |mailbox: &Mailbox, quarter: usize| {
             due(mailbox)
                 .filter(|due| due.contains(WakeReasons::CLOSE))
@@ -192,11 +200,13 @@ mod tests {
             }
             left
         };
+
         let ((), left) = tokio::join!(wheel.run(&lifecycle, window), watch);
         for quarter in 0..4 {
             let count = left.iter().filter(|(at, _)| *at == quarter).count();
             assert!((90..=110).contains(&count), "{count} in quarter {quarter}");
         }
+
         for (quarter, announced) in left {
             let announced = announced.as_secs_f64();
             assert!(
@@ -204,8 +214,10 @@ mod tests {
                 "announced {announced} s, left in {quarter}"
             );
         }
+
         let late = Arc::new(Mailbox::default());
         wheel.register(&late);
+
         assert!(
             due(&late).is_some_and(|due| due.contains(WakeReasons::CLOSE)),
             "closed at once in the drain"

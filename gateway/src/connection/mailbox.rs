@@ -251,10 +251,12 @@ mod tests {
             "the first update wakes the connection"
         );
         assert!(!mailbox.set_position_quietly(event, position(4)));
+
         let updates = mailbox.drain();
         assert_eq!(updates[0].1.position, Some(position(4)));
         assert!(mailbox.drain().is_empty());
         assert!(mailbox.set_position_quietly(event, position(3)));
+
         let (pass_id, epoch, at) = (
             "b-1".parse().unwrap(),
             "e".parse().unwrap(),
@@ -274,6 +276,7 @@ mod tests {
             mailbox.wait().await.contains(WakeReasons::UPDATES),
             "a pass does not wait"
         );
+
         let updates = mailbox.drain();
         assert!(updates[0].1.position.is_none() && updates[0].1.pass.is_some());
     }

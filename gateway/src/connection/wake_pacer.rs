@@ -46,20 +46,25 @@ mod tests {
         for _ in 0..WAKE_BURST {
             pacer.ready().await;
         }
+
         assert_eq!(start.elapsed(), Duration::ZERO);
+
         for _ in 0..100 {
             pacer.ready().await;
         }
+
         let taken = start.elapsed();
         assert!(
             (WAKE_INTERVAL * 98..=WAKE_INTERVAL * 102).contains(&taken),
             "{taken:?}"
         );
         tokio::time::advance(WAKE_INTERVAL * WAKE_BURST * 2).await;
+
         let rested = Instant::now();
         for _ in 0..WAKE_BURST {
             pacer.ready().await;
         }
+
         assert_eq!(
             rested.elapsed(),
             Duration::ZERO,
@@ -67,6 +72,7 @@ mod tests {
         );
         pacer.ready().await;
         pacer.ready().await;
+
         assert!(rested.elapsed() > Duration::ZERO);
     }
 }

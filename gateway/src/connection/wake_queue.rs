@@ -35,9 +35,11 @@ impl WakeQueue {
         let batch = MIN_BATCH
             .max(waiting.len() / BATCH_DIVISOR)
             .min(waiting.len());
+
         waiting
             .drain(..batch)
             .for_each(|mailbox| mailbox.wake_for_updates());
+
         if waiting.is_empty() {
             waiting.shrink_to(MIN_BATCH);
         }
@@ -59,14 +61,17 @@ mod tests {
     fn wakes_in_order_and_each_once() {
         let (queue, event) = (WakeQueue::default(), uuid::Uuid::nil().into());
         let mailboxes: Vec<Arc<Mailbox>> = (0..MIN_BATCH + 2).map(|_| Arc::default()).collect();
+
         for mailbox in mailboxes.iter().chain(&mailboxes) {
             if mailbox.set_sale_quietly(event, Arc::new(QueueSettings::default())) {
                 queue.push(mailbox);
             }
         }
+
         assert!(mailboxes.iter().all(|mailbox| !is_woken(mailbox)));
         mailboxes[1].drain(); // written with other updates
         queue.wake_batch();
+
         let woken: Vec<usize> = (0..mailboxes.len())
             .filter(|index| is_woken(&mailboxes[*index]))
             .collect();
@@ -76,6 +81,7 @@ mod tests {
         );
         assert!(!queue.is_empty());
         queue.wake_batch();
+
         assert!(
             mailboxes[MIN_BATCH..]
                 .iter()
@@ -89,10 +95,12 @@ mod tests {
         let (queue, event) = (WakeQueue::default(), uuid::Uuid::nil().into());
         let mailboxes: Vec<Arc<Mailbox>> =
             (0..BATCH_DIVISOR * 100).map(|_| Arc::default()).collect();
+
         for mailbox in &mailboxes {
             assert!(mailbox.set_sale_quietly(event, Arc::new(QueueSettings::default())));
             queue.push(mailbox);
         }
+
         let steps = std::iter::repeat_with(|| queue.wake_batch())
             .take_while(|()| !queue.is_empty())
             .count();

@@ -188,11 +188,13 @@ mod tests {
         let acquire = |number: u32, address: &str| {
             places.acquire(event, &user(number), address.parse().unwrap())
         };
+
         assert!(
             acquire(1, "203.0.113.9") && acquire(2, "203.0.113.9") && !acquire(3, "203.0.113.9")
         );
         assert!(acquire(1, "203.0.113.9"), "counted once");
         assert!(acquire(4, "203.0.113.10"), "another address");
+
         let connection = GuestConnection::new(&places, event, &user(1));
         tokio::time::advance(POLL_PRESENCE_TTL).await;
         places.extend(event, &user(2));
@@ -207,6 +209,7 @@ mod tests {
         places.release(event, &user(3));
         tokio::time::advance(POLL_PRESENCE_TTL + EXPIRY_SLACK).await;
         places.evict_expired();
+
         let counts = places.counts.lock();
         assert!(
             counts.places.is_empty()
@@ -227,6 +230,7 @@ mod tests {
                 format!("2001:db8:1:{number:x}::1").parse().unwrap(),
             )
         });
+
         assert_eq!(acquired.count(), 40);
     }
 }

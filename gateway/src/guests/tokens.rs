@@ -219,10 +219,12 @@ mod tests {
         ] {
             assert!(is_served("127.0.0.1:5", &[("host", host)]), "{host}");
         }
+
         assert!(is_served(
             "[::ffff:127.0.0.1]:5",
             &[("host", "localhost:1"), ("origin", "http://localhost:1")]
         ));
+
         for (peer, headers) in [
             ("203.0.113.9:5", vec![("host", "localhost")]),
             ("127.0.0.1:5", vec![]),

@@ -16,6 +16,7 @@ const DRAIN_POLL_INTERVAL: Duration = Duration::from_millis(50);
 pub(super) async fn listen(gateway: Gateway, mut listener: Box<dyn Listener>) {
     let registry = &gateway.0.registry;
     let mut pacer = WakePacer::default();
+
     loop {
         tokio::select! {
             biased;

@@ -92,8 +92,10 @@ mod tests {
             admitted_before_next_update(position, position.div_ceil(per_second) as u32)
         };
         let positions = [1, 50, 51, 500, 501, 1_000, 5_000, 5_001, 20_000, 60_000];
+
         assert!(!positions.iter().any(|position| ends(*position, 500)));
         let soon = positions.map(|position| ends(position, 5_000));
+
         assert_eq!(
             soon,
             [

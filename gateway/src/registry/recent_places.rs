@@ -130,6 +130,7 @@ impl RecentPlaces {
         let users = generations
             .all()
             .filter(|((of, _), remembered)| *of == event && remembered.epoch != *epoch);
+
         users
             .map(|((_, user), remembered)| (user.clone(), remembered.clone()))
             .collect()
@@ -192,6 +193,7 @@ mod tests {
     fn remembers_best_position_of_a_number() {
         let (places, event) = (RecentPlaces::default(), uuid::Uuid::nil().into());
         let at = |seconds: i64| Timestamp::from_millis(seconds * 1_000);
+
         for (number, position, best) in [(7, 5, 5), (7, 6, 5), (7, 3, 3), (8, 9, 9)] {
             places.record(event, &user(1), &place(number, position), at(15), at(0));
             assert_eq!(
@@ -201,6 +203,7 @@ mod tests {
                 Some((number, best))
             );
         }
+
         let (now, later) = ("e1".parse().unwrap(), "e2".parse().unwrap());
         assert_eq!(
             (
@@ -218,6 +221,7 @@ mod tests {
             at(30)
         );
         places.forget(event, &user(1));
+
         assert!(places.get(event, &user(1)).is_none() && places.get(event, &user(2)).is_none());
     }
 

@@ -80,6 +80,7 @@ pub(crate) async fn position(
         .resume(event, &identity.user, &Presence::Poll)
         .await?;
     gateway.extend_guest_place(event, &identity);
+
     let place = gateway.place_for_poll(event, &identity.user, place)?;
     Ok(Json(gateway.place_response(event, &identity.user, &place)))
 }

@@ -39,12 +39,15 @@ fn progress(settings: QueueSettings, removed: u64, active: u64) -> Progress {
 fn measured(seconds: &[u64], active: u64) -> WaitEstimator {
     let mut estimator = WaitEstimator::default();
     let set = settings(SaleState::Open, 100.0);
+
     estimator.observe(&progress(set.clone(), 0, active), Timestamp::from_millis(0));
+
     for (at, removed) in seconds.iter().enumerate() {
         let now = |ms: i64| Timestamp::from_millis(at as i64 * 1_000 + ms);
         estimator.observe(&progress(set.clone(), *removed, active), now(500));
         estimator.observe(&progress(set.clone(), 0, active), now(1_000));
     }
+
     estimator
 }
 
@@ -96,6 +99,7 @@ fn estimates_by_measured_rate() {
         ),
         ("one's turn", steady, 100.0, 0, 0, None),
     ];
+
     for (name, estimator, rate, position, wait_seconds, range) in cases {
         let now = estimator.at.unwrap_or_default();
         let estimate = estimator.estimate(position, &settings(SaleState::Open, rate), 10, now);
@@ -105,8 +109,10 @@ fn estimates_by_measured_rate() {
             "{name}"
         );
     }
+
     let estimate = uneven.estimate(1_000, &settings(SaleState::Open, 100.0), 10, NOW);
     let range = estimate.range.unwrap();
+
     assert!(
         range.high - range.low > 8,
         "an uneven pace widens the range: {range:?}"
@@ -126,6 +132,7 @@ fn measures_again_when_rate_changes() {
             .estimate(1_000, &settings(SaleState::Open, 100.0), 10, NOW)
             .wait_seconds
     };
+
     assert_eq!(wait(&estimator), 100, "something else holds it back");
     estimator.observe(
         &progress(lifted.clone(), 1, 11),
@@ -136,6 +143,7 @@ fn measures_again_when_rate_changes() {
         &progress(lifted.clone(), 50, 61),
         Timestamp::from_millis(8_000),
     );
+
     assert_eq!(wait(&estimator), 20, "and then what the first second shows");
 }
 
@@ -147,6 +155,7 @@ fn gives_reason_when_queue_stalls() {
         (SaleState::SoldOut, 10, Some(WaitReason::SoldOut)),
         (SaleState::Paused, 0, Some(WaitReason::Paused)),
     ];
+
     for (state, seats_left, reason) in cases {
         let estimate =
             WaitEstimator::default().estimate(1_000, &settings(state, 100.0), seats_left, NOW);
@@ -163,6 +172,7 @@ fn gives_reason_when_queue_stalls() {
 fn estimates_by_current_share_then_by_mean() {
     let mut estimator = measured(&[50; 20], 5);
     let open = settings(SaleState::Open, 100.0);
+
     estimator.observe(
         &Progress {
             share: 0.1,
@@ -186,6 +196,7 @@ fn estimates_by_current_share_then_by_mean() {
         },
         Timestamp::from_millis(20_600),
     );
+
     let estimate = estimator.estimate(1_000, &open, 10, NOW);
     assert_eq!(
         (estimate.wait_seconds, estimate.range, estimate.reason),
@@ -197,12 +208,14 @@ fn estimates_by_current_share_then_by_mean() {
 fn ignores_pauses() {
     let mut estimator = measured(&[50; 20], 5);
     let paused = settings(SaleState::Paused, 100.0);
+
     for second in 21..60 {
         estimator.observe(
             &progress(paused.clone(), 0, 10),
             Timestamp::from_millis(second * 1_000),
         );
     }
+
     assert_eq!(
         estimator
             .estimate(1_000, &settings(SaleState::Open, 100.0), 10, NOW)
@@ -218,6 +231,7 @@ fn ignores_small_increases() {
         range: None,
         reason: None,
     };
+
     for (sent, now, worse) in [
         (10, 15, false),
         (10, 16, true),
@@ -227,6 +241,7 @@ fn ignores_small_increases() {
     ] {
         assert_eq!(wait(now).is_worse_than(sent), worse, "{sent} → {now}");
     }
+
     assert!(!wait(86_400).is_worse_than(u32::MAX));
 }
 
@@ -246,6 +261,7 @@ fn estimates_by_pass_lifetimes_when_capped() {
         present: Some(total),
         ..progress(capped.clone(), 0, 2)
     };
+
     let mut estimator = WaitEstimator::default();
     estimator.observe(
         &Progress {
@@ -254,9 +270,11 @@ fn estimates_by_pass_lifetimes_when_capped() {
         },
         at(0),
     );
+
     for generation in 0..3 {
         estimator.observe(&line(6, 2 + 2 * generation), at(15 * generation as i64));
     }
+
     let waits: Vec<_> = (1..=6)
         .map(|position| {
             estimator
@@ -265,6 +283,7 @@ fn estimates_by_pass_lifetimes_when_capped() {
         })
         .collect();
     assert_eq!(waits, [10, 10, 25, 25, 40, 40]);
+
     let range = estimator.estimate(5, &capped, 10, at(35)).range.unwrap();
     assert!(
         range.low <= 40 && 40 <= range.high && range.high - range.low < 12,
@@ -281,6 +300,7 @@ fn skips_absent_users() {
         passed_over: 200,
         ..progress(open.clone(), 0, 5)
     };
+
     estimator.observe(&half_there, Timestamp::from_millis(20_100));
     assert_eq!(
         estimator.estimate(1_000, &open, 10, NOW).wait_seconds,
@@ -300,6 +320,7 @@ fn predicts_waits_of_simulated_sales() {
         println!("{kind:?}: {score:?}");
         scores.push((kind, score));
     }
+
     for (kind, score) in scores {
         assert!(score.samples > 100, "{kind:?}: {score:?}");
         assert!(

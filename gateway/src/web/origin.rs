@@ -58,6 +58,7 @@ mod tests {
             });
             is_same_origin(&pairs.collect())
         };
+
         for headers in [
             vec![],
             vec![("host", "tickets.example")],
@@ -78,6 +79,7 @@ mod tests {
         ] {
             assert!(ours(&headers), "{headers:?}");
         }
+
         for headers in [
             vec![
                 ("host", "tickets.example"),

@@ -36,6 +36,7 @@ pub async fn seed(settings: &Settings, seed: &Seed) -> Result<()> {
             seed::seed_load_test(&store, sizes, now).await?
         }
     };
+
     print_line(&format!("{added} events added"))
 }
 

@@ -30,8 +30,10 @@ pub async fn run(settings: &Settings, handover: &Handover) -> Result<()> {
             "there is nothing to hand over: the embedded default keeps its lines in its own memory"
         );
     }
+
     let store = servers::open_store(settings).await?;
     let backends = Backends::on_redis(settings, "tool").await?;
+
     match handover {
         Handover::Begin { seconds } => {
             begin(&store, backends.engine(), Duration::from_secs(*seconds)).await
@@ -55,6 +57,7 @@ async fn begin(store: &SharedStore, engine: &SharedEngine, time: Duration) -> Re
         Clock::System.now().plus(time),
     );
     let mut lines = 0;
+
     for event in store.catalogue().await? {
         store.begin_handover(event.event_id, &mark, until).await?;
         match engine.freeze(event.event_id, &mark).await {
@@ -63,6 +66,7 @@ async fn begin(store: &SharedStore, engine: &SharedEngine, time: Duration) -> Re
             Err(error) => return Err(error.into()),
         }
     }
+
     print_line(&format!(
         "{lines} lines stand still for at most {} s: move Redis now",
         time.as_secs()

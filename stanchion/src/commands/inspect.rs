@@ -23,11 +23,13 @@ pub fn token(settings: Settings, token: &Token) -> Result<()> {
         Some(_) => settings,
         None => DataDirectory::open(&settings)?.secrets(settings)?,
     };
+
     if token.user.as_str().starts_with(GUEST_PREFIX) {
         bail!(
             "--user must not begin with '{GUEST_PREFIX}': such names are for guests, and refused in users' tokens"
         );
     }
+
     let secret = settings.required(&settings.jwt_secret, "jwt_secret")?;
     let life = Duration::from_secs(token.ttl_seconds);
     let token = mint_user_token(
@@ -37,6 +39,7 @@ pub fn token(settings: Settings, token: &Token) -> Result<()> {
         Clock::System.now(),
         life,
     );
+
     print_line(&token.context("the token could not be signed")?)
 }
 
@@ -45,6 +48,7 @@ pub fn config_check(settings: &Settings) -> Result<()> {
     if settings.jwt_jwks.is_some() {
         settings.authenticator(false)?;
     }
+
     let lines = settings
         .effective()
         .into_iter()
@@ -62,14 +66,17 @@ pub async fn health(health: &Health) -> Result<()> {
     if !health.url.starts_with("http://") {
         bail!("--url must begin with http://; TLS (https://) is not spoken here");
     }
+
     let http = reqwest::Client::builder().timeout(HEALTH_TIMEOUT).build()?;
     let answer = http
         .get(&health.url)
         .send()
         .await
         .with_context(|| format!("{} does not answer", health.url))?;
+
     if !answer.status().is_success() {
         bail!("{} answers {}", health.url, answer.status());
     }
+
     print_line("ok")
 }

@@ -60,6 +60,7 @@ impl DataDirectory {
         let path = self.0.join("lock");
         let file =
             File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+
         match file.try_lock() {
             Ok(()) => Ok(Lock(file)),
             Err(TryLockError::WouldBlock) => {
@@ -83,6 +84,7 @@ impl DataDirectory {
         } else {
             create(&path)?
         };
+
         settings
             .jwt_secret
             .get_or_insert_with(|| Secret::from(secrets.jwt_secret));
@@ -90,6 +92,7 @@ impl DataDirectory {
             .pass_secret
             .get_or_insert_with(|| Secret::from(secrets.pass_secret));
         settings.check()?;
+
         Ok(settings)
     }
 }
@@ -106,9 +109,11 @@ fn create(path: &Path) -> Result<Secrets> {
         pass_secret: random(),
     };
     let mut options = OpenOptions::new();
+
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+
     let mut file = options
         .open(path)
         .with_context(|| format!("cannot write {}", path.display()))?;

@@ -109,6 +109,7 @@ pub(super) fn check_variables(variables: impl Iterator<Item = (String, String)>)
         .get_arguments()
         .filter_map(|arg| Some(arg.get_env()?.to_str()?.to_owned()))
         .collect();
+
     for (name, value) in variables.filter(|(name, _)| name.starts_with(PREFIX)) {
         let foreign = ["STANCHION_TEST_", "STANCHION_BIN"]
             .iter()
@@ -119,6 +120,7 @@ pub(super) fn check_variables(variables: impl Iterator<Item = (String, String)>)
             );
         }
     }
+
     Ok(())
 }
 
@@ -132,12 +134,15 @@ fn is_service_link(name: &str, value: &str) -> bool {
             .iter()
             .any(|scheme| text.starts_with(scheme))
     };
+
     let is_address = |text: &str| text.parse::<std::net::IpAddr>().is_ok();
+
     // Behind the name of the service, the first of these that is there.
     if let Some((_, rest)) = name.split_once("_SERVICE_") {
         return (rest == "HOST" && is_address(value))
             || ((rest == "PORT" || rest.starts_with("PORT_")) && is_number(value));
     }
+
     if let Some((_, rest)) = name.split_once("_PORT_") {
         let mut parts = rest.splitn(3, '_');
         let (port, protocol, what) = (parts.next(), parts.next(), parts.next());
@@ -153,6 +158,7 @@ fn is_service_link(name: &str, value: &str) -> bool {
                 Some(_) => false,
             };
     }
+
     (name.ends_with("_PORT") && is_url(value))
         || name.contains("_ENV_")
         || (name.ends_with("_NAME") && value.starts_with('/') && value.matches('/').count() == 2)

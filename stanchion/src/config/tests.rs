@@ -18,6 +18,7 @@ fn flags_lie_over_the_file() {
 fn unknown_keys_and_variables_are_refused_by_name() {
     let error = file::parse("lisen = \"127.0.0.1:1\"").unwrap_err();
     assert!(format!("{error:#}").contains("lisen"));
+
     let known = |name: &str, value: &str| {
         file::check_variables([(name.to_owned(), value.to_owned())].into_iter())
     };
@@ -37,6 +38,7 @@ fn what_a_container_runtime_injects_is_no_setting() {
     let known = |name: &str, value: &str| {
         file::check_variables([(name.to_owned(), value.to_owned())].into_iter())
     };
+
     for (name, value) in [
         ("STANCHION_SERVICE_HOST", "10.96.0.12"),
         ("STANCHION_SERVICE_PORT", "8080"),
@@ -56,6 +58,7 @@ fn what_a_container_runtime_injects_is_no_setting() {
     ] {
         assert!(known(name, value).is_ok(), "{name}");
     }
+
     for (name, value) in [
         ("STANCHION_PORT", "8080"),
         ("STANCHION_REDIS_PORT", "redis:6379"),
@@ -83,6 +86,7 @@ fn what_is_not_spoken_is_refused_by_name() {
         .check()
     };
     assert!(booking("http://booking:8080").is_ok() && booking("http://[::1]:8080/").is_ok());
+
     for url in [
         "https://booking:8080",
         "booking:8080",
@@ -97,6 +101,7 @@ fn what_is_not_spoken_is_refused_by_name() {
             "{url}"
         );
     }
+
     let redis = |url: &str| {
         Settings {
             redis_url: Some(url.to_owned().into()),
@@ -106,6 +111,7 @@ fn what_is_not_spoken_is_refused_by_name() {
     };
     assert!(redis("redis://127.0.0.1:6379").is_ok() && redis("redis+cluster://a:1,b:2").is_ok());
     assert!(redis("redis+unix:///run/redis.sock").is_ok());
+
     for url in [
         "rediss://:hunter22@cache:6379",
         "rediss+cluster://:hunter22@a:1",
@@ -117,6 +123,7 @@ fn what_is_not_spoken_is_refused_by_name() {
             "{error}"
         );
     }
+
     let nats = |url: &str| {
         Settings {
             nats_url: Some(url.to_owned().into()),
@@ -199,12 +206,14 @@ fn bad_values_are_refused_by_name() {
             "nats_replicas",
         ),
     ];
+
     for (settings, name) in cases {
         assert!(
             settings.check().unwrap_err().to_string().contains(name),
             "{name}"
         );
     }
+
     let same = Settings {
         jwt_secret: secret("0123456789abcdef"),
         pass_secret: secret("0123456789abcdef"),
@@ -232,6 +241,7 @@ fn secrets_are_not_printed() {
         ..Settings::default()
     };
     let shown = format!("{settings:?} {:?}", settings.effective());
+
     assert!(
         !shown.contains("0123456789") && !shown.contains("hunter22"),
         "{shown}"

@@ -44,21 +44,25 @@ pub async fn run(settings: Settings) -> Result<()> {
             );
         }
     }
+
     if settings.dev_tokens() && (settings.jwt_secret.is_some() || settings.jwt_jwks.is_some()) {
         bail!(
             "dev_tokens: users' tokens are signed elsewhere (jwt_secret, jwt_jwks); none can be handed out here"
         );
     }
+
     let directory = DataDirectory::open(&settings)?;
     let _lock = directory.lock()?;
     let settings = directory.secrets(settings)?;
     let clock = Clock::steady(Clock::System.now());
     let store: SharedStore = Arc::new(open(&directory).await?.with_clock(clock.clone()));
+
     if store.catalogue().await.context("the database")?.is_empty() {
         seed_demo(&store, clock.now())
             .await
             .context("the demo event")?;
     }
+
     serve(&settings, store, clock).await
 }
 

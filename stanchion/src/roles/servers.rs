@@ -26,8 +26,10 @@ pub async fn gateway(settings: Settings) -> Result<()> {
         .required(&settings.booking_url, "booking_url")?
         .clone();
     settings.required(&settings.pass_secret, "pass_secret")?;
+
     let guests = settings.guests.unwrap_or(false);
     warn_ignored_settings(&settings);
+
     let authenticator = settings.authenticator(guests)?;
     let backends = Backends::on_redis(&settings, "gw").await?;
     let process = Process::bind_role(&settings).await?;
@@ -38,6 +40,7 @@ pub async fn gateway(settings: Settings) -> Result<()> {
         backends.clock_check(),
         subscription_check(&gateway),
     ];
+
     let router = gateway.router().merge(ops_routes_with_liveness(
         process.lifecycle.clone(),
         checks,
@@ -46,6 +49,7 @@ pub async fn gateway(settings: Settings) -> Result<()> {
     gateway.start().await?;
     backends.spawn_reporter(&process.lifecycle, &[Role::Gateway], None);
     tracing::info!(role = "gateway", address = %process.address, "listening");
+
     process.run(&settings, router).await
 }
 
@@ -56,6 +60,7 @@ pub async fn gateway(settings: Settings) -> Result<()> {
 pub async fn booking(settings: Settings) -> Result<()> {
     settings.required(&settings.pass_secret, "pass_secret")?;
     let guests = settings.guests.unwrap_or(false);
+
     warn_ignored_settings(&settings);
     let authenticator = settings.authenticator(guests)?;
     let nats = settings.required(&settings.nats_url, "nats_url")?;
@@ -66,6 +71,7 @@ pub async fn booking(settings: Settings) -> Result<()> {
         replicas: settings.nats_replicas,
         ..NatsConfig::new(&**nats)
     };
+
     let store = open_store(&settings).await?;
     let backends = Backends::on_redis(&settings, "booking").await?;
     let bus = NatsBus::connect(nats).await.context("nats_url")?;
@@ -80,15 +86,18 @@ pub async fn booking(settings: Settings) -> Result<()> {
         .await
         .context("booking")?;
     let mut checks = booking.checks();
+
     checks.push(backends.clock_check());
     let router = booking.router().merge(ops_routes_with_liveness(
         process.lifecycle.clone(),
         checks,
         backends.liveness_check(),
     ));
+
     backends.spawn_reporter(&process.lifecycle, &[Role::Booking], Some(&booking));
     booking.run(&process.lifecycle);
     tracing::info!(role = "booking", address = %process.address, "listening");
+
     process.run(&settings, router).await
 }
 
@@ -99,10 +108,12 @@ pub async fn booking(settings: Settings) -> Result<()> {
 pub async fn queue_worker(settings: Settings) -> Result<()> {
     let backends = Backends::on_redis(&settings, "worker").await?;
     let process = Process::bind_role(&settings).await?;
+
     backends.spawn_reporter(&process.lifecycle, &[Role::QueueWorker], None);
     let checks = vec![backends.engine_check(), backends.clock_check()];
     let router =
         ops_routes_with_liveness(process.lifecycle.clone(), checks, backends.liveness_check());
+
     process.lifecycle.spawn(
         "worker",
         queue_worker::run(backends.worker(&settings), process.lifecycle.clone()),

@@ -52,9 +52,11 @@ impl<'w> History<'w> {
         for record in &world.records {
             users.entry(&record.user).or_default().push(record);
         }
+
         for records in users.values_mut() {
             records.sort_by_key(|record| record.at_ms);
         }
+
         let mut history = Self {
             users,
             grants: BTreeMap::new(),
@@ -136,6 +138,7 @@ impl<'w> History<'w> {
             ) && at_ms - POLLED_MS <= record.at_ms
                 && record.at_ms <= at_ms
         };
+
         connected
             || self
                 .users
@@ -166,9 +169,11 @@ impl<'w> History<'w> {
                 .or_default()
                 .push((pass_id, grant));
         }
+
         for grants in by_epoch.values_mut() {
             grants.sort_by_key(|(_, grant)| (grant.issued_ms, grant.number));
         }
+
         by_epoch
     }
 }

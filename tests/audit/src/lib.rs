@@ -24,6 +24,7 @@ pub use self::{
 pub fn audit(world: &World) -> Vec<Finding> {
     let history = history::History::of(world);
     let mut findings = Vec::new();
+
     for rule in [
         rules::order::check,
         rules::passes::check,
@@ -38,6 +39,7 @@ pub fn audit(world: &World) -> Vec<Finding> {
     ] {
         findings.extend(rule(world, &history));
     }
+
     findings
 }
 

@@ -65,6 +65,7 @@ fn recovery(world: &World, history: &History<'_>, fault: &Fault) -> Recovery {
         .map(|walk| (walk.gateway.as_str(), walk.booking.as_str()))
         .collect();
     let mut first: BTreeMap<(&str, &str), i64> = BTreeMap::new();
+
     for walk in world
         .walks
         .iter()
@@ -75,10 +76,12 @@ fn recovery(world: &World, history: &History<'_>, fault: &Fault) -> Recovery {
             .or_insert(walk.ended_ms);
         *whole = walk.ended_ms.min(*whole);
     }
+
     let is_whole = !pairs.is_empty() && first.len() == pairs.len();
     let last = first.values().max().copied();
     let until = last.filter(|_| is_whole).unwrap_or(i64::MAX);
     let failed = world.walks.iter().filter(|walk| walk.failed.is_some());
+
     Recovery {
         what: format!("{} of {}", fault.what, fault.target),
         lasted_ms: fault.to_ms - fault.from_ms,
@@ -107,9 +110,11 @@ fn back(history: &History<'_>, since_ms: i64) -> Option<Back> {
     let mut returns: Vec<i64> = returns
         .filter_map(|(_, records)| returned(records, since_ms))
         .collect();
+
     returns.sort_unstable();
     let at = |place: usize| Some(returns[place - 1]).filter(|ms| *ms != i64::MAX);
     let users = returns.len();
+
     (users > 0).then(|| Back {
         users,
         most_ms: at((users * 95).div_ceil(100)),
@@ -127,10 +132,12 @@ fn returned(records: &[&Record], since_ms: i64) -> Option<i64> {
                 Seen::Detached { .. } | Seen::End { .. } | Seen::Pass { .. }
             )
     })?;
+
     if !matches!(&records[ended].seen, Seen::Detached { why, .. } if !OWN_ACTS.contains(&why.as_str()))
     {
         return None;
     }
+
     let told = |record: &&&Record| matches!(record.seen, Seen::Position { .. } | Seen::Pass { .. });
     Some(
         records[ended..]
@@ -154,10 +161,12 @@ fn rate_is_back(world: &World, since_ms: i64) -> Option<i64> {
             _ => None,
         });
     let mut issued: Vec<i64> = passes.filter(|issued| *issued >= since_ms).collect();
+
     issued.sort_unstable();
     let enough = (world.line.rate * RATE_SHARE).ceil().max(1.0) as usize;
     let second = issued
         .windows(enough)
         .find(|second| second[enough - 1] - second[0] < 1_000)?;
+
     Some(second[0] - since_ms)
 }

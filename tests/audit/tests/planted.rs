@@ -54,14 +54,17 @@ fn clean() -> World {
         stream: Some(Stream::default()),
         ..World::default()
     };
+
     for user in 0..USERS {
         live(&mut world, user);
     }
+
     let sold: BTreeMap<String, i64> = (0..USERS)
         .filter(|user| became(*user) == Status::Confirmed)
         .map(|user| (name(user), 2))
         .collect();
     let confirmed = 2 * sold.len() as i64;
+
     world.database.zones = vec![Zone {
         zone_id: zone(),
         capacity: 100,
@@ -91,6 +94,7 @@ fn live(world: &mut World, user: u64) {
             seen,
         })
     };
+
     let position = |position: u64| Seen::Position {
         connection: 1,
         gateway: "gateway-1".into(),
@@ -105,9 +109,11 @@ fn live(world: &mut World, user: u64) {
         },
     );
     see(joined + 1, position(number));
+
     for ahead in (1..number).rev().step_by(7) {
         see(told - 100 * ahead as i64, position(ahead));
     }
+
     let ends_at_ms = issued + LINE.pass_ttl_ms;
     see(
         told,
@@ -119,6 +125,7 @@ fn live(world: &mut World, user: u64) {
             first: true,
         },
     );
+
     let reserve = Seen::Reserve {
         key: name(user),
         pass_id: pass_id.clone(),
@@ -127,11 +134,13 @@ fn live(world: &mut World, user: u64) {
         answer: answer(201, Some(booking)),
     };
     see(told + 500, reserve);
+
     let decision = match became(user) {
         Status::Confirmed => Some((Decision::Confirm, Outcome::Confirmed)),
         Status::Cancelled => Some((Decision::Cancel, Outcome::Cancelled)),
         _ => None,
     };
+
     if let Some((decision, _)) = decision {
         see(
             told + 1_000,
@@ -142,6 +151,7 @@ fn live(world: &mut World, user: u64) {
             },
         );
     }
+
     see(
         told + 2_000,
         Seen::Detached {
@@ -165,6 +175,7 @@ fn live(world: &mut World, user: u64) {
         created_at_ms: issued + 500,
         expires_at_ms: issued + 10_500,
     });
+
     let messages = &mut world.stream.as_mut().unwrap().messages;
     for change in ["reserved", became(user).name()] {
         messages.push(Message {
@@ -256,12 +267,15 @@ fn messages(world: &mut World) -> &mut Vec<Message> {
 fn release_behind_others(world: &mut World) {
     let early = *pass_end(of(world, 20, is_pass)[0]);
     let late = *pass_end(of(world, 25, is_pass)[0]);
+
     *pass_end(of(world, 25, is_pass)[0]) = early;
+
     for record in of(world, 20, |seen| {
         !is_position(seen) && !matches!(seen, Seen::Ticket { .. })
     }) {
         record.at_ms += late - early;
     }
+
     *pass_end(of(world, 20, is_pass)[0]) = late;
 }
 
@@ -299,11 +313,13 @@ fn number_changes(world: &mut World, reason: Option<Seen>, at_ms: i64) {
         user: user.clone(),
         seen,
     }));
+
     let seen = Seen::Ticket {
         number: 999,
         epoch: "f".into(),
     };
     world.records.push(Record { at_ms, user, seen });
+
     let Seen::Pass { number, epoch, .. } = &mut of(world, 30, is_pass).remove(0).seen else {
         panic!()
     };
@@ -325,11 +341,13 @@ fn never_served(world: &mut World) {
             || matches!(record.seen, Seen::Decide { .. });
         record.user != name(38) || !buys
     });
+
     for record in of(world, 38, |seen| matches!(seen, Seen::End { .. })) {
         record.seen = Seen::End {
             outcome: Outcome::Unfinished,
         };
     }
+
     world
         .database
         .bookings
@@ -352,6 +370,7 @@ fn wants_in_vain(user: u64) -> Seen {
         code: Some("INSUFFICIENT_SEATS".into()),
         booking: None,
     };
+
     Seen::Reserve {
         key: format!("{user}-x"),
         pass_id: format!("p-{user}"),
@@ -696,6 +715,7 @@ fn every_planted_violation_is_found() {
         })
         .map(|(what, ..)| *what)
         .collect();
+
     assert!(
         missed.is_empty(),
         "of {} planted violations these were missed: {missed:#?}",
@@ -760,6 +780,7 @@ fn what_the_documents_allow_is_no_violation() {
             messages(w).drain(..10);
         },
     ];
+
     for (at, allow) in allowed.iter().enumerate() {
         let mut world = clean();
         allow(&mut world);
@@ -789,6 +810,7 @@ fn whole_again_is_the_first_walk_of_the_last_pair() {
         ..World::default()
     };
     world.faults.push(loss(BEGAN_MS));
+
     let failed = || {
         Some(Unwhole {
             step: "join".into(),
@@ -803,9 +825,11 @@ fn whole_again_is_the_first_walk_of_the_last_pair() {
         walk(BEGAN_MS + 900, "gateway-2", None),
         walk(BEGAN_MS + 5_000, "gateway-2", None),
     ];
+
     let recovery = recoveries(&world).remove(0);
     assert_eq!((recovery.whole_ms, recovery.failed_walks), (Some(1_100), 2));
     world.walks.truncate(3);
+
     assert_eq!(
         recoveries(&world)[0].whole_ms,
         None,
@@ -820,6 +844,7 @@ fn cut_off(returns: &[(u64, Option<i64>)]) -> World {
         ..World::default()
     };
     world.faults.push(loss(BEGAN_MS));
+
     for (user, back) in returns {
         let mut see = |at_ms: i64, seen: Seen| {
             world.records.push(Record {
@@ -852,6 +877,7 @@ fn cut_off(returns: &[(u64, Option<i64>)]) -> World {
             },
         );
     }
+
     world
 }
 
@@ -861,17 +887,20 @@ fn who_is_back_in_line_is_counted_from_the_beginning_of_the_fault() {
         .map(|user| (user, Some(10 * (user as i64 + 1))))
         .collect();
     let back = recoveries(&cut_off(&returns)).remove(0).back.unwrap();
+
     assert_eq!(
         (back.users, back.most_ms, back.all_ms),
         (100, Some(950), Some(1_000))
     );
     returns[99].1 = None;
+
     let back = recoveries(&cut_off(&returns)).remove(0).back.unwrap();
     assert_eq!(
         (back.most_ms, back.all_ms),
         (Some(950), None),
         "one who never was is not back"
     );
+
     let mut away = cut_off(&returns[..1]);
     away.records[1].seen = Seen::Detached {
         connection: 1,
@@ -885,6 +914,7 @@ fn who_asked_to_leave_has_no_claim_to_the_place() {
     let mut world = clean();
     after(&mut world, 30, is_position, 5, Seen::Leaves);
     number_changes(&mut world, None, BEGAN_MS + 5_000);
+
     let broken: Vec<Rule> = violations(&audit(&world))
         .map(|finding| finding.rule)
         .collect();
@@ -899,6 +929,7 @@ fn who_asked_to_leave_has_no_claim_to_the_place() {
 fn gone_with_a_primary(from_ms: i64, to_ms: i64) -> World {
     let mut world = clean();
     let told = of(&mut world, 5, is_reserve)[0].at_ms;
+
     world
         .database
         .bookings
@@ -917,13 +948,16 @@ fn gone_with_a_primary(from_ms: i64, to_ms: i64) -> World {
 fn what_an_asynchronous_standby_lacks_is_documented() {
     let found = audit(&gone_with_a_primary(-100, 100));
     let rules: Vec<Rule> = found.iter().map(|finding| finding.rule).collect();
+
     assert_eq!(
         (rules, violations(&found).count()),
         (vec![Rule::Durable, Rule::Stream], 0),
         "{found:#?}"
     );
+
     let later = audit(&gone_with_a_primary(100, 200));
     let broken: Vec<Rule> = violations(&later).map(|finding| finding.rule).collect();
+
     assert_eq!(
         broken,
         [Rule::Durable],

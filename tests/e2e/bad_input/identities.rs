@@ -156,6 +156,7 @@ async fn refuses_dev_tokens_to_remote_hosts() {
             .request(reqwest::Method::POST, "/dev/token")
             .json(&json!({"user": "dev", "role": "admin"}))
     };
+
     let token = gateway.send(ask()).await.expect(200)["token"]
         .as_str()
         .map(str::to_owned);
@@ -165,6 +166,7 @@ async fn refuses_dev_tokens_to_remote_hosts() {
         .get("/admin/events")
         .await
         .expect(200);
+
     for header in [
         "x-forwarded-for",
         "forwarded",
@@ -178,6 +180,7 @@ async fn refuses_dev_tokens_to_remote_hosts() {
             .await
             .expect_problem(404, "NOT_FOUND");
     }
+
     for (header, value) in [
         ("origin", "http://attacker.example"),
         ("origin", "null"),
@@ -189,6 +192,7 @@ async fn refuses_dev_tokens_to_remote_hosts() {
             .await
             .expect_problem(404, "NOT_FOUND");
     }
+
     let guest = gateway
         .request(reqwest::Method::POST, "/dev/token")
         .json(&json!({"user": "guest-1"}));

@@ -131,6 +131,7 @@ pub(super) async fn of_booking(stack: &Stack, sale: &Sale) {
         change(&mut wish);
         reserve_once(&booking, &wish, Some("no-pass"), None).await
     };
+
     let invalid: [(&str, Spoil); 13] = [
         ("quantity", |wish| wish["quantity"] = json!(0)),
         ("quantity", |wish| wish["quantity"] = json!(11)),
@@ -150,17 +151,20 @@ pub(super) async fn of_booking(stack: &Stack, sale: &Sale) {
             drop(wish.as_object_mut().map(|wish| wish.remove("zone_id")))
         }),
     ];
+
     for (field, change) in invalid {
         reserve(change)
             .await
             .expect_invalid_field(422, "INVALID_REQUEST", field);
     }
+
     let id = || json!(Uuid::new_v4());
     let unknown: [(&str, &str); 3] = [
         ("event_id", "EVENT_NOT_FOUND"),
         ("show_id", "SHOW_NOT_FOUND"),
         ("zone_id", "ZONE_NOT_FOUND"),
     ];
+
     for (field, code) in unknown {
         let mut wish = sale.wish(0, 1);
         wish[field] = id();
@@ -168,15 +172,18 @@ pub(super) async fn of_booking(stack: &Stack, sale: &Sale) {
             .await
             .expect_invalid_field(404, code, field);
     }
+
     for key in ["tab\tbetween".to_owned(), "k".repeat(129), String::new()] {
         let answer = reserve_once(&booking, &sale.wish(0, 1), Some("no-pass"), Some(&key)).await;
         answer.expect_invalid_field(422, "INVALID_REQUEST", "idempotency_key");
     }
+
     for body in ["{", "", "quantity=1"] {
         raw(&booking, Method::POST, "/bookings/reserve", body)
             .await
             .expect_problem(400, "INVALID_REQUEST");
     }
+
     raw(
         &booking,
         Method::POST,
@@ -186,6 +193,7 @@ pub(super) async fn of_booking(stack: &Stack, sale: &Sale) {
     .await
     .expect_problem(413, "PAYLOAD_TOO_LARGE");
     missing_bookings(&booking).await;
+
     for (query, field) in [
         ("limit=0", "limit"),
         ("limit=101", "limit"),
@@ -198,6 +206,7 @@ pub(super) async fn of_booking(stack: &Stack, sale: &Sale) {
             .await
             .expect_invalid_field(422, "INVALID_REQUEST", field);
     }
+
     booking
         .get("/bookings/summary?event_id=x")
         .await
@@ -206,6 +215,7 @@ pub(super) async fn of_booking(stack: &Stack, sale: &Sale) {
         .get(&format!("/events/{}", Uuid::new_v4()))
         .await
         .expect_invalid_field(404, "EVENT_NOT_FOUND", "event_id");
+
     booking
         .get("/events/x")
         .await
@@ -222,6 +232,7 @@ async fn missing_bookings(booking: &Rest) {
         .delete(&format!("/bookings/{missing}"))
         .await
         .expect_problem(404, "BOOKING_NOT_FOUND");
+
     for verb in ["confirm", "cancel"] {
         booking
             .post(&format!("/bookings/{missing}/{verb}"), &json!({}))
@@ -232,6 +243,7 @@ async fn missing_bookings(booking: &Rest) {
             .await;
         answer.expect_invalid_field(422, "INVALID_REQUEST", "booking_id");
     }
+
     booking
         .get("/bookings/x")
         .await
@@ -319,9 +331,11 @@ pub(super) async fn by_the_wrong_door(stack: &Stack) {
         stack.gateway(0).with_token(&token),
         stack.booking(0).with_token(&token),
     );
+
     for path in ["/nowhere", "/queue", "/queue/join/now", "/"] {
         gateway.get(path).await.expect_problem(404, "NOT_FOUND");
     }
+
     booking
         .get("/nowhere")
         .await
@@ -346,6 +360,7 @@ pub(super) async fn by_the_wrong_door(stack: &Stack) {
         .put("/bookings", &json!({}))
         .await
         .expect_problem(405, "METHOD_NOT_ALLOWED");
+
     booking
         .delete("/events")
         .await

@@ -36,6 +36,7 @@ impl Client {
         let mut client = Self::connect(contract, url, visitor).await;
         join["type"] = json!("join");
         client.send_json(join).await;
+
         let answer = client.hear(contract, answer, |_| true).await;
         (client, answer)
     }
@@ -50,6 +51,7 @@ impl Client {
         let mut client = Self::connect(contract, url, visitor).await;
         join["type"] = json!("join");
         client.send_json(join).await;
+
         let is_queued = loop {
             let message = client.0.next_json().await.expect("an open connection");
             see_message(contract, &message);

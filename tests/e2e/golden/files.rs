@@ -72,12 +72,14 @@ impl Golden {
     fn read(path: &Path) -> Self {
         let text = fs::read_to_string(path).unwrap_or_default();
         let mut golden = Self::default();
+
         for line in text.lines().filter(|line| !line.starts_with('#')) {
             match line.strip_prefix(SOMETIMES) {
                 Some(line) => golden.sometimes.insert(line.to_owned()),
                 None => golden.always.insert(line.to_owned()),
             };
         }
+
         golden
     }
 
@@ -101,6 +103,7 @@ impl Golden {
             text += line;
             text.push('\n');
         }
+
         fs::write(path, text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     }
 }

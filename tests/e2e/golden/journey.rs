@@ -33,6 +33,7 @@ pub async fn sell(contract: &mut Contract, stack: &Stack, monitor: &Monitor) -> 
     wait_and_reserve(contract, stack).await;
     be_slowed_and_paused(contract, stack).await;
     let_end(contract, stack, monitor).await;
+
     [
         "bookings.reserved",
         "bookings.confirmed",
@@ -147,6 +148,7 @@ async fn reserve_by_rest(
             .header("Idempotency-Key", &key);
         booking.send(request.json(&wish))
     });
+
     see_answer(contract, answer.await).expect(201)
 }
 
@@ -181,6 +183,7 @@ async fn pass_with_wish(
     let join = json!({"event_id": sale.event, "wish": [wish]});
     let url = stack.gateway_url(0);
     let (mut client, pass) = Client::join(contract, url, visitor, join, "pass").await;
+
     client.acknowledge(&pass).await;
     client.close().await;
     pass
@@ -193,11 +196,13 @@ async fn see_operators_routes(contract: &mut Contract, operator: &Rest, sale: &S
         operator.post("/admin/sync-inventory", &event).await,
     )
     .expect(200);
+
     let paths = [
         "/admin/inventory-status".to_owned(),
         "/admin/events".to_owned(),
         format!("/admin/events/{}/queue", sale.event),
     ];
+
     for path in paths {
         see_answer(contract, operator.get(&path).await).expect(200);
     }

@@ -110,6 +110,7 @@ impl Monitor {
                 contract.see(FILE, format!("type {key} {kind}"));
             }
         }
+
         for line in &used.lines {
             contract.see(FILE, line);
         }
@@ -131,6 +132,7 @@ impl Used {
         let Some(first) = arguments.first() else {
             return;
         };
+
         match name.as_str() {
             "PUBLISH" | "SPUBLISH" => self.signal(prefix, arguments),
             "UNLINK" | "DEL" | "EXISTS" | "RENAME" => {
@@ -222,6 +224,7 @@ fn arguments(line: &str) -> Vec<String> {
     };
     let mut words = vec![String::new()];
     let (mut characters, mut is_inside) = (quoted.chars(), true);
+
     while let Some(character) = characters.next() {
         let word = words.last_mut().expect("there is a word from the start");
         match (is_inside, character) {
@@ -235,6 +238,7 @@ fn arguments(line: &str) -> Vec<String> {
             (false, _) => {}
         }
     }
+
     words
 }
 

@@ -12,18 +12,22 @@ pub fn placeholder(word: &str) -> String {
     if uuid::Uuid::try_parse(word).is_ok() {
         return "<uuid>".to_owned();
     }
+
     if word.starts_with(USER) {
         return "<user>".to_owned();
     }
+
     if is_number(word) {
         return "<n>".to_owned();
     }
+
     if let Some((stem, number)) = word.rsplit_once('-')
         && is_number(number)
         && is_word(stem)
     {
         return format!("{stem}-<n>");
     }
+
     if is_word(word) {
         word.to_owned()
     } else {

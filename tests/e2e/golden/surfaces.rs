@@ -107,11 +107,13 @@ pub async fn see_metrics(contract: &mut Contract, stack: &Stack) {
     for metric in RARE_METRICS.iter().filter(|name| names.contains(**name)) {
         contract.see("metrics", format!("rare {metric}"));
     }
+
     let roles = [
         ("gateway", Role::Gateway),
         ("booking", Role::Booking),
         ("queue-worker", Role::QueueWorker),
     ];
+
     for (name, role) in roles {
         let Value::String(text) = stack.process(role, 0).health("metrics").await.expect(200) else {
             panic!("metrics are text");
@@ -169,6 +171,7 @@ pub async fn see_sqlite(contract: &mut Contract) {
         FROM sqlite_schema AS tables, pragma_table_info(tables.name) AS columns
         WHERE tables.type = 'table' AND tables.name NOT LIKE '\\_sqlx%' ESCAPE '\\'
             AND tables.name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
+
     let stack = Stack::embedded().await;
     let file = stack.data_directory().join("stanchion.db");
     let options = SqliteConnectOptions::new().filename(file).read_only(true);
@@ -179,7 +182,9 @@ pub async fn see_sqlite(contract: &mut Contract) {
         .fetch_all(&pool)
         .await
         .expect("a schema can be read");
+
     pool.close().await;
+
     for column in columns {
         contract.see("database", format!("sqlite {column}"));
     }

@@ -43,6 +43,7 @@ impl Context {
     ) -> Self {
         let began_ms = journal.clock.now_ms();
         let (faults, event) = (Vec::new(), Uuid::nil());
+
         Self {
             installation,
             random,
@@ -66,6 +67,7 @@ impl Context {
         self.say(&format!("begins: {what}, {target}"));
         let now = self.journal.clock.now_ms();
         let (what, target) = (what.to_owned(), target.to_owned());
+
         self.faults.push(Fault {
             what,
             target,
@@ -146,13 +148,17 @@ impl Context {
             &names.join(", "),
             silences,
         );
+
         for name in names {
             self.installation.member(name).signal(Signal::Stop);
         }
+
         self.pause(seconds, seconds).await;
+
         for name in names {
             self.installation.member(name).signal(Signal::Continue);
         }
+
         self.end();
     }
 
@@ -171,16 +177,20 @@ impl Context {
             &edges.join(", "),
             silences,
         );
+
         for edge in edges {
             self.installation.edge(edge).set(mode);
         }
+
         self.pause(seconds, seconds).await;
+
         for edge in edges {
             if then_cut {
                 self.installation.edge(edge).cut();
             }
             self.installation.edge(edge).set(Mode::Whole);
         }
+
         self.end();
     }
 }

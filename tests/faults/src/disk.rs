@@ -30,9 +30,11 @@ impl SmallDisk {
             .args(["-t", "tmpfs", "-o", &options, "tmpfs"])
             .arg(path)
             .status()?;
+
         if !mounted.success() {
             bail!("a small disk could not be mounted: that needs root");
         }
+
         Ok(Self {
             path: path.to_owned(),
         })

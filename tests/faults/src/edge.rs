@@ -101,6 +101,7 @@ impl Edge {
             messages: Mutex::default(),
             random: Mutex::new(StdRng::seed_from_u64(seed)),
         });
+
         let listening = tokio::spawn(listen(listener, Arc::clone(&state)));
         Ok(Self {
             port,
@@ -157,6 +158,7 @@ async fn listen(listener: TcpListener, state: Arc<State>) {
 async fn carry(client: TcpStream, state: Arc<State>) {
     let mut cuts = state.cuts.subscribe();
     cuts.mark_unchanged();
+
     let mut mode = state.mode.subscribe();
     let carried = async {
         // Who connects while nothing is carried is accepted by the network, and the far end does
@@ -188,6 +190,7 @@ async fn carry(client: TcpStream, state: Arc<State>) {
             ),
         );
     };
+
     tokio::select! {
         () = carried => {}
         _ = cuts.changed() => {}
@@ -204,6 +207,7 @@ async fn connect(state: &State) -> Option<TcpStream> {
             return Some(server);
         }
     }
+
     None
 }
 
@@ -234,6 +238,7 @@ async fn take(
 ) {
     let mut bytes = vec![0; CHUNK];
     let mut frames = Frames::default();
+
     while let Ok(count @ 1..) = from.read(&mut bytes).await {
         let read = &bytes[..count];
         if direction == Direction::Asked
@@ -273,6 +278,7 @@ async fn deliver(
             return;
         }
     }
+
     // The end of a connection does not cross an edge that carries nothing either.
     if mode.wait_for(|mode| mode.carries(direction)).await.is_ok() {
         let _ = to.shutdown().await; // it may have ended
@@ -296,6 +302,7 @@ impl State {
         let faults = *self.messages.lock();
         let mut random = self.random.lock();
         let mut chunks = Vec::new();
+
         for frame in frames.add(read) {
             if !is_message(&frame) {
                 chunks.push((due, frame));
@@ -314,6 +321,7 @@ impl State {
             }
             chunks.push((due, frame));
         }
+
         chunks
     }
 }

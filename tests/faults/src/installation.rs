@@ -80,6 +80,7 @@ impl Installation {
         } else {
             Some(Stores::start(shape, scratch.path(), &data).await?)
         };
+
         let is_balanced = shape.big_crowd.is_some();
         let mut installation = Self {
             members: Vec::new(),
@@ -89,6 +90,7 @@ impl Installation {
             disk,
             scratch,
         };
+
         if shape.embedded {
             installation.embed(data)?;
         } else {
@@ -96,9 +98,11 @@ impl Installation {
                 .connect(&shape, &mut StdRng::seed_from_u64(seed))
                 .await?;
         }
+
         for at in 0..installation.members.len() {
             installation.members[at].start().await?;
         }
+
         Ok(installation)
     }
 
@@ -111,6 +115,7 @@ impl Installation {
                 .context("a folder's name is text")?,
         );
         self.members.push(member);
+
         Ok(())
     }
 
@@ -121,6 +126,7 @@ impl Installation {
             stores.postgres.port(),
             stores.nats.port(),
         );
+
         let kinds = [Kind::Booking, Kind::Worker, Kind::Gateway];
         for (kind, at) in kinds.into_iter().flat_map(|kind| [(kind, 1), (kind, 2)]) {
             let mut member = Member::new(kind, at, self.scratch.path());
@@ -166,10 +172,13 @@ impl Installation {
             }
             self.members.push(member);
         }
+
         let bookings: Vec<u16> = self.of(Kind::Booking).map(|member| member.port).collect();
         let balancer = Edge::to(&bookings, random.random()).await?;
         let url = format!("http://127.0.0.1:{}", balancer.port);
+
         self.edges.insert("gateways-booking".to_owned(), balancer);
+
         for member in self
             .members
             .iter_mut()
@@ -177,6 +186,7 @@ impl Installation {
         {
             member.set("STANCHION_BOOKING_URL", &url);
         }
+
         Ok(())
     }
 

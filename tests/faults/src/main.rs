@@ -48,6 +48,7 @@ fn main() -> ExitCode {
     let done = runtime
         .map_err(Into::into)
         .and_then(|runtime| runtime.block_on(act(Cli::parse().command)));
+
     match done {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
@@ -98,6 +99,7 @@ async fn run_all(options: &RunOptions) -> Result<bool> {
         .seed
         .unwrap_or_else(|| rand::rng().random_range(1..1_000_000));
     let (mut reports, mut failed) = (Vec::new(), Vec::new());
+
     for scenario in &scenarios {
         for seed in first..first + u64::from(options.runs) {
             match run_once(scenario, seed, options).await {
@@ -106,11 +108,13 @@ async fn run_all(options: &RunOptions) -> Result<bool> {
             }
         }
     }
+
     if options.json {
         println!("{}", serde_json::to_string_pretty(&reports)?);
     } else {
         print!("{}", table(&reports));
     }
+
     if let Some(file) = &options.table {
         fs::File::options()
             .create(true)
@@ -118,9 +122,11 @@ async fn run_all(options: &RunOptions) -> Result<bool> {
             .open(file)?
             .write_all(table(&reports).as_bytes())?;
     }
+
     if !failed.is_empty() {
         bail!("runs could not be carried out: {}", failed.join("; "));
     }
+
     Ok(reports.iter().all(RunReport::is_good))
 }
 
@@ -145,6 +151,7 @@ async fn run_once(scenario: &Scenario, seed: u64, options: &RunOptions) -> Resul
         hurries: options.hurry,
     };
     let mut tries = 0;
+
     loop {
         eprintln!("{} seed {seed}: {}", scenario.name, scenario.text);
         let scenario = *scenario;

@@ -48,8 +48,10 @@ impl PgBouncer {
     pub async fn start(folder: &Path, postgres: u16, pooling: Pooling) -> Result<Self> {
         let port = ports::free();
         let own = folder.join("pgbouncer");
+
         fs::create_dir_all(&own)?;
         fs::set_permissions(&own, fs::Permissions::from_mode(0o755))?;
+
         let settings = own.join("pgbouncer.ini");
         let mode = match pooling {
             Pooling::TransactionIfPossible if version()? >= CARRIES_PREPARED_STATEMENTS => {
@@ -57,12 +59,14 @@ impl PgBouncer {
             }
             Pooling::TransactionIfPossible | Pooling::Session => "session",
         };
+
         let text = format!(
             "[databases]\n* = host=127.0.0.1 port={postgres} user=postgres\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = \
              {port}\nunix_socket_dir =\nauth_type = any\npool_mode = {mode}\n\
              ignore_startup_parameters = extra_float_digits,options\ndefault_pool_size = 60\nmax_client_conn = 200\n"
         );
         fs::write(&settings, text)?;
+
         let process = listening(&settings, folder, port).await?;
         Ok(Self {
             port,
@@ -100,18 +104,22 @@ async fn listening(settings: &Path, folder: &Path, port: u16) -> Result<Process>
             "--clear-groups",
         ]);
     }
+
     command
         .args(["--pdeathsig", "KILL", "pgbouncer"])
         .arg(settings)
         .current_dir("/");
+
     let process = Process::start("pgbouncer", &mut command, folder);
     let until = Instant::now() + START;
+
     while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
         if process.exit().is_some() || Instant::now() > until {
             bail!("PgBouncer did not start: {}", process.said());
         }
         sleep(Duration::from_millis(50)).await;
     }
+
     Ok(process)
 }
 
@@ -123,6 +131,7 @@ fn version() -> Result<(u32, u32)> {
         .next()
         .and_then(|line| line.rsplit_once(' '))
         .map(|(_, number)| number);
+
     let mut parts = number.context("a version")?.split('.').map(str::parse);
     let mut part = || parts.next().context("a part of the version");
     Ok((part()??, part()??))

@@ -38,8 +38,10 @@ pub async fn probe(sale: Arc<Sale>, mut stop: watch::Receiver<bool>) {
         })
         .collect();
     let mut ticks = interval(EACH_PAIR / u32::try_from(pairs.len()).unwrap_or(1).max(1));
+
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut walks = JoinSet::new();
+
     for number in 0_usize.. {
         tokio::select! {
             _ = ticks.tick() => {}
@@ -51,6 +53,7 @@ pub async fn probe(sale: Arc<Sale>, mut stop: watch::Receiver<bool>) {
             walks.spawn(walk(Arc::clone(&sale), number, gateway, booking));
         }
     }
+
     walks.join_all().await;
 }
 
@@ -61,6 +64,7 @@ async fn walk(sale: Arc<Sale>, number: usize, gateway: String, booking: String) 
         .await
         .err();
     let (gateway, booking) = (short(&gateway), short(&booking));
+
     sale.journal.walked(Walk {
         gateway,
         booking,
@@ -78,9 +82,11 @@ async fn steps(sale: &Sale, user: &str, gateway: &str, booking: &str) -> Result<
             .bearer_auth(&token)
             .timeout(ANSWER)
     };
+
     let join = request(Method::POST, gateway, "/queue/join").json(&json!({"event_id": sale.event}));
     let mut place = step("join", join).await?;
     let joined = tokio::time::Instant::now();
+
     while place["queue_pass"].as_str().is_none() {
         if joined.elapsed() > PASS {
             return Err(Unwhole {
@@ -100,6 +106,7 @@ async fn steps(sale: &Sale, user: &str, gateway: &str, booking: &str) -> Result<
         )
         .await?;
     }
+
     let wish = json!({"event_id": sale.event, "show_id": sale.show, "zone_id": sale.zones[0], "quantity": 1});
     let reserve = request(Method::POST, booking, "/bookings/reserve").json(&wish);
     let pass = place["queue_pass"].as_str().unwrap_or_default();
@@ -110,6 +117,7 @@ async fn steps(sale: &Sale, user: &str, gateway: &str, booking: &str) -> Result<
             .header("idempotency-key", user),
     )
     .await?;
+
     let id = reserved["booking_id"].as_str().unwrap_or_default();
     step(
         "cancel",
@@ -131,9 +139,11 @@ async fn step(name: &str, request: RequestBuilder) -> Result<Value, Unwhole> {
         .map_err(|error| failed(0, error.to_string()))?;
     let status = response.status();
     let body: Value = response.json().await.unwrap_or_default();
+
     if status.is_success() {
         return Ok(body);
     }
+
     Err(failed(
         status.as_u16(),
         body["code"].as_str().unwrap_or("NO_CODE").to_owned(),

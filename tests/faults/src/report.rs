@@ -61,6 +61,7 @@ impl RunReport {
                 _ => {}
             }
         }
+
         let scenario = scenario.to_owned();
         Self {
             scenario,
@@ -101,6 +102,7 @@ impl RunReport {
             "{} seed {}: {:?}\n  errors {:?}\n",
             self.scenario, self.seed, self.outcomes, self.errors
         );
+
         for one in &self.recoveries {
             let ms = |ms: Option<i64>| {
                 ms.map_or("never".to_owned(), |ms| {
@@ -121,6 +123,7 @@ impl RunReport {
                 );
             }
         }
+
         for finding in &self.findings {
             text += &format!(
                 "  {:?} {}: {} × {}\n",
@@ -130,6 +133,7 @@ impl RunReport {
                 finding.text
             );
         }
+
         text
     }
 }
@@ -151,9 +155,11 @@ pub fn table(reports: &[RunReport]) -> String {
             None => by_scenario.push((&report.scenario, vec![report])),
         }
     }
+
     let mut table = "| scenario | runs | violations | whole again, median (worst) | rate back, median (worst) | back in line, worst: 95 % (all) |\n\
                      |---|---|---|---|---|---|\n"
         .to_owned();
+
     for (name, runs) in by_scenario {
         let whole = times(&runs, |recovery| recovery.whole_ms, "never");
         let rate = times(&runs, |recovery| recovery.rate_ms, "–");
@@ -164,6 +170,7 @@ pub fn table(reports: &[RunReport]) -> String {
             returns(&runs)
         );
     }
+
     table
 }
 
@@ -174,9 +181,11 @@ fn broken(runs: &[&RunReport]) -> String {
             rules.entry(rule).or_default().push(count.to_string());
         }
     }
+
     if rules.is_empty() {
         return "0".to_owned();
     }
+
     rules
         .iter()
         .map(|(rule, counts)| format!("{} {}", rule.name(), counts.join("+")))
@@ -191,9 +200,11 @@ fn times(runs: &[&RunReport], of: impl Fn(&Recovery) -> Option<i64>, missing: &s
         .flat_map(|run| &run.recoveries)
         .map(|recovery| of(recovery).unwrap_or(i64::MAX))
         .collect();
+
     if times.is_empty() {
         return String::new();
     }
+
     times.sort_unstable();
     let text = |ms: i64| {
         if ms == i64::MAX {
@@ -202,6 +213,7 @@ fn times(runs: &[&RunReport], of: impl Fn(&Recovery) -> Option<i64>, missing: &s
             format!("{:.1} s", ms as f64 / 1_000.0)
         }
     };
+
     format!(
         "{} ({})",
         text(times[(times.len() - 1) / 2]),
@@ -225,6 +237,7 @@ fn returns(runs: &[&RunReport]) -> String {
             format!("{:.1} s", ms as f64 / 1_000.0)
         }
     };
+
     match (worst(|back| back.most_ms), worst(|back| back.all_ms)) {
         (Some(most), Some(all)) => format!("{} ({})", text(most), text(all)),
         _ => String::new(),
@@ -251,6 +264,7 @@ mod tests {
             failed_walks: 0,
             back,
         };
+
         let finding = |weight, count| Finding {
             rule: Rule::Durable,
             weight,
@@ -280,6 +294,7 @@ mod tests {
             report(Some(1_200), 3),
         ]);
         let row = table.lines().last().unwrap();
+
         assert_eq!(
             row,
             "| redis-flushed | 3 | durable 2+1+3 | 1.2 s (never) | 0.5 s (0.5 s) | 4.0 s (9.0 s) |"
@@ -292,6 +307,7 @@ mod tests {
         run.findings.clear();
         run.judges_returns = true;
         assert!(run.is_good());
+
         for late in [
             (Some(5_001), Some(9_000)),
             (Some(4_000), Some(15_001)),

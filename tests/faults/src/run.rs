@@ -158,6 +158,7 @@ pub async fn run(scenario: &Scenario, seed: u64, size: Size) -> Result<(RunRepor
 fn line(scenario: &Scenario, size: Size) -> LineSettings {
     let seconds = scenario.sale_seconds * if size.hurries { HURRY } else { 1.0 };
     let rate = (f64::from(size.users) / seconds).ceil().max(2.0);
+
     LineSettings {
         rate,
         burst: (rate / 2.0).ceil(),
@@ -196,10 +197,12 @@ async fn create(
     let response = request.timeout(ANSWER).json(&body).send().await?;
     let status = response.status();
     let created: Value = response.json().await?;
+
     ensure!(
         status == 201,
         "the event could not be created: {status} {created}"
     );
+
     let show = &created["shows"][0];
     let id = |value: &Value| {
         value
@@ -207,6 +210,7 @@ async fn create(
             .and_then(|id| id.parse().ok())
             .context("an id")
     };
+
     Ok(Arc::new(Sale {
         journal: Arc::clone(journal),
         http: http.clone(),
@@ -228,6 +232,7 @@ async fn create(
 async fn open(http: &Client, context: &Context, sale: &Sale) -> Result<()> {
     let booking = &context.installation.urls(Kind::Booking)[0];
     let until = Instant::now() + PATIENCE;
+
     loop {
         let request = http.put(format!(
             "{booking}/api/v1/admin/events/{}/queue",
@@ -283,6 +288,7 @@ async fn quiet(context: &Context, http: &Client, events: &[Uuid]) {
         }
         sleep(Duration::from_millis(500)).await;
     }
+
     context.say("it did not become quiet");
 }
 
@@ -296,11 +302,13 @@ async fn collect(
     sleep(Duration::from_secs(1)).await; // what was settled last reaches the engine
     let (mut database, engine) = context.installation.look(http, events).await?;
     let mut stream = context.installation.stream().await?;
+
     if let Some(stream) = &mut stream {
         stream.lost = context.stream_is_lost;
     } else {
         database.messages_waiting = 0; // without a bus they wait for nobody
     }
+
     let (records, walks) = journal.read();
     Ok(World {
         line,

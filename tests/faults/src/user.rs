@@ -71,6 +71,7 @@ impl Habits {
             55..70 => Some(Decision::Cancel),
             _ => None,
         };
+
         Self {
             waits,
             decides,
@@ -118,6 +119,7 @@ impl User {
             habits.clone(),
             random.random(),
         );
+
         let sight = Sight::new(Arc::clone(&sale.journal), name);
         Self {
             sale: Arc::clone(sale),

@@ -19,6 +19,7 @@ pub fn edited(text: &str, edits: &[Edit]) -> String {
             _ => characters.insert(place, char::from(*character & 0x7f)),
         }
     }
+
     characters.into_iter().collect()
 }
 

@@ -104,10 +104,12 @@ impl Line {
             release_from: Timestamp::default(),
             awaited_nodes: Vec::new(),
         };
+
         line.engine
             .open(line.event, &opening, moment(0))
             .await
             .unwrap();
+
         let zones = vec![ZoneSeats {
             zone_id: Uuid::from_u128(ZONE).into(),
             available: 100,

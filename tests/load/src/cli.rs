@@ -208,6 +208,7 @@ mod tests {
                 .filter(|user| Transport::Mix.of(*user) == kind)
                 .count()
         };
+
         assert_eq!(
             [of(Transport::Ws), of(Transport::Sse), of(Transport::Poll)],
             [800, 100, 100]

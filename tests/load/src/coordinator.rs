@@ -57,6 +57,7 @@ async fn coordinate(cli: &Cli) -> Result<bool> {
     } else {
         connections
     };
+
     let plan = plan(cli, &script, processes, share, &testbed);
     let played = Run::execute(cli, &script, &plan, &mut testbed, &mut watch, &mut growth).await;
     let ending = settle(&testbed, &script, &mut watch).await;
@@ -73,13 +74,17 @@ async fn coordinate(cli: &Cli) -> Result<bool> {
         ending,
         log,
     );
+
     if let Some(books) = books {
         report.audited(books.violations(report.counts.reserved, report.counts.booked));
     }
+
     print!("{}", report.table());
+
     if let Some(file) = &cli.json {
         std::fs::write(file, report.json()?)?;
     }
+
     Ok(report.failures.is_empty())
 }
 
@@ -121,10 +126,12 @@ async fn settle(testbed: &Testbed, script: &Script, watch: &mut Watch) -> Ending
     sleep(SETTLE).await;
     let until = Instant::now() + script.terms.grace + script.terms.pass_ttl;
     let mut ending = testbed.ending().await;
+
     while script.assertions.leaves_nothing && !ending.nothing_left() && Instant::now() < until {
         sleep(SETTLE).await;
         ending = testbed.ending().await;
     }
+
     watch.end();
     ending
 }

@@ -20,6 +20,7 @@ pub fn limit() -> u32 {
         };
         let _ = setrlimit(Resource::Nofile, raised); // where it is refused, the old limit holds
     }
+
     let current = getrlimit(Resource::Nofile).current;
     current.map_or(u32::MAX, |current| {
         u32::try_from(current).unwrap_or(u32::MAX)
@@ -42,6 +43,7 @@ pub fn processes(
     if room == 0 {
         bail!("{limit} file descriptors are too few; raise `ulimit -n`");
     }
+
     let needed = users.div_ceil(room);
     match wished {
         Some(wished) if wished < needed => {

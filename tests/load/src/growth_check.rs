@@ -73,9 +73,11 @@ impl Slope {
         let mean = |of: fn(&(f64, f64)) -> f64| samples.iter().map(of).sum::<f64>() / count;
         let (when, level) = (mean(|sample| sample.0), mean(|sample| sample.1));
         let spread: f64 = samples.iter().map(|(at, _)| (at - when).powi(2)).sum();
+
         if samples.len() < FEWEST || spread <= 0.0 {
             return None;
         }
+
         let slope = samples
             .iter()
             .map(|(at, value)| (at - when) * (value - level))
@@ -83,6 +85,7 @@ impl Slope {
             / spread;
         let off = |(at, value): &(f64, f64)| (value - level - slope * (at - when)).powi(2);
         let took = samples[samples.len() - 1].0 - samples[0].0;
+
         Some(Self {
             meter,
             samples: samples.len(),

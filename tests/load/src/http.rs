@@ -29,12 +29,15 @@ pub fn call(method: Method, path: &str, token: &str, body: Option<&Value>) -> Ca
     let mut builder = Request::builder()
         .method(method)
         .uri(format!("{BASE}{path}"));
+
     if !token.is_empty() {
         builder = builder.header(header::AUTHORIZATION, format!("Bearer {token}"));
     }
+
     if body.is_some() {
         builder = builder.header(header::CONTENT_TYPE, "application/json");
     }
+
     builder
         .body(Full::new(body_bytes))
         .expect("paths and tokens are made of plain characters")

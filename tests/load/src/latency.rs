@@ -116,6 +116,7 @@ impl Latencies {
                 .map(|v| (v.value_iterated_to(), v.count_at_value()))
                 .collect()
         };
+
         Step::ALL
             .into_iter()
             .map(|step| Measured {

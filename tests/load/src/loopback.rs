@@ -25,9 +25,11 @@ impl Endpoint {
         if uri.scheme_str() != Some("http") {
             bail!("{url} must begin with http://");
         }
+
         if !matches!(uri.path(), "" | "/") || uri.query().is_some() {
             bail!("{url} must have no path: the interface is found below /api/v1");
         }
+
         let authority = uri
             .authority()
             .with_context(|| format!("{url} names no host"))?;
@@ -37,6 +39,7 @@ impl Endpoint {
                 authority.host()
             )
         })?;
+
         let address = SocketAddr::new(ip, authority.port_u16().unwrap_or(80));
         Ok(Self {
             address,
@@ -50,6 +53,7 @@ fn loopback(host: &str) -> Option<IpAddr> {
     if host.eq_ignore_ascii_case("localhost") {
         return Some(Ipv4Addr::LOCALHOST.into());
     }
+
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     match bare.parse().ok()? {
         IpAddr::V4(ip) if ip.is_loopback() => Some(ip.into()),

@@ -43,11 +43,13 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return failed(&error.into()),
     };
+
     if std::env::args().nth(1).as_deref() == Some(worker::ARGUMENT) {
         let done = runtime.block_on(worker::run());
         runtime.shutdown_background(); // a thread of it still waits for orders
         return done.map_or_else(|error| failed(&error), |()| ExitCode::SUCCESS);
     }
+
     match runtime.block_on(coordinator::run(cli::Cli::parse())) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,

@@ -70,6 +70,7 @@ fn stored(answer: &str) -> Option<Stored> {
             .lines()
             .find_map(|line| line.strip_prefix(prefix)?.trim().parse::<f64>().ok())
     };
+
     Some(Stored {
         keys: number(":")?,
         memory_kib: number("used_memory_dataset:")? / 1024.0,

@@ -104,6 +104,7 @@ impl PlaceBody {
         if !self.is_ready {
             return Ok(None);
         }
+
         let taken = (
             self.pass_id.take(),
             self.queue_pass.take(),
@@ -112,6 +113,7 @@ impl PlaceBody {
         let (Some(id), Some(token), Some(end)) = taken else {
             return Err(Fault::Unexpected("a turn without a pass"));
         };
+
         Ok(Some(Pass {
             id,
             token,
@@ -334,6 +336,7 @@ mod tests {
             token: String::new(),
             expires_at_ms: end.as_millis() as i64,
         };
+
         let age = pass.age(Duration::from_secs(300));
         assert!((250..=1_000).contains(&age.as_millis()), "{age:?}");
     }

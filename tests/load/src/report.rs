@@ -164,6 +164,7 @@ impl Report {
             latencies.add(&one.measured);
             add_errors(&mut errors, &one.errors);
         }
+
         let reserving = tallied
             .iter()
             .map(|one| one.reserving_seconds)
@@ -196,6 +197,7 @@ impl Report {
             audit: None,
             failures: Vec::new(),
         };
+
         report.failures = assertions::failed(&report, script.assertions);
         report
     }

@@ -56,6 +56,7 @@ impl Reservations {
                 ready.lock().extend(fetched.into_iter().flatten());
             }
         });
+
         join_all(lanes).await;
         Self(ready.into_inner())
     }
@@ -65,6 +66,7 @@ impl Reservations {
         let pace = rate.map(|rate| context.plan.processes as f64 / rate);
         let begin = Instant::now();
         let reserved = Mutex::new(Vec::with_capacity(if confirm { self.0.len() } else { 0 }));
+
         in_lanes(
             context,
             &self.0,
@@ -78,8 +80,10 @@ impl Reservations {
             },
         )
         .await;
+
         let seconds = begin.elapsed().as_secs_f64();
         let bookings: Vec<Reserved<'_>> = reserved.into_inner();
+
         in_lanes(
             context,
             &bookings,
@@ -130,6 +134,7 @@ async fn fetch(context: &Arc<Context>, user: usize) -> Option<(Person, Pass)> {
     count(&context.tally.counters.arrived);
     let fetched = fetch_pass(context, user).await;
     let limit = context.start + context.plan.limit;
+
     match fetched {
         Ok(fetched) if Instant::now() < limit => {
             count(&context.tally.counters.prepared);
@@ -150,11 +155,14 @@ async fn fetch_pass(context: &Arc<Context>, user: usize) -> Result<(Person, Pass
     let person = context.person(user)?;
     let (tally, limit) = (&context.tally, context.start + context.plan.limit);
     let mut pass = queue_client::join_for_pass(context, &person).await?;
+
     count(&tally.counters.joined);
+
     while pass.is_none() && Instant::now() < limit {
         sleep(ASK_AGAIN).await;
         pass = queue_client::ask_for_pass(context, &person).await?;
     }
+
     let pass = pass.ok_or(Fault::TooLate)?;
     count(&tally.counters.passes);
     Ok((person, pass))
@@ -171,6 +179,7 @@ async fn reserve(
         .exchange(&reservation(context, person, pass))
         .await
         .and_then(booking_id);
+
     match answer {
         Ok(booking) => {
             context.tally.latencies.record(Step::Reserve, due.elapsed());
@@ -201,6 +210,7 @@ fn reservation(context: &Context, person: &Person, pass: &Pass) -> Vec<u8> {
         sale.show,
         context.plan.zone(person.number)
     );
+
     format!(
         "POST {BASE}/bookings/reserve HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\nX-Queue-Pass: {}\r\n\
          Idempotency-Key: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
@@ -225,6 +235,7 @@ async fn confirm(
          Content-Length: 0\r\n\r\n",
         context.plan.booking.authority, person.token
     );
+
     match connection.exchange(request.as_bytes()).await {
         Ok(_) => {
             context.tally.latencies.record(Step::Confirm, due.elapsed());
@@ -232,5 +243,6 @@ async fn confirm(
         }
         Err(fault) => context.tally.fault("confirm", &fault),
     }
+
     count(&context.tally.counters.finished);
 }

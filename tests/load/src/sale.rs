@@ -88,11 +88,13 @@ impl Operator {
             zone_capacity: terms.seats.div_ceil(terms.zones),
             pass_ttl: terms.pass_ttl,
         };
+
         let body = event(run, &sale, terms);
         self.ask(&self.booking, Method::POST, "/admin/events", Some(&body))
             .await
             .context("POST /admin/events")?;
         self.await_known(&sale).await?;
+
         Ok(sale)
     }
 
@@ -150,6 +152,7 @@ impl Operator {
             .await?;
         let shows = answer["shows"].as_array().into_iter().flatten();
         let zones = shows.flat_map(|show| show["zones"].as_array().into_iter().flatten());
+
         Ok(zones.filter_map(|zone| zone["available"].as_u64()).sum())
     }
 
@@ -163,6 +166,7 @@ impl Operator {
         let answer = of.call(call(method, path, &self.token, body)).await;
         let answer =
             answer.map_err(|fault| anyhow::anyhow!("{}: {fault}", of.endpoint().authority))?;
+
         answer
             .json()
             .map_err(|fault| anyhow::anyhow!("{path}: {fault}"))

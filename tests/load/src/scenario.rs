@@ -87,6 +87,7 @@ const fn defaults(scenario: Scenario) -> Defaults {
         Scenario::Drain => (1_000, 3.0, 200.0, 0.0),
         Scenario::Reserve => (20_000, 0.0, FETCH_RATE, 0.0),
     };
+
     Defaults {
         users,
         arrive,
@@ -124,12 +125,14 @@ impl Script {
                 )
             }
         };
+
         let purpose = purpose(cli, given);
         let releasing = if purpose == Purpose::Wait {
             0.0
         } else {
             f64::from(users) / rate
         };
+
         let slowest = given
             .filter(|_| cli.scenario == Scenario::Reserve)
             .map_or(0.0, |rate| f64::from(users) / rate);
@@ -138,6 +141,7 @@ impl Script {
         } else {
             hold
         };
+
         let limit = arrive + staying + seconds(releasing * 1.5 + slowest * 1.5) + PATIENCE;
         Self {
             users,
@@ -178,6 +182,7 @@ fn terms(cli: &Cli, users: u32, rate: f64) -> Terms {
     } else {
         (rate * 10.0).clamp(100.0, 1e6) as u32
     };
+
     Terms {
         seats: users,
         zones: cli.zones,
@@ -203,6 +208,7 @@ const fn assertions(cli: &Cli) -> Assertions {
     let scenario = cli.scenario;
     let buys = !matches!(scenario, Scenario::Idle | Scenario::Churn);
     let reserves_only = matches!(scenario, Scenario::Reserve) && !cli.confirm;
+
     Assertions {
         passes: buys,
         reserved: buys && reserves_only,

@@ -63,15 +63,18 @@ impl Setup {
             Some(binary) => binary,
             None => beside(&std::env::current_exe()?),
         };
+
         if !binary.is_file() {
             bail!(
                 "{} is missing: build it with `cargo build --release -p stanchion`, or name one with --stanchion",
                 binary.display()
             );
         }
+
         let folder =
             std::env::temp_dir().join(format!("stanchion-load-{}", Uuid::new_v4().simple()));
         fs::create_dir(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+
         Ok(Self {
             binary,
             folder: Folder(folder),
@@ -86,11 +89,13 @@ impl Setup {
     pub async fn start(&self, listen: Option<SocketAddr>) -> Result<Server> {
         let listen = listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)));
         let mut command = Command::new(&self.binary);
+
         for (name, _) in
             std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("STANCHION_"))
         {
             command.env_remove(name);
         }
+
         let log = File::options()
             .create(true)
             .append(true)
@@ -112,12 +117,14 @@ impl Setup {
             .kill_on_drop(true)
             .spawn()
             .with_context(|| format!("cannot start {}", self.binary.display()))?;
+
         let port = timeout(START_DEADLINE, opened(&mut child)).await;
         let port = port
             .context("the server did not open in time")
             .and_then(|port| port);
         let port = port.with_context(|| self.last_words())?;
         let address = SocketAddr::new(listen.ip(), port);
+
         Ok(Server {
             child,
             endpoint: Endpoint {
@@ -160,6 +167,7 @@ fn beside(program: &Path) -> PathBuf {
 async fn opened(child: &mut Child) -> Result<u16> {
     let out = child.stdout.take().context("the server's output")?;
     let mut lines = BufReader::new(out).lines();
+
     while let Some(line) = lines.next_line().await? {
         let port = line
             .rsplit_once(':')
@@ -169,6 +177,7 @@ async fn opened(child: &mut Child) -> Result<u16> {
             return Ok(port);
         }
     }
+
     bail!("the server ended at its start")
 }
 

@@ -72,6 +72,7 @@ fn children(pid: u32) -> Vec<u32> {
         .flatten()
         .flatten();
     let lists = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
+
     lists
         .flat_map(|list| {
             list.split_whitespace()
@@ -86,6 +87,7 @@ fn read(pid: u32) -> Option<Usage> {
     let ticks = ticks(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)?;
     let descriptors =
         fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, |entries| entries.count() as u64);
+
     Some(Usage {
         rss_kib,
         cpu_ms: ticks * 1_000 / rustix::param::clock_ticks_per_second(),

@@ -42,6 +42,7 @@ pub async fn live(context: Arc<Context>, number: usize) {
     let due = context.start + context.plan.arrival(number);
     sleep_until(due).await;
     count(&context.tally.counters.arrived);
+
     let limit = context.start + context.plan.limit;
     let person = match context.person(number) {
         Ok(person) => person,
@@ -56,12 +57,14 @@ pub async fn live(context: Arc<Context>, number: usize) {
         pass: None,
         testbed: "join",
     };
+
     if timeout_at(limit, visitor.run(due)).await.is_err() {
         visitor
             .context
             .tally
             .fault(visitor.testbed, &Fault::TooLate);
     }
+
     count(&visitor.context.tally.counters.finished);
 }
 
@@ -77,6 +80,7 @@ impl Visitor {
     async fn pursue(&mut self, due: Instant) -> Result<(), Failed> {
         self.arrive(due).await?;
         let queued_at = Instant::now();
+
         match self.context.plan.purpose {
             Purpose::Wait => self.stay().await,
             Purpose::Visit(average) => self.look_around(average).await,
@@ -137,12 +141,14 @@ impl Visitor {
         if let Some(line) = self.line.take() {
             line.close().await;
         }
+
         self.person.moves += 1;
         let spread = if self.context.plan.restarts() {
             RETURN
         } else {
             PAUSE
         };
+
         let after = after + spread.mul_f64(rand::rng().random());
         sleep(after).await;
         self.enter().await?;
@@ -151,6 +157,7 @@ impl Visitor {
             .latencies
             .record(Step::Rejoin, lost_at.elapsed());
         count(&self.context.tally.counters.rejoined);
+
         Ok(())
     }
 
@@ -177,6 +184,7 @@ impl Visitor {
         );
         count(&tally.counters.passes);
         self.testbed = "reserve";
+
         if let Some(line) = &mut self.line
             && let Err(fault) = line.acknowledge(pass).await
         {
@@ -189,6 +197,7 @@ impl Visitor {
         let Some(line) = &mut self.line else {
             return Err(Failed);
         };
+
         match line.next(&self.context, &self.person).await {
             Ok(QueueEvent::Moved(position)) => self.move_to(position),
             Ok(QueueEvent::Pass(pass)) => self.pass = Some(pass),
@@ -212,6 +221,7 @@ impl Visitor {
                 self.come_back(Duration::ZERO).await?;
             }
         }
+
         Ok(())
     }
 
@@ -242,6 +252,7 @@ impl Visitor {
         let leave_at = Instant::now() + average.mul_f64(rand::rng().random_range(0.5..1.5));
         let queued_at = Instant::now();
         let turn = timeout_at(leave_at, self.await_pass(queued_at)).await;
+
         match (turn, self.person.number % 3) {
             (Ok(pass), _) => Box::pin(self.try_on(pass?)).await,
             (Err(_), 0) => self.give_up().await,
@@ -260,14 +271,17 @@ impl Visitor {
         };
         let asked_at = Instant::now();
         let answer = line.leave(&self.context, &self.person).await;
+
         self.context
             .tally
             .latencies
             .record(Step::Leave, asked_at.elapsed());
+
         match answer {
             Ok(()) => count(&self.context.tally.counters.left),
             Err(fault) => self.context.tally.fault("leave", &fault),
         }
+
         Ok(())
     }
 }

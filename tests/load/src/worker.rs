@@ -95,11 +95,13 @@ pub async fn run() -> Result<()> {
     let Some(WorkerOrder::Plan(plan)) = next(&mut orders).await? else {
         bail!("a worker is started by the coordinator only")
     };
+
     say(&WorkerMessage::Ready).await?;
     let Some(WorkerOrder::Start) = next(&mut orders).await? else {
         bail!("no order to start")
     };
     let context = Arc::new(Context::new(*plan));
+
     tokio::select! {
         done = work(&context) => done,
         gone = obey(&context, &mut orders) => gone,
@@ -119,6 +121,7 @@ async fn work(context: &Arc<Context>) -> Result<()> {
         seconds = everybody(context) => seconds?,
         broken = reporting => return broken,
     };
+
     say(&WorkerMessage::Done(Box::new(
         context.tally.tallied(seconds),
     )))
@@ -133,6 +136,7 @@ async fn everybody(context: &Arc<Context>) -> Result<f64> {
         context.proceed.notified().await;
         return Ok(reservations.carry_out(context, rate, confirm).await);
     }
+
     let users = TaskTracker::new();
     for number in context.plan.own_users() {
         // A user needs a task from the arrival on; times count from the due moment, not from this
@@ -140,6 +144,7 @@ async fn everybody(context: &Arc<Context>) -> Result<f64> {
         sleep_until(context.start + context.plan.arrival(number)).await;
         users.spawn(user::live(Arc::clone(context), number));
     }
+
     users.close();
     users.wait().await;
     Ok(0.0)

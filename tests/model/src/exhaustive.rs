@@ -22,6 +22,7 @@ where
         .into_keys()
         .filter(|name| checker.discovery_classification(name).to_string() == "counterexample")
         .collect();
+
     broken.sort_unstable();
     broken
 }

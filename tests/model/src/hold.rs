@@ -138,7 +138,9 @@ impl Model for Hold {
         if state.now < HORIZON {
             events.push(Event::Tick);
         }
+
         events.push(Event::Outage(!state.is_outage));
+
         if !state.is_outage {
             for ahead in [false, true] {
                 events.extend([Event::Confirm { ahead }, Event::Sweep { ahead }]);
@@ -150,6 +152,7 @@ impl Model for Hold {
                 events.push(Event::SweepWrites);
             }
         }
+
         if state.under_way.is_some() && state.times_told < 2 {
             events.push(Event::Tell);
         }
@@ -197,6 +200,7 @@ impl Model for Hold {
             }
             Event::Tell => self.tell(&mut state),
         }
+
         (state != *before).then_some(state)
     }
 

@@ -110,6 +110,7 @@ impl Model for Line {
             is_rebuilding: false,
             may_be_lost: true,
         };
+
         [[true, true], [true, false], [false, true], [false, false]]
             .map(line)
             .to_vec()
@@ -127,9 +128,11 @@ impl Model for Line {
                 events.push(Event::Tell(at));
             }
         }
+
         if state.may_be_lost {
             events.extend([Event::WriteDown, Event::Lose]);
         }
+
         if state.is_rebuilding
             && state
                 .users
@@ -176,6 +179,7 @@ impl Model for Line {
                 state.users[at].was_told_too_well = told < truth;
             }
         }
+
         (state != *before).then_some(state)
     }
 

@@ -164,6 +164,7 @@ impl Model for Reservation {
             told: Told::Nothing,
             row: Row::None,
         };
+
         vec![State {
             attempts: [attempt.clone(), attempt],
             pass: Pass::Live,
@@ -195,9 +196,11 @@ impl Model for Reservation {
                 events.push(Event::LoseOpenTransaction);
             }
         }
+
         if !state.connection_is_unclean {
             events.push(Event::DropAnotherStep);
         }
+
         if state.may_crash {
             events.push(Event::Crash);
         }
@@ -238,6 +241,7 @@ impl Model for Reservation {
             Event::Crash => state.crash(),
             Event::Repair(at) => self.repair(&mut state, at),
         }
+
         (state != *before).then_some(state)
     }
 
@@ -312,9 +316,11 @@ impl Reservation {
     fn run_step(&self, state: &mut State, at: usize) {
         let is_late = state.attempts[at].step_is_late;
         state.attempts[at].step_under_way = false;
+
         if is_late && self.0.refuse_late_steps {
             return;
         }
+
         let refusal = match state.pass {
             Pass::Live => {
                 state.pass = Pass::Spent(at);
@@ -324,6 +330,7 @@ impl Reservation {
             Pass::Spent(_) if self.0.undecided_is_not_used => Some(Told::Unavailable),
             Pass::Spent(_) | Pass::Used => Some(Told::PassUsed),
         };
+
         match (state.attempts[at].phase, refusal) {
             (Phase::Holding, None) => state.attempts[at].phase = Phase::Held,
             (Phase::Holding, Some(refusal)) => state.answer(at, refusal),
@@ -378,6 +385,7 @@ impl State {
     fn run_statement(&mut self, at: usize) {
         self.attempts[at].statement_under_way = false;
         let is_heard = self.attempts[at].phase == Phase::Storing;
+
         if self.attempts[at].row == Row::Tombstone || self.bookings() > 0 {
             if is_heard {
                 self.give_back(at);
@@ -385,11 +393,13 @@ impl State {
             }
             return;
         }
+
         self.attempts[at].row = if self.connection_is_unclean {
             Row::Uncommitted
         } else {
             Row::Booking
         };
+
         if is_heard {
             self.pass = Pass::Used;
             self.answer(at, Told::Created);
@@ -399,6 +409,7 @@ impl State {
     fn crash(&mut self) {
         self.may_crash = false;
         self.connection_is_unclean = false;
+
         for attempt in &mut self.attempts {
             if attempt.row == Row::Uncommitted {
                 attempt.row = Row::None;

@@ -96,6 +96,7 @@ impl Workload {
             |strategy: &Strategy| matches!(strategy, Strategy::NodeChannel | Strategy::Stanchion);
         let strategies = self.strategies.iter().copied().filter(routed).collect();
         let patience = self.patience.min(HIGH_RATE_PATIENCE);
+
         Self {
             rate: self.high_rate,
             strategies,
@@ -175,11 +176,13 @@ mod tests {
             "--strategies",
             "user-channel,stanchion",
         ]);
+
         assert_eq!(
             cli.workload.strategies,
             [Strategy::UserChannel, Strategy::Stanchion]
         );
         assert_eq!(cli.workload.length(), Duration::from_secs(31));
+
         let [_, fast, open] = cli.workload.parts().try_into().unwrap();
         assert_eq!(
             (fast.rate, fast.strategies.as_slice()),
@@ -189,6 +192,7 @@ mod tests {
             (fast.opening, open.opening),
             (Opening::WithPasses, Opening::Before)
         );
+
         let one = Cli::parse_from(["stanchion-strategies", "--high-rate", "0"]);
         assert_eq!(one.workload.parts().len(), 1);
     }

@@ -41,8 +41,10 @@ pub async fn run(workload: Workload) -> Result<()> {
             plot::write(file, &part, &runs)?;
         }
     }
+
     let table = tables.join("\n\n");
     println!("{table}");
+
     workload
         .table
         .as_deref()
@@ -61,6 +63,7 @@ async fn play(workload: &Workload) -> Result<Vec<Run>> {
             runs.push(run);
         }
     }
+
     Ok(runs)
 }
 
@@ -76,12 +79,14 @@ async fn bare(strategy: Strategy, workload: &Workload) -> Result<Run> {
     let scratch = Scratch::new(&format!("strategy-{}", uuid::Uuid::new_v4().simple()));
     let server = RedisServer::start(scratch.path()).await;
     let mut redis = connect(&server.url).await?;
+
     redis::cmd("CONFIG")
         .arg("SET")
         .arg("maxclients")
         .arg(12_000)
         .exec_async(&mut redis)
         .await?;
+
     let mut gateway = Company::start(&["gateway", &strategy.name(), &server.url])?;
     let port: u16 = gateway.line().await?.parse()?;
     let mut stage = Stage {
@@ -90,6 +95,7 @@ async fn bare(strategy: Strategy, workload: &Workload) -> Result<Run> {
         port,
         event: BARE.to_owned(),
     };
+
     stage
         .perform(strategy, workload, async {
             publisher::release(strategy, workload, &mut redis).await
@@ -109,6 +115,7 @@ async fn whole(workload: &Workload) -> Result<Run> {
         ..Shape::default()
     })
     .await;
+
     // No more at once than a step brings, and one that was late.
     let burst = 2 * publisher::steps(workload).1;
     let cap = if workload.opening == Opening::Before {
@@ -116,6 +123,7 @@ async fn whole(workload: &Workload) -> Result<Run> {
     } else {
         NO_CAP
     };
+
     let queue = json!({
         "rate_per_second": workload.rate, "burst": burst, "max_active": cap,
         "max_in_line": 1_000_000, "pass_ttl_seconds": PASS_LIFE_SECONDS,
@@ -125,9 +133,11 @@ async fn whole(workload: &Workload) -> Result<Run> {
         .paused()
         .create(&stack.operator())
         .await;
+
     if workload.opening == Opening::Before {
         sale.open(&stack.operator()).await;
     }
+
     let redis = connect(&stack.backends().redis_url).await?;
     let url = stack.gateway_url(0);
     let port = url.rsplit_once(':').context("a port")?.1.parse()?;
@@ -137,6 +147,7 @@ async fn whole(workload: &Workload) -> Result<Run> {
         port,
         event: sale.event.clone(),
     };
+
     let release = async {
         match workload.opening {
             Opening::WithPasses => sale.open(&stack.operator()).await,
@@ -176,13 +187,17 @@ impl Stage {
     ) -> Result<Run> {
         let empty = measure::read(&mut self.redis, self.gateway).await?;
         let mut crowd = self.crowd(workload)?;
+
         anyhow::ensure!(crowd.line().await? == "joined", "the crowd joins");
         let joined = measure::read(&mut self.redis, self.gateway).await?;
         let end = Instant::now() + workload.length();
+
         release.await?;
         sleep_until(end).await; // the whole time for each strategy, so that their CPU times compare
+
         let delivered = measure::read(&mut self.redis, self.gateway).await?;
         let received: Received = serde_json::from_str(&crowd.ask().await?)?;
+
         Ok(Run {
             strategy,
             users: workload.users,
@@ -222,9 +237,11 @@ impl Company {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true);
+
         let mut child = command.spawn()?;
         let ask = child.stdin.take().context("its input")?;
         let says = BufReader::new(child.stdout.take().context("its output")?).lines();
+
         Ok(Self { child, ask, says })
     }
 

@@ -72,26 +72,32 @@ pub async fn run(crowd: Crowd) -> Result<()> {
         messages: AtomicU64::new(0),
         latencies,
     });
+
     let crowd = Arc::new(crowd);
     let start = Instant::now();
+
     for number in 0..crowd.users {
         sleep_until(start + Duration::from_secs_f64(f64::from(number) / f64::from(crowd.arrivals)))
             .await;
         tokio::spawn(browse(Arc::clone(&crowd), number, Arc::clone(&counts)));
     }
+
     let all = async {
         while counts.joined.load(Ordering::Relaxed) < crowd.users {
             sleep(Duration::from_millis(20)).await
         }
     };
     let _ = timeout(JOIN_PATIENCE, all).await; // the report says how many joined
+
     counts.messages.store(0, Ordering::Relaxed);
     println!("joined");
+
     let mut line = String::new();
     BufReader::new(tokio::io::stdin())
         .read_line(&mut line)
         .await?;
     println!("{}", message::json(&counts.received()));
+
     Ok(())
 }
 
@@ -101,6 +107,7 @@ impl Counts {
         let counts = latencies
             .iter_recorded()
             .map(|value| (value.value_iterated_to(), value.count_at_value()));
+
         Received {
             joined: self.joined.load(Ordering::Relaxed),
             messages: self.messages.load(Ordering::Relaxed),
@@ -122,6 +129,7 @@ async fn wait(crowd: &Crowd, number: u32, counts: &Counts) -> Result<()> {
     } else {
         tokens::user(&name(number))
     };
+
     say(&mut socket, &FromBrowser::Connect { token }).await?;
     say(
         &mut socket,
@@ -130,6 +138,7 @@ async fn wait(crowd: &Crowd, number: u32, counts: &Counts) -> Result<()> {
         },
     )
     .await?;
+
     while let Some(message) = socket.next().await {
         let message = message?;
         let Message::Text(text) = &message else {
@@ -150,6 +159,7 @@ async fn wait(crowd: &Crowd, number: u32, counts: &Counts) -> Result<()> {
             _ => {}
         }
     }
+
     bail!("the connection ended")
 }
 

@@ -27,7 +27,9 @@ const BUFFER: usize = 1024;
 pub async fn run(strategy: Strategy, redis: &str) -> Result<()> {
     let route = Route::open(strategy, redis).await?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
+
     println!("{}", listener.local_addr()?.port());
+
     loop {
         let Ok((stream, _)) = listener.accept().await else {
             tokio::time::sleep(Duration::from_millis(10)).await; // no descriptor left
@@ -46,9 +48,11 @@ async fn serve(stream: TcpStream, route: Route) -> Result<()> {
     let mut socket = accept_async_with_config(stream, Some(config)).await?;
     let user = user(&mut socket).await?;
     let mut ear = route.listen(user).await?;
+
     socket
         .send(Message::text(message::json(&ToBrowser::Queued {})))
         .await?;
+
     loop {
         tokio::select! {
             pass = ear.pass() => {
@@ -58,6 +62,7 @@ async fn serve(stream: TcpStream, route: Route) -> Result<()> {
             message = socket.next() => drop(message.context("the browser left")??),
         }
     }
+
     while socket.next().await.is_some() {}
     Ok(())
 }

@@ -34,6 +34,7 @@ fn main() -> ExitCode {
     let done = runtime
         .map_err(Into::into)
         .and_then(|runtime| runtime.block_on(play(Cli::parse())));
+
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

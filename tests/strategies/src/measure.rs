@@ -36,6 +36,7 @@ pub async fn read(redis: &mut MultiplexedConnection, gateway: u32) -> Result<Rea
             .with_context(|| format!("INFO {name}"))
     };
     let status = fs::read_to_string(format!("/proc/{gateway}/status"))?;
+
     Ok(Reading {
         connections: number("connected_clients")?,
         redis_bytes: number("used_memory")?,

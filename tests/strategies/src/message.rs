@@ -41,6 +41,7 @@ pub fn pass(user: &str) -> String {
     let end = OffsetDateTime::now_utc() + time::Duration::seconds(PASS_LIFE_SECONDS);
     let expires_at = end.format(&Rfc3339).expect("the year has four digits");
     let (user, queue_pass) = (user.to_owned(), BARE_PASS.to_owned());
+
     json(&ToBrowser::Pass {
         user,
         pass_id: "bare".into(),

@@ -35,18 +35,22 @@ fn draw(
         workload.users, workload.rate
     );
     let mut chart = ChartBuilder::on(area);
+
     chart
         .caption(title, ("sans-serif", 18))
         .margin(12)
         .x_label_area_size(42)
         .y_label_area_size(60);
+
     let mut chart = chart.build_cartesian_2d(MILLISECONDS.log_scale(), 0.0..100.0)?;
     let mesh = &mut chart.configure_mesh();
+
     mesh.max_light_lines(2)
         .x_desc("milliseconds")
         .y_desc("users with their pass, %")
         .x_label_formatter(&|ms| format!("{ms}"))
         .draw()?;
+
     for (strategy, colour) in workload.strategies.iter().zip(COLOURS) {
         let Some(run) = runs.iter().rfind(|run| run.strategy == *strategy) else {
             continue;
@@ -58,6 +62,7 @@ fn draw(
             .label(strategy.title())
             .legend(legend);
     }
+
     let legend = &mut chart.configure_series_labels();
     legend
         .position(SeriesLabelPosition::MiddleRight)
@@ -78,6 +83,7 @@ const COLOURS: [RGBColor; 4] = [
 fn curve(run: &Run) -> Vec<(f64, f64)> {
     let mut seen = 0.0;
     let mut points = vec![(MILLISECONDS.start, 0.0)];
+
     for (us, count) in &run.received.latencies {
         seen += *count as f64;
         points.push((
@@ -85,5 +91,6 @@ fn curve(run: &Run) -> Vec<(f64, f64)> {
             100.0 * seen / f64::from(run.users),
         ));
     }
+
     points
 }

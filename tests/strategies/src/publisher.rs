@@ -40,6 +40,7 @@ pub async fn release(
     let users: Vec<String> = (0..workload.users).map(crowd::name).collect();
     let (pause, each_step) = steps(workload);
     let mut steps = interval(pause);
+
     steps.set_missed_tick_behavior(MissedTickBehavior::Burst);
     let all = async {
         for released in users.chunks(each_step) {
@@ -48,6 +49,7 @@ pub async fn release(
         }
         Ok(())
     };
+
     tokio::time::timeout(workload.length(), all)
         .await
         .unwrap_or(Ok(()))
@@ -62,6 +64,7 @@ async fn publish(
     for (channel, message) in messages(strategy, users) {
         pipeline.publish(channel, message);
     }
+
     Ok(pipeline.exec_async(redis).await?)
 }
 

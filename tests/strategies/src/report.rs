@@ -106,12 +106,14 @@ impl Run {
     pub fn quantile_ms(&self, quantile: f64) -> f64 {
         let wanted = quantile * f64::from(self.users);
         let mut seen = 0.0;
+
         for (us, count) in &self.received.latencies {
             seen += *count as f64;
             if seen >= wanted {
                 return *us as f64 / 1_000.0;
             }
         }
+
         f64::INFINITY
     }
 }

@@ -45,6 +45,7 @@ pub(crate) async fn open(engine: &dyn Engine, settings: QueueSettings) -> EventI
         release_from,
         awaited_nodes: Vec::new(),
     };
+
     engine
         .open(event, &opening, Clock::System.now())
         .await
@@ -79,6 +80,7 @@ fn own_cpu() -> f64 {
         .unwrap()
         .split_whitespace()
         .collect();
+
     fields[11..13]
         .iter()
         .map(|ticks| ticks.parse::<f64>().unwrap())

@@ -45,16 +45,19 @@ impl Claims {
                 "the token has expired (exp)",
             ));
         }
+
         if ends > now.plus(MAX_LIFE) {
             return Err(unauthorized(
                 "the token's exp is more than ten years ahead; is it in seconds?",
             ));
         }
+
         if let Some(begins) = self.moment("nbf")?
             && begins > now.plus(LEEWAY)
         {
             return Err(unauthorized("the token is not valid yet (nbf)"));
         }
+
         if let Some(issuer) = &expected.issuer
             && self.claim("iss")?.as_str() != Some(issuer)
         {
@@ -62,6 +65,7 @@ impl Claims {
                 "the token's issuer (iss) is not accepted here",
             ));
         }
+
         if let Some(audience) = &expected.audience
             && !names(self.claim("aud")?, audience)
         {
@@ -69,6 +73,7 @@ impl Claims {
                 "the token's audience (aud) is not this service",
             ));
         }
+
         Ok(())
     }
 
@@ -111,11 +116,13 @@ impl Claims {
         let seconds = value.as_f64().ok_or_else(|| {
             unauthorized(format!("the token's {name} must be a number of seconds"))
         })?;
+
         if seconds > END_OF_TIME {
             return Err(unauthorized(format!(
                 "the token's {name} is beyond the year 9999: it is in seconds, not milliseconds"
             )));
         }
+
         Ok(Some(Timestamp::from_millis(
             (seconds.floor().max(0.0) as i64) * 1000,
         )))

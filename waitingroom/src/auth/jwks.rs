@@ -58,6 +58,7 @@ impl KeySet {
     pub(super) fn parse(document: &str) -> Result<Self, JwksError> {
         let document: Document = serde_json::from_str(document).map_err(JwksError::Malformed)?;
         let mut set = Self::default();
+
         for (place, key) in document.keys.iter().enumerate() {
             let id = key.get("kid").and_then(Value::as_str);
             let named = id.map_or_else(|| format!("#{place}"), str::to_owned);
@@ -66,6 +67,7 @@ impl KeySet {
                 Err(reason) => set.left_out.push(LeftOut { key: named, reason }),
             }
         }
+
         if set.keys.is_empty() {
             let reasons = set
                 .left_out
@@ -73,6 +75,7 @@ impl KeySet {
                 .map(|key| format!("; {:?}: {}", key.key, key.reason));
             return Err(JwksError::NoKey(reasons.collect()));
         }
+
         Ok(set)
     }
 
@@ -93,6 +96,7 @@ impl KeySet {
             .filter(fits)
             .map(|key| &key.key)
             .collect();
+
         match (fitting.len(), wanted) {
             (0, Some(_)) if keys.is_empty() && !self.keys.is_empty() => {
                 Err(unauthorized("the token's key (kid) is not known here"))
@@ -112,6 +116,7 @@ impl KeySet {
 fn verification_key(id: Option<&str>, key: &Value) -> Result<Key, String> {
     let fields = key.as_object().ok_or("it is not an object")?;
     check_purpose(fields)?;
+
     let (kind, key) = public_key(fields)?;
     let algorithms = match fields.get("alg").filter(|name| !name.is_null()) {
         None => kind,
@@ -124,6 +129,7 @@ fn verification_key(id: Option<&str>, key: &Value) -> Result<Key, String> {
             ]
         }
     };
+
     // The library looks at a key when it verifies something.
     match crypto::verify("", b"", &key, algorithms[0]) {
         Ok(_) => Ok(Key {
@@ -142,6 +148,7 @@ fn check_purpose(fields: &Map<String, Value>) -> Result<(), String> {
         Some(purpose) if purpose == "sig" => {}
         Some(purpose) => return Err(format!("its use is {purpose}, not \"sig\"")),
     }
+
     match fields.get("key_ops") {
         None | Some(Value::Null) => Ok(()),
         Some(Value::Array(operations))
@@ -160,6 +167,7 @@ fn public_key(fields: &Map<String, Value>) -> Result<(Vec<Algorithm>, DecodingKe
         value.ok_or_else(|| format!("its {name} is missing or no text"))
     };
     let unreadable = |_| "it is not in base64url".to_owned();
+
     match (text("kty")?, fields.get("crv").and_then(Value::as_str)) {
         ("RSA", _) => {
             let modulus = BASE64_URL_SAFE_NO_PAD

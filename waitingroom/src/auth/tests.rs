@@ -71,6 +71,7 @@ fn a_users_token_names_the_user() {
         (user.user.as_str(), user.admin, user.guest),
         ("ann", false, None)
     );
+
     let spaced = token(json!({"sub": "uid=Ann Lee,ou=People", "exp": in_a_minute()}));
     assert_eq!(
         hs256().verify_token(&spaced).unwrap().user.as_str(),
@@ -120,6 +121,7 @@ fn times_are_any_number_of_seconds() {
             .append(&mut times.as_object().unwrap().clone());
         assert!(hs256().verify_token(&token(claims)).is_ok(), "{times}");
     }
+
     let cut = hs256()
         .verify_token(&token(json!({"sub": "ann", "exp": soon as f64 + 0.9})))
         .unwrap();
@@ -184,6 +186,7 @@ fn tokens_that_prove_nothing_are_refused_each_for_its_reason() {
             "not genuine",
         ),
     ];
+
     for (token, why) in cases {
         let detail = refusal(&hs256(), &token);
         assert!(detail.contains(why), "{detail:?} should say {why}");
@@ -205,6 +208,7 @@ fn headers_are_read_for_what_is_needed_of_them() {
             "{odd}"
         );
     }
+
     for (header, why) in [
         (json!({"alg": "none"}), "(alg) none is not supported"),
         (json!({"alg": "ES256K"}), "(alg) ES256K is not supported"),
@@ -219,6 +223,7 @@ fn headers_are_read_for_what_is_needed_of_them() {
         let detail = refusal(&hs256(), &with_header(&header, &claims, sign_hs256));
         assert!(detail.contains(why), "{detail:?} should say {why}");
     }
+
     // header {"alg":"none"}, without a signature
     let none = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhbm4iLCJleHAiOjk5OTk5OTk5OTl9.";
     assert!(refusal(&hs256(), none).contains("none is not supported"));
@@ -233,6 +238,7 @@ fn issuer_and_audience_are_checked_where_configured() {
         ..IdentityConfig::default()
     });
     let exp = in_a_minute();
+
     for aud in [json!("tickets"), json!(["other", "tickets"])] {
         assert!(
             strict
@@ -242,6 +248,7 @@ fn issuer_and_audience_are_checked_where_configured() {
                 .is_ok()
         );
     }
+
     for (bad, why) in [
         (json!({"sub": "ann", "exp": exp, "aud": "tickets"}), "'iss'"),
         (json!({"sub": "ann", "exp": exp, "iss": "shop"}), "'aud'"),
@@ -282,12 +289,14 @@ fn guests_are_known_where_allowed_and_never_operators() {
         .mint_guest(&user, made, made.plus(Duration::from_secs(60)))
         .unwrap();
     let guest = both.verify_token(&token).unwrap();
+
     assert_eq!(
         (guest.user.as_str(), guest.guest, guest.admin),
         ("guest-1", Some(made), false)
     );
     assert!(hs256().verify_token(&token).is_err());
     assert!(hs256().mint_guest(&user, now(), now()).is_none());
+
     let ended = both
         .mint_guest(&user, made, made.minus(Duration::from_secs(60)))
         .unwrap();
@@ -295,6 +304,7 @@ fn guests_are_known_where_allowed_and_never_operators() {
         both.verify_token(&ended).unwrap_err().code,
         Code::TokenExpired
     );
+
     // Of a release that did not write down when it was made.
     let claims =
         json!({"sub": "guest-1", "exp": in_a_minute(), "iss": "stanchion:guest", "role": "admin"});
@@ -304,6 +314,7 @@ fn guests_are_known_where_allowed_and_never_operators() {
         &EncodingKey::from_secret(b"the-pass-secret-here"),
     )
     .unwrap();
+
     let guest = both.verify_token(&earlier).unwrap();
     assert!(guest.guest.is_some_and(|made| made < now()) && !guest.admin);
 }

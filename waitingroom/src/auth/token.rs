@@ -33,18 +33,22 @@ impl<'a> Token<'a> {
             .filter(|(_, claims)| !claims.contains('.'))
             .ok_or_else(malformed)?;
         let bytes = |part: &str| BASE64_URL_SAFE_NO_PAD.decode(part).map_err(|_| malformed());
+
         bytes(signature)?;
         let header: Map<String, Value> = serde_json::from_slice(&bytes(header)?)
             .map_err(|_| unauthorized("the token is not a JWT: its header is not a JSON object"))?;
+
         // What is listed here must be understood, and we understand none of it.
         if header.contains_key("crit") {
             return Err(unauthorized(
                 "the token's header demands extensions (crit) that are not supported here",
             ));
         }
+
         let algorithm = header.get("alg").and_then(Value::as_str);
         let algorithm =
             algorithm.ok_or_else(|| unauthorized("the token's header names no algorithm (alg)"))?;
+
         Ok(Self {
             algorithm: parse_algorithm(algorithm)
                 .ok_or_else(|| unsupported_algorithm(algorithm))?,

@@ -69,6 +69,7 @@ mod tests {
             message_id: id.into(),
             payload: Bytes::new(),
         };
+
         let answers = bus.publish(&[message("1"), message("2")]).await;
         assert!(answers.iter().all(Result::is_ok));
         assert_eq!(ear.recv().await.unwrap().message_id, "1");

@@ -98,6 +98,7 @@ impl NatsBus {
             .ack_timeout(NATS_TIMEOUT)
             .max_ack_inflight(MAX_IN_FLIGHT * 2)
             .build(client);
+
         Ok(Self {
             config,
             context,
@@ -111,6 +112,7 @@ impl NatsBus {
         if self.stream_is_there.load(Ordering::Relaxed) {
             return Ok(());
         }
+
         let created = tokio::time::timeout(
             NATS_TIMEOUT,
             self.context.get_or_create_stream(self.stream_config()),
@@ -119,6 +121,7 @@ impl NatsBus {
         let stream = created
             .map_err(|_| timeout_error())?
             .map_err(|error| BusError(error.to_string()))?;
+
         self.ensure_replicas(&stream.cached_info().config).await?;
         self.stream_is_there.store(true, Ordering::Relaxed);
         Ok(())
@@ -139,11 +142,13 @@ impl NatsBus {
             to = replicas,
             "changing the copies of the stream"
         );
+
         let change = Config {
             num_replicas: replicas,
             ..found.clone()
         };
         let changed = tokio::time::timeout(NATS_TIMEOUT, self.context.update_stream(change)).await;
+
         changed
             .map_err(|_| timeout_error())?
             .map(drop)
@@ -175,6 +180,7 @@ impl NatsBus {
                     .unwrap_or_else(|_| Err(timeout_error())),
             );
         }
+
         stream::iter(sent)
             .map(await_acknowledgement)
             .buffered(MAX_IN_FLIGHT)
@@ -225,6 +231,7 @@ impl Bus for NatsBus {
         if let Err(error) = self.ensure_stream().await {
             return vec![Err(error); messages.len()];
         }
+
         let mut answers = Vec::with_capacity(messages.len());
         for window in messages.chunks(MAX_IN_FLIGHT) {
             answers.extend(self.publish_batch(window).await);
@@ -233,6 +240,7 @@ impl Bus for NatsBus {
                 break; // cut off: the rest would each wait for the deadline
             }
         }
+
         answers.resize(
             messages.len(),
             Err(BusError("not tried after a failure".into())),
@@ -258,6 +266,7 @@ fn with_credentials(options: ConnectOptions, servers: &[ServerAddr]) -> ConnectO
     let Some(server) = servers.iter().find(|server| server.username().is_some()) else {
         return options;
     };
+
     match (server.username(), server.password()) {
         (Some(user), Some(password)) => options.user_and_password(plain(user), plain(password)),
         (Some(token), None) => options.token(plain(token)),

@@ -178,6 +178,7 @@ impl ActionBatcher {
             Ok(false) => refused(None),
             Err(error) => refused(Some(error)),
         };
+
         self.enqueue(
             event,
             user,
@@ -197,6 +198,7 @@ impl ActionBatcher {
                 tracing::warn!(%event, %error, "failed to record detach; presence expires by node timeout");
             }
         };
+
         self.enqueue(
             event,
             user,
@@ -213,6 +215,7 @@ impl ActionBatcher {
     ) -> Result<ActionResult, EngineError> {
         let (reply, acted) = oneshot::channel();
         self.enqueue(event, user, kind, Reply::Oneshot(reply))?;
+
         acted
             .await
             .unwrap_or_else(|_| Err(EngineError::Unavailable("the process ends".to_owned())))
@@ -237,6 +240,7 @@ impl ActionBatcher {
             .queues
             .lock()
             .push(event, QueuedAction { action, reply })?;
+
         if first {
             let state = Arc::clone(&self.0);
             let mut run: BoxFuture<'static, ()> = Box::pin(async move { state.run(event).await });
@@ -247,6 +251,7 @@ impl ActionBatcher {
                 self.0.lifecycle.spawn("batcher", run); // which polls it again, to be woken itself
             }
         }
+
         Ok(())
     }
 }
@@ -290,7 +295,9 @@ impl EventQueues {
         if self.queued >= MAX_QUEUED {
             return Err(EngineError::Busy);
         }
+
         self.queued += 1;
+
         match self.by_event.entry(event) {
             Entry::Occupied(mut queue) => {
                 queue.get_mut().push_back(queued);
@@ -313,10 +320,13 @@ impl EventQueues {
             .drain(..count)
             .map(|queued| (queued.action, queued.reply))
             .unzip();
+
         self.queued -= count;
+
         if count == 0 {
             self.by_event.remove(&event);
         }
+
         taken
     }
 }

@@ -120,6 +120,7 @@ impl Engine for RedisEngine {
     ) -> Result<Epoch, EngineError> {
         let key = self.events_key();
         with_timeout(self.connection().sadd::<_, _, ()>(key, event.to_string())).await?;
+
         let call = self
             .invocation(&self.scripts.open, event)
             .opening(opening, now);
@@ -266,6 +267,7 @@ impl Engine for RedisEngine {
                 .reservations(some);
             outcomes.extend(decode::reserved(call.run().await?)?);
         }
+
         Ok(outcomes)
     }
 
@@ -348,6 +350,7 @@ impl Engine for RedisEngine {
     ) -> Result<(), EngineError> {
         let (load, began) = (Uuid::new_v4().simple().to_string(), Instant::now());
         let until = || Timestamp::from_millis(now.millis() + SYNC_WINDOW_MS).plus(began.elapsed());
+
         for (kind, rows) in encode::snapshot_rows(snapshot) {
             for part in rows.chunks(MAX_STAGED_ROWS) {
                 let call = self
@@ -358,6 +361,7 @@ impl Engine for RedisEngine {
                 call.snapshot_part(kind, part).run().await?;
             }
         }
+
         loop {
             let call = self
                 .invocation(&self.scripts.load_seats, event)

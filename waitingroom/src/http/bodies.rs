@@ -133,6 +133,7 @@ pub(super) async fn read(max: usize, request: Request) -> Result<Bytes, Problem>
     } else {
         BODY_TIMEOUT
     };
+
     read_with_timeout(timeout, max, &BUDGET, request.into_body())
         .await
         .map_err(BodyError::problem)
@@ -155,6 +156,7 @@ async fn read_with_timeout(
 async fn collect(max: usize, budget: &ByteBudget, mut body: Body) -> Result<Bytes, BodyError> {
     let mut share = budget.share();
     let (mut first, mut rest) = (Bytes::new(), BytesMut::new());
+
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| BodyError::Interrupted)?;
         let Ok(data) = frame.into_data() else {
@@ -172,6 +174,7 @@ async fn collect(max: usize, budget: &ByteBudget, mut body: Body) -> Result<Byte
             rest.extend_from_slice(&data);
         }
     }
+
     Ok(if rest.is_empty() {
         first
     } else {
@@ -202,6 +205,7 @@ mod tests {
     async fn pieces_are_put_together_and_the_budget_is_given_back() {
         let budget = ByteBudget::new(100);
         let whole = read_with_timeout(LATE, 9, &budget, pieces(&["abc", "", "def", "ghi"])).await;
+
         assert_eq!(whole.as_deref(), Ok(&b"abcdefghi"[..]));
         assert_eq!(
             read_with_timeout(LATE, 8, &budget, pieces(&["abc", "def", "ghi"])).await,
@@ -228,6 +232,7 @@ mod tests {
         let budget = ByteBudget::new(10);
         let half = stream::iter([io::Result::Ok("seven by")]).chain(stream::pending());
         let mut held = Box::pin(collect(100, &budget, Body::from_stream(half)));
+
         assert!(futures_util::poll!(&mut held).is_pending());
         assert_eq!(
             read_with_timeout(LATE, 100, &budget, Body::from("four")).await,
@@ -240,6 +245,7 @@ mod tests {
             Ok(&b"2!"[..])
         );
         drop(held);
+
         assert_eq!(
             read_with_timeout(LATE, 100, &budget, Body::from("four"))
                 .await

@@ -29,8 +29,10 @@ pub fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> I
     if !is_trusted(peer, trusted) {
         return peer;
     }
+
     let values = headers.get_all("x-forwarded-for").iter().rev();
     let entries = values.flat_map(|value| value.to_str().unwrap_or("(not text)").rsplit(','));
+
     for entry in entries.map(str::trim).filter(|entry| !entry.is_empty()) {
         match parse_forwarded(entry) {
             Some(address) if is_trusted(address, trusted) => {}
@@ -41,6 +43,7 @@ pub fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> I
             }
         }
     }
+
     peer
 }
 
@@ -107,9 +110,11 @@ impl AddressLimiter {
         let address = rate_limit_key(address);
         let mut open = self.open.lock();
         let count = open.entry(address).or_default();
+
         if *count >= max {
             return Err(AddressLimitReached);
         }
+
         *count += 1;
         Ok(Some(AddressPermit {
             limiter: Arc::clone(self),
@@ -158,12 +163,14 @@ mod tests {
         let (proxy, stranger): (IpAddr, IpAddr) =
             ("10.1.2.3".parse().unwrap(), "203.0.113.9".parse().unwrap());
         let headers = headers_of("1.1.1.1, 198.51.100.7, 10.0.0.2");
+
         assert_eq!(
             client_address(proxy, &headers, &trusted).to_string(),
             "198.51.100.7"
         );
         assert_eq!(client_address(stranger, &headers, &trusted), stranger);
         assert_eq!(client_address(proxy, &HeaderMap::new(), &trusted), proxy);
+
         let unreadable = headers_of("198.51.100.7, unknown, 10.0.0.2");
         assert_eq!(
             client_address(proxy, &unreadable, &trusted),
@@ -196,9 +203,11 @@ mod tests {
                 "{entry}"
             );
         }
+
         let trusted = ["10.0.0.0/8".parse().unwrap()];
         let proxy = "10.1.2.3".parse().unwrap();
         let client = |value| client_address(proxy, &headers_of(value), &trusted).to_string();
+
         assert_eq!(
             client("1.1.1.1, 198.51.100.7:4711, 10.0.0.2:80"),
             "198.51.100.7"
@@ -225,6 +234,7 @@ mod tests {
             acquire("2001:db8::1").unwrap(),
             acquire("2001:db8::2").unwrap(),
         );
+
         assert_eq!(
             acquire("2001:db8::3").err(),
             Some(AddressLimitReached),
@@ -232,6 +242,7 @@ mod tests {
         );
         assert!(acquire("2001:db8:0:1::1").is_ok() && acquire("203.0.113.9").is_ok());
         drop(one);
+
         let three = acquire("2001:db8::3");
         assert!(three.is_ok());
         drop((two, three));

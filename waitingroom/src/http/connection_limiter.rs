@@ -146,9 +146,11 @@ impl ConnectionLimiter {
             ConnectionSlots::new(limits.connections),
             ConnectionSlots::new(limits.spare),
         );
+
         if limits.serves != Serves::Operators {
             PUBLIC_SLOTS.get_or_init(|| Arc::clone(&slots)); // a process has one public listener
         }
+
         let addresses = AddressLimiter::new(limits.connections_per_address);
         Self {
             limits,
@@ -185,8 +187,10 @@ impl ConnectionLimiter {
         } else {
             self.addresses.acquire(peer.ip())
         };
+
         let address = address.map_err(|_| Rejected::Address)?;
         let slot = self.slots.acquire().ok_or(Rejected::Full)?;
+
         Ok(ConnectionPermit(Arc::new(PermitInner::Connection(
             slot, address,
         ))))
@@ -201,9 +205,11 @@ impl ConnectionLimiter {
     ) -> Result<ConnectionPermit, Rejected> {
         let trusted = &self.limits.trusted_proxies;
         let address = client_address(peer.ip(), request.headers(), trusted);
+
         if address == peer.ip() {
             return Ok(place.clone());
         }
+
         let forwarded = self
             .addresses
             .acquire(address)
@@ -224,6 +230,7 @@ impl ConnectionLimiter {
         if !admitted.slot().begin_request() {
             return Err(Evicted);
         }
+
         let is_ops = is_ops_path(request.uri().path());
         let place = match &*admitted {
             Admitted::Overflow(rejected, _) if !is_ops => Err(rejected.response()),
@@ -243,6 +250,7 @@ impl ConnectionLimiter {
                     .map_err(Rejected::response)
             }
         };
+
         let (response, place) = match place {
             Ok(place) => (self.route(peer, place.clone(), request).await, place),
             Err(refused) => (refused, None),
@@ -253,6 +261,7 @@ impl ConnectionLimiter {
         } else {
             response
         };
+
         let guard = (!upgrades).then_some(RequestGuard(admitted)); // an upgraded connection is never idle again
         Ok(response.map(|body| TrackedBody {
             body,
@@ -270,14 +279,17 @@ impl ConnectionLimiter {
         if !self.limits.serves.serves(request.uri().path()) {
             return not_found().await.into_response();
         }
+
         if let Some(place) = place {
             request.extensions_mut().insert(place);
         }
+
         request.extensions_mut().insert(ConnectInfo(peer));
         let request: Request = request.map(Body::new);
         let mut router = self.router.clone();
         let Ok(router) = ServiceExt::<Request>::ready(&mut router).await;
         let Ok(response) = router.call(request).await;
+
         response
     }
 }

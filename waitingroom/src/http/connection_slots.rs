@@ -84,15 +84,20 @@ impl ConnectionSlots {
         let now = Instant::now();
         let evict = Arc::new(Notify::new());
         let mut state = self.state.lock();
+
         if state.open >= self.max {
             state.evict(now)?;
         }
+
         state.open += 1;
         state.next += 1;
+
         let number = state.next;
         let key = (IdleKind::NeverUsed, now, number);
+
         state.idle.insert(key, Arc::clone(&evict));
         drop(state);
+
         Some(ConnectionSlot {
             slots: Arc::clone(self),
             number,
@@ -121,15 +126,18 @@ impl SlotState {
     fn evict(&mut self, now: Instant) -> Option<()> {
         let first = self.idle.first_entry()?;
         let (idle, since, _) = *first.key();
+
         if idle == IdleKind::BetweenRequests
             && now.saturating_duration_since(since) < EVICTION_GRACE
         {
             return None;
         }
+
         first.remove().notify_one();
         self.open -= 1;
         metrics::counter!("stanchion_connections_evicted_total", "reason" => idle.as_str())
             .increment(1);
+
         Some(())
     }
 }
@@ -146,6 +154,7 @@ impl ConnectionSlot {
                 SlotUse::Evicted
             };
         }
+
         !matches!(*current, SlotUse::Evicted)
     }
 
@@ -182,6 +191,7 @@ impl Drop for ConnectionSlot {
             SlotUse::Busy => true,
             SlotUse::Evicted => false,
         };
+
         if stayed {
             state.open -= 1;
         }
@@ -202,8 +212,10 @@ mod tests {
             slots.acquire().unwrap(),
             slots.acquire().unwrap(),
         );
+
         assert!(busy.begin_request() && slots.is_crowded());
         let third = slots.acquire().unwrap();
+
         assert!(
             first.evicted().now_or_never().is_some() && second.evicted().now_or_never().is_none()
         );
@@ -214,6 +226,7 @@ mod tests {
         drop(first);
         assert_eq!(slots.open(), 3, "what gave way is not counted twice");
         drop((second, third, busy));
+
         assert_eq!(slots.open(), 0);
     }
 
@@ -233,6 +246,7 @@ mod tests {
     fn silence_gives_way_before_rest() {
         let slots = ConnectionSlots::new(2);
         let (asked, silent) = (slots.acquire().unwrap(), slots.acquire().unwrap());
+
         assert!(asked.begin_request());
         asked.end_request();
         assert!(

@@ -162,12 +162,15 @@ fn invalid_body(error: &serde_path_to_error::Error<serde_json::Error>) -> Proble
         }
         (path, _) => path.to_owned(),
     };
+
     if message.starts_with("missing field") {
         return Problem::invalid(&field, "is required");
     }
+
     if message.starts_with("unknown field") {
         return Problem::invalid(&field, "is not a known field");
     }
+
     Problem::new(Code::InvalidField, format!("{field}: {message}")).field(&field)
 }
 
@@ -198,6 +201,7 @@ fn invalid_path(rejection: &PathRejection) -> Problem {
         PathRejection::FailedToDeserializePathParams(error) => Some(error.kind()),
         _ => None,
     };
+
     match kind {
         Some(ErrorKind::DeserializeError { key, message, .. }) => {
             Problem::new(Code::InvalidField, format!("{key}: {message}")).field(key)
@@ -273,6 +277,7 @@ mod tests {
                 "{body}"
             );
         }
+
         assert_eq!(
             refusal("[\"c0000000-0000-4000-8000-000000000000\", 1]").code,
             Code::Malformed
@@ -350,6 +355,7 @@ mod tests {
             .await
             .unwrap();
         let problem: serde_json::Value = serde_json::from_slice(&body).unwrap();
+
         assert_eq!(
             (&problem["field"], &problem["status"]),
             (&"event_id".into(), &422.into())

@@ -75,11 +75,13 @@ impl ProxyMonitor {
                 .misses_header(forwards)
                 .then_some(ProxyWarning::MissingForwardedFor(peer));
         }
+
         if forwards {
             self.single_address_ruled_out.store(true, Ordering::Relaxed);
             return (!self.warned_not_trusted.swap(true, Ordering::Relaxed))
                 .then_some(ProxyWarning::NotTrusted(peer));
         }
+
         (trusted.is_empty() && self.is_single_address(peer))
             .then_some(ProxyWarning::SingleAddress(peer))
     }
@@ -88,10 +90,12 @@ impl ProxyMonitor {
         if self.seen_header.load(Ordering::Relaxed) {
             return false;
         }
+
         if forwards {
             self.seen_header.store(true, Ordering::Relaxed);
             return false;
         }
+
         self.missing_count.load(Ordering::Relaxed) < MISSING_HEADER_THRESHOLD
             && self.missing_count.fetch_add(1, Ordering::Relaxed) + 1 == MISSING_HEADER_THRESHOLD
     }
@@ -100,13 +104,17 @@ impl ProxyMonitor {
         if self.single_address_ruled_out.load(Ordering::Relaxed) {
             return false;
         }
+
         let mut first_address = self.first_address.lock();
         let (address, seen) = first_address.get_or_insert((peer, 0));
+
         *seen += 1;
         let enough = *seen == SINGLE_ADDRESS_THRESHOLD;
+
         if *address != peer || !is_private(peer) || enough {
             self.single_address_ruled_out.store(true, Ordering::Relaxed);
         }
+
         *address == peer && is_private(peer) && enough
     }
 }
@@ -142,6 +150,7 @@ mod tests {
         if forwards {
             headers.insert("x-forwarded-for", "203.0.113.9".parse().unwrap());
         }
+
         let peer = peer.parse().unwrap();
         (0..times)
             .filter_map(|_| watch.check_request(peer, &headers, trusted))
@@ -160,6 +169,7 @@ mod tests {
             [],
             "one cause, one line"
         );
+
         let watch = ProxyMonitor::default();
         assert_eq!(
             seen(&watch, PROXY, true, &["10.9.0.0/16".parse().unwrap()], 2),
@@ -178,6 +188,7 @@ mod tests {
             seen(&watch, PROXY, false, &trusted, 300),
             [ProxyWarning::MissingForwardedFor(PROXY.parse().unwrap())]
         );
+
         // A gateway that calls booking by itself, beside a proxy that does its work.
         let watch = ProxyMonitor::default();
         assert_eq!(seen(&watch, PROXY, true, &trusted, 1), []);
@@ -191,6 +202,7 @@ mod tests {
             seen(&watch, "127.0.0.1", false, &[], 1_000),
             [ProxyWarning::SingleAddress("127.0.0.1".parse().unwrap())]
         );
+
         let watch = ProxyMonitor::default();
         assert_eq!(seen(&watch, "127.0.0.1", false, &[], 1), []);
         assert_eq!(seen(&watch, PROXY, false, &[], 300), [], "two addresses");
@@ -199,6 +211,7 @@ mod tests {
             [],
             "a visitor with much to ask"
         );
+
         for private in [
             "::1",
             "fd00::1",

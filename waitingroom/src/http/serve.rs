@@ -132,6 +132,7 @@ pub async fn serve(
     let mut reserve = DescriptorReserve::new(limits.reserve);
     let mut last_logged: Option<Instant> = None;
     let limiter = Arc::new(ConnectionLimiter::new(router, limits, lifecycle.clone()));
+
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -206,24 +207,28 @@ fn connection(
             idle: SHORT_TIMEOUT,
         }
     };
+
     let arrived = Arc::new(AtomicBool::new(false));
     let (limiter, admitted, arrives) = (
         Arc::clone(limiter),
         Arc::new(admitted),
         Arc::clone(&arrived),
     );
+
     let holds = Arc::clone(&admitted);
     let service = hyper::service::service_fn(move |request| {
         arrives.store(true, Ordering::Relaxed);
         let (limiter, admitted) = (Arc::clone(&limiter), Arc::clone(&admitted));
         async move { limiter.serve(peer, admitted, request).await }
     });
+
     let mut builder = hyper::server::conn::http1::Builder::new();
     builder
         .timer(TokioTimer::new())
         .header_read_timeout(timeouts.idle)
         .max_buf_size(16 * 1024)
         .keep_alive(is_full);
+
     let draining = lifecycle.clone();
     lifecycle.spawn("connection", async move {
         let slot = holds.slot();
@@ -276,6 +281,7 @@ async fn wait_for_first_byte(
 ) -> FirstBytes {
     let began = Instant::now();
     let mut bytes = [0; 12];
+
     loop {
         let timeout = if slot.is_crowded() {
             timeout.min(SHORT_TIMEOUT)
@@ -309,6 +315,7 @@ async fn refuse_proxy_header(mut stream: TcpStream) {
          {problem}",
         problem.len()
     );
+
     // What lies unread when a connection is closed makes the kernel reset it, and the answer is
     // lost.
     let _ = stream.try_read(&mut [0; 4096]);

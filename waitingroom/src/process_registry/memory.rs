@@ -56,6 +56,7 @@ impl ProcessRegistry for InMemoryProcessRegistry {
     async fn read(&self) -> Result<RegistrySnapshot, RegistryError> {
         let at = self.clock.now();
         let mut state = self.state.lock();
+
         state
             .records
             .retain(|_, (published, _)| at.since(*published) <= PROCESS_TTL);
@@ -63,6 +64,7 @@ impl ProcessRegistry for InMemoryProcessRegistry {
             status: status.clone(),
             age_ms: at.since(*published).as_millis() as u64,
         };
+
         Ok(RegistrySnapshot {
             at,
             processes: state.records.values().map(live).collect(),
@@ -77,9 +79,11 @@ impl ProcessRegistry for InMemoryProcessRegistry {
     ) -> Result<bool, RegistryError> {
         let mut state = self.state.lock();
         let unchanged = state.throttle.as_ref() == before;
+
         if unchanged {
             state.throttle = Some(after.clone());
         }
+
         Ok(unchanged)
     }
 }

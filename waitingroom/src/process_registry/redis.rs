@@ -70,6 +70,7 @@ impl RedisProcessRegistry {
             read: Script::new(&format!("{NOW}{READ}")),
             set_throttle: Script::new(SET_PACE),
         };
+
         Self {
             connection,
             records: format!("{prefix}:{{vitals}}:processes"),
@@ -85,6 +86,7 @@ impl RedisProcessRegistry {
         let mut connection = self.connection.clone();
         let answer =
             tokio::time::timeout(REGISTRY_TIMEOUT, call.invoke_async(&mut connection)).await;
+
         answer
             .map_err(|_| RegistryError("Redis did not answer in time".into()))?
             .map_err(failed)
@@ -109,6 +111,7 @@ impl ProcessRegistry for RedisProcessRegistry {
             .arg(node.as_str())
             .query_async(&mut connection);
         let answer = tokio::time::timeout(REGISTRY_TIMEOUT, call).await;
+
         answer
             .map_err(|_| RegistryError("Redis did not answer in time".into()))?
             .map_err(failed)
@@ -117,6 +120,7 @@ impl ProcessRegistry for RedisProcessRegistry {
     async fn read(&self) -> Result<RegistrySnapshot, RegistryError> {
         let mut call = self.scripts.read.key(&self.records);
         call.key(&self.pace).arg(PROCESS_TTL.as_millis() as u64);
+
         let answer: Vec<String> = self.invoke(&call).await?;
         let [at, pace, records @ ..] = answer.as_slice() else {
             return Err(RegistryError("half an answer".into()));
@@ -125,6 +129,7 @@ impl ProcessRegistry for RedisProcessRegistry {
             .chunks_exact(2)
             .filter_map(|pair| live(&pair[0], &pair[1]))
             .collect();
+
         processes.sort_by(|one, other| {
             one.status
                 .process
@@ -132,6 +137,7 @@ impl ProcessRegistry for RedisProcessRegistry {
                 .as_str()
                 .cmp(other.status.process.node.as_str())
         });
+
         let at = at
             .parse()
             .map_err(|_| RegistryError("a moment that is no number".into()))?;
@@ -149,6 +155,7 @@ impl ProcessRegistry for RedisProcessRegistry {
     ) -> Result<bool, RegistryError> {
         let mut call = self.scripts.set_throttle.key(&self.pace);
         let before = before.map(json).unwrap_or_default();
+
         call.arg(before)
             .arg(json(after))
             .arg(PACE_MEMORY.as_millis() as u64);

@@ -82,6 +82,7 @@ pub fn check_preferences(field: &str, preferences: &[SeatPreference]) -> Result<
             format!("must have at most {MAX_PREFERENCES} alternatives"),
         ));
     }
+
     match preferences
         .iter()
         .position(|item| !(1..=MAX_QUANTITY).contains(&item.quantity))
@@ -158,8 +159,10 @@ fn message_type(frame: &str) -> Result<Cow<'_, str>, Problem> {
     {
         return Ok(kind);
     }
+
     let malformed = |_| Problem::new(Code::Malformed, "the frame is not valid JSON");
     let value: Value = serde_json::from_str(frame).map_err(malformed)?;
+
     Ok(value
         .get("type")
         .and_then(Value::as_str)
@@ -188,6 +191,7 @@ mod tests {
             (r#"{"type":"ping"} {}"#, Err(Code::Malformed)),
             (r#"{"type":"ping""#, Err(Code::Malformed)),
         ];
+
         for (frame, expected) in cases {
             assert_eq!(
                 ClientMessage::parse(frame).map_err(|problem| problem.code),

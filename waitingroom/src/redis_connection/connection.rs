@@ -139,9 +139,11 @@ impl RedisConnection {
         let code = answer
             .as_ref()
             .map_or_else(RedisError::code, |_| error_code);
+
         if answer.is_ok() || code.is_some() {
             self.0.health.lock().on_reply();
         }
+
         if let Some(code) = code.filter(|code| is_failover_code(code)) {
             self.replace(code);
         }
@@ -152,8 +154,10 @@ impl RedisConnection {
         if !self.0.health.lock().begin_replacement(Instant::now()) {
             return;
         }
+
         tracing::warn!(why, "replacing the connection to Redis");
         metrics::counter!("stanchion_redis_reconnects_total").increment(1);
+
         let shared = Arc::clone(&self.0);
         tokio::spawn(async move {
             let link = timeout(REPLACE_TIMEOUT, shared.servers.open_link()).await;
@@ -264,6 +268,7 @@ mod tests {
         let mut health = LinkHealth::default();
         let start = Instant::now();
         let at = |ms: u64| start + Duration::from_millis(ms);
+
         assert!(!health.on_call(at(0)));
         assert!(!health.on_call(at(4_999)));
         assert!(health.on_call(at(5_000)) && health.begin_replacement(at(5_000)));
@@ -292,6 +297,7 @@ mod tests {
                 .into_iter()
                 .any(is_failover_code)
         );
+
         let kind = ServerErrorKind::ReadOnly;
         assert!(
             RedisError::from((ErrorKind::Server(kind), "demoted"))

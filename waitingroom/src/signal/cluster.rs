@@ -88,6 +88,7 @@ impl ClusterSignals {
         let partitions = (0..PARTITIONS)
             .map(|further| (partition + further) % PARTITIONS)
             .filter(|partition| self.is_alive(*partition));
+
         for partition in partitions
             .collect::<Vec<_>>()
             .into_iter()
@@ -98,6 +99,7 @@ impl ClusterSignals {
                 Err(error) => last = error,
             }
         }
+
         Err(last)
     }
 
@@ -114,10 +116,12 @@ impl ClusterSignals {
                 .arg(self.channel(partition, recipient))
                 .arg(payload);
         }
+
         let mut commands = self.commands.clone();
         let sent = timeout(publish_timeout, pipeline.query_async(&mut commands)).await;
         let sent = sent
             .unwrap_or_else(|_| Err((redis::ErrorKind::Io, "Redis did not answer in time").into()));
+
         self.dead.lock()[partition] = sent.is_err().then(|| Instant::now() + RETRY_DEAD_AFTER);
         sent.map_err(failed)
     }
@@ -133,6 +137,7 @@ impl ClusterSignals {
         let partitions =
             (0..PARTITIONS).map(|partition| self.publish_on(partition, &messages, REDIS_TIMEOUT));
         let mut most = Err(SignalError("no partition of the cluster answers".into()));
+
         for reached in join_all(partitions).await {
             match (reached, &most) {
                 (Ok(reached), _) => {
@@ -142,6 +147,7 @@ impl ClusterSignals {
                 (Err(_), Ok(_)) => {}
             }
         }
+
         most
     }
 
@@ -161,14 +167,17 @@ impl ClusterSignals {
             .collect();
         let addresses = addresses_of(&tags, &self.commands).await.map_err(failed)?;
         let mut shards: BTreeMap<Address, Vec<usize>> = BTreeMap::new();
+
         for (partition, address) in partitions.into_iter().zip(addresses) {
             shards.entry(address).or_default().push(partition);
         }
+
         for (address, partitions) in listening {
             shards
                 .entry(address)
                 .and_modify(|shard| shard.extend(partitions));
         }
+
         let recipients = [Recipient::Node(node), Recipient::AllNodes];
         let subscriptions = shards.into_iter().map(|(address, partitions)| {
             let both = partitions.into_iter().flat_map(|partition| {
@@ -202,12 +211,14 @@ impl Signals for ClusterSignals {
     async fn send(&self, signals: &[(Recipient, Signal)]) -> Result<Vec<u64>, SignalError> {
         let mut partitions: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         let mut reached = vec![0; signals.len()];
+
         for (index, (recipient, signal)) in signals.iter().enumerate() {
             match partition_of(signal) {
                 Some(partition) => partitions.entry(partition).or_default().push(index),
                 None => reached[index] = self.probe(recipient, signal).await?,
             }
         }
+
         let sending = partitions
             .into_iter()
             .map(|(partition, indexes)| async move {
@@ -225,12 +236,14 @@ impl Signals for ClusterSignals {
                     .collect::<Result<Vec<_>, SignalError>>()?;
                 Ok::<_, SignalError>((self.publish(partition, &messages).await?, indexes))
             });
+
         for (counts, indexes) in try_join_all(sending).await? {
             indexes
                 .into_iter()
                 .zip(counts)
                 .for_each(|(index, count)| reached[index] = count);
         }
+
         Ok(reached)
     }
 
@@ -245,6 +258,7 @@ impl Signals for ClusterSignals {
             .map_err(|_| SignalError("Redis did not answer in time".into()))??;
         let (signals, node) = (self.clone(), node.clone());
         let last_received_at = [Instant::now(); PARTITIONS];
+
         Ok(Box::new(ClusterListener {
             signals,
             node,
@@ -309,6 +323,7 @@ impl ClusterListener {
         if self.inbox.take_missed() {
             return Some(ListenerEvent::Gap);
         }
+
         match event {
             ShardEvent::Message { partition, payload } => {
                 self.last_received_at[partition] = Instant::now();
@@ -321,6 +336,7 @@ impl ClusterListener {
                 self.subscriptions.retain(|known| known.id != subscription)
             }
         }
+
         None
     }
 
@@ -342,10 +358,12 @@ impl ClusterListener {
         if self.resubscription.is_some() || missing.is_empty() {
             return;
         }
+
         tracing::warn!(
             partitions = missing.len(),
             "no heartbeat on some partitions; resubscribing"
         );
+
         let listening = self
             .subscriptions
             .iter()
@@ -357,6 +375,7 @@ impl ClusterListener {
             })
             .collect();
         let (signals, node, inbox) = (self.signals.clone(), self.node.clone(), self.inbox.clone());
+
         self.resubscription = Some(Box::pin(async move {
             sleep(RESUBSCRIBE_PAUSE).await;
             let subscriptions = timeout(

@@ -80,17 +80,20 @@ impl Signals for RedisSignals {
         if signals.is_empty() {
             return Ok(Vec::new());
         }
+
         let mut pipeline = redis::pipe();
         for (recipient, signal) in signals {
             let payload =
                 serde_json::to_vec(signal).map_err(|error| SignalError(error.to_string()))?;
             pipeline.publish(self.channel(recipient), payload);
         }
+
         let mut commands = self.commands.clone();
         let sent = timeout(REDIS_TIMEOUT, pipeline.query_async(&mut commands)).await;
         let reached: Vec<u64> = sent
             .map_err(|_| SignalError("Redis did not answer in time".into()))?
             .map_err(failed)?;
+
         self.count_undelivered_probes(signals, &reached);
         Ok(reached)
     }
@@ -103,6 +106,7 @@ impl Signals for RedisSignals {
         let subscription = subscribe(&self.client, &channels).await?;
         let (client, undelivered_probes) =
             (self.client.clone(), self.undelivered_probes.subscribe());
+
         Ok(Box::new(RedisListener {
             client,
             channels,
@@ -173,6 +177,7 @@ async fn subscribe(client: &Client, channels: &[String; 2]) -> Result<PubSub, Si
         subscription.subscribe(channels).await?;
         Ok(subscription)
     };
+
     timeout(REDIS_TIMEOUT, connect)
         .await
         .map_err(|_| SignalError("Redis did not answer in time".into()))?

@@ -71,6 +71,7 @@ fn each_sign_of_strain_halves_the_pace_once_until_it_can_show_an_effect() {
             ..healthy()
         },
     ];
+
     for sign in signs {
         let cut = after(&start(), 1_000, &[healthy(), sign]);
         assert_eq!(cut.share(), 0.5, "{sign:?}: the worst of several counts");
@@ -88,6 +89,7 @@ fn between_calm_and_strain_nothing_moves() {
     let held = (1..50).fold(cut.clone(), |pace, at| {
         after(&pace, at * 1_000, &[slow(200.0)])
     });
+
     assert_eq!(held.share(), cut.share());
     assert_eq!(
         (1..50)
@@ -112,17 +114,21 @@ fn a_trouble_that_passes_costs_a_few_seconds() {
 fn without_booking_the_line_stands_and_begins_again_at_the_floor() {
     let waiting = after(&start(), 10_000, &[]);
     assert_eq!(waiting.share(), 1.0, "it may be about to start");
+
     let paused = after(&waiting, 10_001, &[]);
     assert_eq!(paused.share(), 0.0);
+
     let back = after(&paused, 20_000, &[healthy()]);
     assert_eq!(back.share(), 0.1, "the floor");
     assert!(back.decided().decided_at > paused.decided().decided_at);
+
     let back = after(&back, 21_000, &[healthy()]);
     assert_eq!(
         after(&back, 30_999, &[]).share(),
         0.4,
         "an instance that restarts"
     );
+
     let first = RegistrySnapshot {
         at: Timestamp::from_millis(77),
         ..RegistrySnapshot::default()
@@ -311,6 +317,7 @@ fn the_pace_is_back_when_the_trouble_is_over() {
     let shares = simulate(|at| if (20..40).contains(&at) { 0.05 } else { 2.0 }, 120);
     assert!(shares[26] <= 0.5, "three seconds into the trouble");
     assert_eq!(shares[40], 0.1);
+
     let back = shares[40..].iter().position(|share| *share == 1.0).unwrap();
     assert!(
         back <= 20,

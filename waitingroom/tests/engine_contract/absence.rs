@@ -11,13 +11,16 @@ use super::sale::{Sale, at, lapses, names, node, quick};
 pub(crate) async fn the_absent_are_skipped_and_first_again_on_return(engine: SharedEngine) {
     let sale = Sale::open(engine, quick()).await;
     let place = sale.join("ann").await;
+
     sale.join("bob").await;
     sale.join("cem").await;
     sale.detach("ann", "n1").await;
     assert_eq!(sale.status().await.total, 3, "the place is kept");
     assert_eq!(names(&sale.release_at_most(1).await), ["bob"]);
+
     let back = sale.resume("ann", at("n2")).await.unwrap();
     assert_eq!((back.number, back.position), (place.number, 1));
+
     let next = sale.release_at_most(1).await;
     assert_eq!(names(&next), ["ann"]);
     assert_eq!(next.granted[0].nodes, [node("n2")]);
@@ -75,6 +78,7 @@ pub(crate) async fn the_absent_keep_their_place_for_the_grace_period(engine: Sha
     assert_eq!(lapses(&sale.release().await), []);
     sale.resume("bob", at("n1")).await;
     sale.wait(1).await;
+
     let step = sale.release().await;
     assert_eq!(lapses(&step), [("ann", Removal::Absent)]);
     assert_eq!(step.progress.removed, [1, 2], "bob was released");
@@ -138,6 +142,7 @@ pub(crate) async fn users_of_a_dead_node_are_absent(engine: SharedEngine) {
     sale.wait(49_999).await;
     assert_eq!(lapses(&sale.release().await), [("bob", Removal::Unclaimed)]);
     sale.wait(1).await;
+
     let step = sale.release().await;
     assert_eq!(
         lapses(&step),
@@ -194,9 +199,11 @@ pub(crate) async fn a_leap_of_time_makes_nobody_lose_their_place(engine: SharedE
         },
     )
     .await;
+
     for name in ["ann", "bob"] {
         sale.join(name).await;
     }
+
     sale.detach("bob", "n1").await;
     sale.leap(3_600_000);
     assert_eq!(lapses(&sale.release().await), []);
@@ -212,6 +219,7 @@ pub(crate) async fn a_leap_of_time_makes_nobody_lose_their_place(engine: SharedE
     sale.wait(59_900 - 1).await;
     assert_eq!(lapses(&sale.release().await), [("ann", Removal::Unclaimed)]);
     sale.wait(1).await;
+
     assert_eq!(
         lapses(&sale.release().await),
         [("bob", Removal::Absent)],
@@ -229,6 +237,7 @@ pub(crate) async fn who_lets_three_passes_lie_loses_the_place(engine: SharedEngi
     )
     .await;
     sale.join("ann").await;
+
     for time in 1..=3 {
         assert_eq!(names(&sale.release().await), ["ann"]);
         sale.wait(5_000).await;
@@ -244,6 +253,7 @@ pub(crate) async fn who_lets_three_passes_lie_loses_the_place(engine: SharedEngi
         );
         assert_eq!(sale.resume("ann", at("n1")).await.is_some(), time < 3);
     }
+
     assert_eq!(
         (sale.status().await.total, sale.status().await.active),
         (0, 0)
@@ -315,6 +325,7 @@ pub(crate) async fn absence_counts_from_the_last_sign_of_life(engine: SharedEngi
     sale.wait(15_000 - 1).await;
     assert_eq!(lapses(&sale.release().await), []);
     sale.wait(1).await;
+
     assert_eq!(
         lapses(&sale.release().await),
         [("poller", Removal::Absent)],

@@ -20,10 +20,12 @@ pub(crate) async fn an_event_that_is_not_open_is_unknown(engine: SharedEngine) {
         presence: Presence::Poll,
         ticket: None,
     };
+
     let settlement = [(Uuid::nil().into(), Settlement::Released)];
     let snapshot = SeatSnapshot::default();
     let unknown =
         |answer: Result<(), EngineError>| assert!(matches!(answer, Err(EngineError::UnknownEvent)));
+
     unknown(engine.status(event).await.map(drop));
     unknown(engine.configure(event, &quick()).await);
     unknown(engine.join(&join, now).await.map(drop));
@@ -59,12 +61,14 @@ pub(crate) async fn an_event_that_is_not_open_is_unknown(engine: SharedEngine) {
     unknown(engine.begin_sync(event, now).await.map(drop));
     unknown(engine.load_seats(event, &snapshot, now).await);
     engine.remove(event).await.unwrap();
+
     assert_eq!(engine.events().await.unwrap(), []);
 }
 
 pub(crate) async fn opening_again_changes_nothing(engine: SharedEngine) {
     let sale = Sale::open(engine, quick()).await;
     sale.join("ann").await;
+
     let mut again = opening(
         QueueSettings {
             max_active: 7,
@@ -73,12 +77,14 @@ pub(crate) async fn opening_again_changes_nothing(engine: SharedEngine) {
         sale.now(),
     );
     (again.epoch, again.sequence) = ("later".parse().unwrap(), 500);
+
     let epoch = sale
         .engine
         .open(sale.event, &again, sale.now())
         .await
         .unwrap();
     assert_eq!(epoch.as_str(), "now");
+
     let status = sale.status().await;
     assert_eq!((status.settings, status.epoch.as_str()), (quick(), "now"));
     assert_eq!(
@@ -134,10 +140,12 @@ pub(crate) async fn settings_are_answered_as_they_were_given(engine: SharedEngin
         max_in_line: 10_000_000,
         message: Some("Geduld\nbitte \u{1f3ab}".into()),
     };
+
     sale.configure(given.clone()).await;
     assert_eq!(sale.status().await.settings, given);
     assert_eq!(sale.release().await.progress.settings, given);
     sale.configure(quick()).await;
+
     assert_eq!(sale.status().await.settings, quick());
 }
 
@@ -148,9 +156,11 @@ pub(crate) async fn time_never_runs_backwards(engine: SharedEngine) {
         ..QueueSettings::default()
     };
     let sale = Sale::open(engine, settings).await;
+
     for name in ["ann", "bob", "cem"] {
         sale.join(name).await;
     }
+
     assert_eq!(sale.release().await.granted.len(), 1);
     sale.wait(1_000).await;
     assert_eq!(
@@ -161,6 +171,7 @@ pub(crate) async fn time_never_runs_backwards(engine: SharedEngine) {
     assert_eq!(sale.release().await.granted.len(), 0);
     sale.leap(5_000);
     assert_eq!(sale.release().await.granted.len(), 0);
+
     let JoinOutcome::Same(place) = sale.try_join("cem", Presence::Poll, None).await else {
         panic!("cem has a place")
     };

@@ -22,9 +22,11 @@ fn number(outcome: &JoinOutcome) -> u64 {
 pub(crate) async fn one_user_has_one_place(engine: SharedEngine) {
     let sale = Sale::open(engine, quick()).await;
     let first = sale.try_join("ann", at("n1"), None).await;
+
     assert!(
         matches!(&first, JoinOutcome::Joined(place) if (place.position, place.total) == (1, 1))
     );
+
     for presence in [at("n1"), at("n2"), Presence::Poll] {
         let again = sale.try_join("ann", presence.clone(), None).await;
         assert!(matches!(&again, JoinOutcome::Same(place) if place.number == number(&first)));
@@ -33,6 +35,7 @@ pub(crate) async fn one_user_has_one_place(engine: SharedEngine) {
             number(&first)
         );
     }
+
     assert_eq!(sale.resume("bob", Presence::Poll).await, None);
     assert_eq!(
         (sale.status().await.total, sale.status().await.sequence),
@@ -51,6 +54,7 @@ pub(crate) async fn a_user_who_joins_a_hundred_times_at_once_has_one_place(engin
         .into_iter()
         .map(Result::unwrap)
         .collect();
+
     assert_eq!(
         outcomes
             .iter()
@@ -78,6 +82,7 @@ pub(crate) async fn places_are_in_the_order_of_joining(engine: SharedEngine) {
         );
         assert_eq!((place.epoch.as_str(), place.grant), ("now", None));
     }
+
     assert_eq!(names(&sale.release().await), ["zoe", "bob", "ann"]);
 }
 
@@ -138,6 +143,7 @@ pub(crate) async fn a_full_line_takes_nobody_but_who_is_in_it(engine: SharedEngi
 pub(crate) async fn the_sale_must_admit_joins(engine: SharedEngine) {
     let sale = Sale::open(engine, quick()).await;
     sale.join("ann").await;
+
     for (state, admits) in [
         (SaleState::Scheduled, false),
         (SaleState::Closed, false),
@@ -175,6 +181,7 @@ pub(crate) async fn a_ticket_of_an_earlier_line_is_seated_again_once(engine: Sha
     let sale = Sale::open_as(engine, &rebuilt()).await;
     let seated =
         async |name: &str, ticket| number(&sale.try_join(name, at("n1"), Some(ticket)).await);
+
     assert_eq!(
         seated("new", ("now", 50)).await,
         101,
@@ -209,6 +216,7 @@ pub(crate) async fn a_ticket_of_an_earlier_line_is_seated_again_once(engine: Sha
     );
     assert_eq!(sale.status().await.head, 104);
     sale.leave("eve").await;
+
     assert_eq!(seated("eve", ("earlier", 50)).await, 105, "given up");
 }
 
@@ -225,5 +233,6 @@ pub(crate) async fn nobody_is_released_before_the_line_has_recovered(engine: Sha
     sale.wait(4_999).await;
     assert_eq!(sale.release().await.granted, []);
     sale.wait(1).await;
+
     assert_eq!(names(&sale.release().await), ["ann"]);
 }

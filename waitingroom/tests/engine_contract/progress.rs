@@ -16,6 +16,7 @@ pub(crate) async fn revisions_meet_across_releasers(engine: SharedEngine) {
     for index in 0..40 {
         sale.join(&format!("u{index}")).await;
     }
+
     sale.leave("u7").await;
     let steps = (0..10).map(|_| {
         let sale = sale.clone();
@@ -26,8 +27,10 @@ pub(crate) async fn revisions_meet_across_releasers(engine: SharedEngine) {
         .into_iter()
         .map(Result::unwrap)
         .collect();
+
     told.sort_by_key(|progress| (progress.from, progress.to));
     let mut revision = 0;
+
     for progress in &told {
         assert_eq!(
             (progress.from, progress.to),
@@ -35,6 +38,7 @@ pub(crate) async fn revisions_meet_across_releasers(engine: SharedEngine) {
         );
         revision = progress.to;
     }
+
     let removed: Vec<u64> = told
         .iter()
         .flat_map(|progress| progress.removed.clone())
@@ -45,6 +49,7 @@ pub(crate) async fn revisions_meet_across_releasers(engine: SharedEngine) {
             .chain((1..=31).filter(|number| *number != 8))
             .collect::<Vec<_>>()
     );
+
     let last = sale.release_at_most(0).await.progress;
     assert_eq!(
         (last.from, last.to, last.total, last.active, last.seats_left),
@@ -81,6 +86,7 @@ pub(crate) async fn positions_projected_from_progress_are_exact(engine: SharedEn
     )
     .await;
     let mut gateway: HashMap<String, Projection> = HashMap::new();
+
     for round in 0..30_u64 {
         for index in 0..3 {
             let name = format!("u{}", round * 3 + index);
@@ -119,5 +125,6 @@ pub(crate) async fn positions_projected_from_progress_are_exact(engine: SharedEn
             );
         }
     }
+
     assert!(gateway.len() > 20);
 }

@@ -32,6 +32,7 @@ fn anew(epoch: &str, reached: &RecoveryPoint, sale: &Sale) -> OpenParams {
         unserved,
     } = reached.clone();
     let release_from = sale.now().plus(Duration::from_secs(5));
+
     OpenParams {
         epoch: epoch.parse().unwrap(),
         sequence,
@@ -93,9 +94,11 @@ async fn six(engine: SharedEngine) -> Sale {
         },
     )
     .await;
+
     for name in ["away", "holder", "other", "returned", "buyer", "waits"] {
         sale.join(name).await;
     }
+
     sale.detach("away", "n1").await;
     let granted = sale.release_at_most(4).await.granted;
     let pass = |name: &str| {
@@ -105,17 +108,20 @@ async fn six(engine: SharedEngine) -> Sale {
             .unwrap()
             .payload
     };
+
     sale.acknowledge("holder", pass("holder")).await;
     sale.acknowledge("other", pass("other")).await;
     sale.reserve(&sale.request("buyer", pass("buyer"), 1)).await;
     sale.wait(3_000).await;
     sale.release_at_most(0).await;
+
     sale
 }
 
 pub(crate) async fn who_was_not_served_is_known(engine: SharedEngine) {
     let sale = six(engine).await;
     let so_far = reached(&sale).await;
+
     assert_eq!((so_far.sequence, so_far.head), (6, 5));
     assert_eq!(
         so_far.unserved,
@@ -125,6 +131,7 @@ pub(crate) async fn who_was_not_served_is_known(engine: SharedEngine) {
         }
     );
     assert_eq!(names(&sale.release_at_most(1).await), ["waits"]);
+
     let released = reached(&sale).await;
     assert_eq!(released.head, 6);
     assert_eq!(
@@ -135,9 +142,11 @@ pub(crate) async fn who_was_not_served_is_known(engine: SharedEngine) {
         },
         "6 was not reached"
     );
+
     let pass = sale.resume("waits", Presence::Poll).await.unwrap().grant;
     assert!(pass.is_some(), "told with the poll, and so acknowledged");
     sale.leave("away").await;
+
     assert_eq!(
         reached(&sale).await.unserved,
         UnservedNumbers {
@@ -152,6 +161,7 @@ pub(crate) async fn a_number_below_the_head_that_was_not_served_is_taken_up_agai
 ) {
     let sale = six(engine).await;
     let so_far = reached(&sale).await;
+
     lose(&sale, "anew", &so_far).await;
     assert_eq!(number(&sale, "away", ("now", 1)).await, Some(1));
     assert_eq!(
@@ -201,16 +211,20 @@ pub(crate) async fn who_was_released_and_not_reached_is_first_and_outside_of_the
 ) {
     let sale = six(engine).await;
     sale.join("last").await;
+
     let so_far = reached(&sale).await;
     lose(&sale, "anew", &so_far).await;
+
     for (name, number) in [("last", 7), ("waits", 6), ("returned", 4)] {
         assert!(matches!(
             sale.try_join(name, at("n1"), Some(("now", number))).await,
             JoinOutcome::Joined(_)
         ));
     }
+
     sale.wait(5_000).await;
     let position = async |name: &str| sale.resume(name, at("n1")).await.unwrap().position;
+
     assert_eq!(
         (position("waits").await, position("last").await),
         (1, 2),
@@ -223,13 +237,16 @@ pub(crate) async fn who_was_released_and_not_reached_is_first_and_outside_of_the
 pub(crate) async fn numbers_survive_a_second_loss(engine: SharedEngine) {
     let sale = six(engine).await;
     let so_far = reached(&sale).await;
+
     lose(&sale, "second", &so_far).await;
     assert_eq!(reached(&sale).await, so_far, "nobody is back");
     sale.wait(5_000).await;
     sale.join("new").await;
     assert_eq!(names(&sale.release().await), ["new"]);
+
     let so_far = reached(&sale).await;
     assert_eq!((so_far.sequence, so_far.head), (7, 7));
+
     let unreached = UnservedNumbers {
         waiting: numbers([1, 6]),
         unclaimed: numbers([4, 7]),
@@ -254,8 +271,10 @@ pub(crate) async fn while_a_line_is_rebuilt_bounds_are_told(engine: SharedEngine
         unclaimed: numbers([30]),
     };
     lost.release_from = Sale::START.plus(Duration::from_secs(5));
+
     let sale = Sale::open_as(engine, &lost).await;
     let bounds = [(20, 2), (3, 1), (45, 8), (30, 4), (21, 3)];
+
     for (number, bound) in bounds {
         let place = back(&sale, &format!("u{number}"), ("earlier", number))
             .await
@@ -272,14 +291,18 @@ pub(crate) async fn while_a_line_is_rebuilt_bounds_are_told(engine: SharedEngine
             "and again"
         );
     }
+
     assert!(sale.status().await.counting);
     let progress = sale.release().await.progress;
+
     assert!(progress.counting && progress.seats_known);
     assert!(progress.removed.is_empty());
     sale.wait(5_000).await;
     sale.report("n1").await;
+
     let progress = sale.release_at_most(0).await.progress;
     assert!(!progress.counting && !sale.status().await.counting);
+
     for (number, bound) in bounds {
         let place = sale.resume(&format!("u{number}"), at("n1")).await.unwrap();
         assert!(
@@ -288,6 +311,7 @@ pub(crate) async fn while_a_line_is_rebuilt_bounds_are_told(engine: SharedEngine
         );
         assert_eq!(place.total, 5);
     }
+
     assert_eq!(
         names(&sale.release().await),
         ["u3", "u20", "u21", "u30", "u45"]
@@ -385,6 +409,7 @@ pub(crate) async fn a_line_that_is_not_rebuilt_remembers_nothing_that_was_told(
 ) {
     let sale = Sale::open(engine, quick()).await;
     sale.join("ann").await;
+
     let place = back_from(&sale, "ann", ("earlier", 1), Some(1))
         .await
         .unwrap()
@@ -449,6 +474,7 @@ pub(crate) async fn a_node_that_is_not_heard_of_holds_nobody_up_for_longer(engin
         LastPosition::Unknown
     );
     sale.wait(1).await;
+
     let place = sale.resume("ann", at("n1")).await.unwrap();
     assert_eq!(
         (place.position, place.counting, place.last_position),
@@ -517,6 +543,7 @@ pub(crate) async fn a_ticket_is_good_in_a_full_line(engine: SharedEngine) {
         Sale::START,
     );
     (lost.sequence, lost.head) = (100, 40);
+
     let sale = Sale::open_as(engine, &lost).await;
     sale.join("new").await;
     assert_eq!(
@@ -533,13 +560,17 @@ pub(crate) async fn a_ticket_is_good_in_a_full_line(engine: SharedEngine) {
 pub(crate) async fn too_many_unserved_numbers_err_towards_the_users(engine: SharedEngine) {
     let runs = MAX_UNSERVED_RUNS as u64;
     let mut lost = opening(quick(), Sale::START);
+
     (lost.sequence, lost.head) = (4 * runs, 4 * runs);
     lost.unserved.waiting = (0..=runs).map(|number| 2 * number + 1).collect();
+
     let sale = Sale::open_as(engine, &lost).await;
     let so_far = reached(&sale).await;
     let waiting = &so_far.unserved.waiting;
+
     assert_eq!(waiting.runs().count(), MAX_UNSERVED_RUNS);
     let lowest = waiting.up_to(2 * runs - 2);
+
     assert_eq!(
         lowest,
         lost.unserved.waiting.up_to(2 * runs - 2),

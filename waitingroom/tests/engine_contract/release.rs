@@ -20,6 +20,7 @@ async fn release_at_once(sale: &Arc<Sale>, workers: usize) -> Vec<Released> {
         let sale = sale.clone();
         tokio::spawn(async move { sale.release().await })
     });
+
     join_all(steps)
         .await
         .into_iter()
@@ -36,6 +37,7 @@ async fn join_many(sale: &Sale, count: usize) {
 pub(crate) async fn first_come_first_served(engine: SharedEngine) {
     let sale = Sale::open(engine, quick()).await;
     join_many(&sale, 5).await;
+
     let first = sale.release_at_most(2).await;
     assert_eq!(names(&first), ["u0", "u1"]);
     assert_eq!(
@@ -50,6 +52,7 @@ pub(crate) async fn first_come_first_served(engine: SharedEngine) {
     assert_eq!(first.granted[0].nodes, [node("n1")]);
     assert_eq!(sale.status().await.head, 2);
     assert_eq!(names(&sale.release().await), ["u2", "u3", "u4"]);
+
     let place = sale.resume("u0", Presence::Poll).await.unwrap();
     assert_eq!(
         (place.position, place.grant.as_ref()),
@@ -68,8 +71,10 @@ pub(crate) async fn rate_and_burst_hold_across_releasers(engine: SharedEngine) {
     )
     .await;
     let sale = Arc::new(sale);
+
     join_many(&sale, 60).await;
     let (mut released, mut passes) = (Vec::new(), HashSet::new());
+
     for step in 0..50 {
         for report in release_at_once(&sale, 4).await {
             let granted = report.granted.into_iter();
@@ -86,6 +91,7 @@ pub(crate) async fn rate_and_burst_hold_across_releasers(engine: SharedEngine) {
         sale.wait(100).await;
         sale.report("n1").await;
     }
+
     assert_eq!(
         released.len(),
         5 + 34,
@@ -107,6 +113,7 @@ pub(crate) async fn the_cap_holds_across_releasers_and_frees_with_every_end(engi
         .await,
     );
     join_many(&sale, 10).await;
+
     let active = release_at_once(&sale, 6)
         .await
         .iter()
@@ -115,6 +122,7 @@ pub(crate) async fn the_cap_holds_across_releasers_and_frees_with_every_end(engi
     assert_eq!((active, sale.status().await.active), (3, 3));
     sale.leave("u0").await;
     assert_eq!(names(&sale.release().await), ["u3"]);
+
     let grant = sale
         .resume("u1", Presence::Poll)
         .await
@@ -122,6 +130,7 @@ pub(crate) async fn the_cap_holds_across_releasers_and_frees_with_every_end(engi
         .grant
         .unwrap();
     let request = sale.request("u1", &grant, 1);
+
     sale.reserve(&request).await;
     assert_eq!(
         sale.release().await.granted,
@@ -134,6 +143,7 @@ pub(crate) async fn the_cap_holds_across_releasers_and_frees_with_every_end(engi
         (vec![], 3),
         "as it does here"
     );
+
     let again = sale.request("u1", &grant, 1);
     sale.reserve(&again).await;
     sale.settle(again.booking_id, Settlement::Committed).await;
@@ -144,6 +154,7 @@ pub(crate) async fn the_cap_holds_across_releasers_and_frees_with_every_end(engi
 pub(crate) async fn a_sale_that_stands_still_releases_nobody(engine: SharedEngine) {
     let sale = Sale::open(engine, quick()).await;
     sale.join("ann").await;
+
     for state in [
         SaleState::Scheduled,
         SaleState::Paused,
@@ -153,6 +164,7 @@ pub(crate) async fn a_sale_that_stands_still_releases_nobody(engine: SharedEngin
         sale.configure(QueueSettings { state, ..quick() }).await;
         assert_eq!(sale.release().await.granted, [], "{state:?}");
     }
+
     sale.configure(quick()).await;
     sale.load(0).await;
     assert_eq!(sale.release().await.granted, [], "no seats");
@@ -178,6 +190,7 @@ pub(crate) async fn a_share_of_the_rate_is_released(engine: SharedEngine) {
         5,
         "half of the burst"
     );
+
     let step = sale.release_at(0.0).await;
     assert_eq!(
         (
@@ -194,6 +207,7 @@ pub(crate) async fn a_share_of_the_rate_is_released(engine: SharedEngine) {
         [],
         "nothing, however long"
     );
+
     let released = async |share: f64| {
         let mut count = 0;
         for _ in 0..20 {
@@ -204,11 +218,13 @@ pub(crate) async fn a_share_of_the_rate_is_released(engine: SharedEngine) {
     };
     assert_eq!(released(0.25).await, 10, "5 a second for two seconds");
     assert!((1..=2).contains(&released(0.001).await), "a trickle");
+
     let status = sale.status().await;
     assert_eq!(
         (status.share, status.settings.rate_per_second),
         (0.001, 20.0)
     );
+
     let earlier = Throttle {
         factor: 1.0,
         decided_at: Timestamp::from_millis(sale.now().millis() - 1),
@@ -223,8 +239,10 @@ pub(crate) async fn a_share_of_the_rate_is_released(engine: SharedEngine) {
 pub(crate) async fn what_is_sold_is_sold_out_until_seats_come_back(engine: SharedEngine) {
     let sale = Sale::open(engine, quick()).await;
     sale.load(2).await;
+
     let held = sale.hold("ann", 2).await;
     sale.join("bob").await;
+
     let step = sale.release().await;
     assert_eq!(
         (step.granted, step.progress.settings.state),
@@ -232,6 +250,7 @@ pub(crate) async fn what_is_sold_is_sold_out_until_seats_come_back(engine: Share
         "they may come back"
     );
     sale.settle(held.booking_id, Settlement::Confirmed).await;
+
     let step = sale.release().await;
     assert_eq!(
         (step.granted, step.progress.settings.state),
@@ -251,6 +270,7 @@ pub(crate) async fn what_is_sold_is_sold_out_until_seats_come_back(engine: Share
     );
     sale.configure(quick()).await;
     sale.load(1).await;
+
     let step = sale.release_at_most(1).await;
     assert_eq!(
         (names(&step), step.progress.settings.state),
@@ -261,6 +281,7 @@ pub(crate) async fn what_is_sold_is_sold_out_until_seats_come_back(engine: Share
 pub(crate) async fn a_pass_nobody_acknowledges_is_sent_again_each_second(engine: SharedEngine) {
     let sale = Sale::open(engine, quick()).await;
     sale.join("ann").await;
+
     let granted = sale.release().await.granted;
     sale.wait(999).await;
     assert_eq!(sale.release().await.unacknowledged, []);
@@ -271,6 +292,7 @@ pub(crate) async fn a_pass_nobody_acknowledges_is_sent_again_each_second(engine:
     assert_eq!(sale.release().await.unacknowledged, granted);
     assert!(sale.acknowledge("ann", &granted[0].payload).await);
     sale.wait(60_000).await;
+
     let quiet = sale.release().await;
     assert_eq!((quiet.unacknowledged, quiet.removals), (vec![], vec![]));
 }
@@ -278,10 +300,12 @@ pub(crate) async fn a_pass_nobody_acknowledges_is_sent_again_each_second(engine:
 pub(crate) async fn an_expired_pass_is_gone(engine: SharedEngine) {
     let sale = Sale::open(engine, quick()).await;
     let grant = sale.pass("ann").await;
+
     sale.wait(299_999).await;
     assert_eq!(lapses(&sale.release().await), []);
     sale.wait(1).await;
     assert!(!sale.acknowledge("ann", &grant).await);
+
     let report = sale.release().await;
     assert_eq!(lapses(&report), [("ann", Removal::Expired)]);
     assert_eq!(report.removals[0].nodes, [node("n1")]);
@@ -416,6 +440,7 @@ pub(crate) async fn passes_do_not_stand_still_for_ever(engine: SharedEngine) {
     sale.wait(600_000 + 299_999).await;
     assert_eq!(lapses(&sale.release_at(0.0).await), []);
     sale.wait(1).await;
+
     assert_eq!(
         lapses(&sale.release_at(0.0).await),
         [("ann", Removal::Expired)]
@@ -425,15 +450,18 @@ pub(crate) async fn passes_do_not_stand_still_for_ever(engine: SharedEngine) {
 pub(crate) async fn only_the_live_pass_can_be_acknowledged(engine: SharedEngine) {
     let sale = Sale::open(engine, quick()).await;
     let grant = sale.pass("ann").await;
+
     assert!(sale.acknowledge("ann", &grant).await);
     assert!(sale.acknowledge("ann", &grant).await, "again");
     assert!(!sale.acknowledge("bob", &grant).await, "by another");
+
     let other = waitingroom::queue::Grant {
         pass_id: "other".parse().unwrap(),
         ..grant.clone()
     };
     assert!(!sale.acknowledge("ann", &other).await, "another");
     sale.leave("ann").await;
+
     assert!(!sale.acknowledge("ann", &grant).await, "given up");
 }
 
@@ -465,6 +493,7 @@ pub(crate) async fn a_step_looks_at_so_many_of_the_absent_only(engine: SharedEng
     );
     assert_eq!(names(&sale.release_at_most(1).await), ["bob"]);
     sale.wait(290_000).await;
+
     let ended = [
         sale.release().await.removals.len(),
         sale.release().await.removals.len(),

@@ -19,6 +19,7 @@ async fn reserve_at_once(sale: &Arc<Sale>, requests: Vec<Reserve>) -> Vec<Reserv
         let sale = sale.clone();
         tokio::spawn(async move { sale.reserve(&request).await })
     });
+
     join_all(attempts)
         .await
         .into_iter()
@@ -36,6 +37,7 @@ fn held(outcomes: &[ReserveOutcome]) -> usize {
 pub(crate) async fn each_refusal_has_its_reason_and_changes_nothing(engine: SharedEngine) {
     let sale = Sale::open(engine, quick()).await;
     sale.load(3).await;
+
     let grant = sale.pass("ann").await;
     let good = sale.request("ann", &grant, 2);
     let refusals = [
@@ -83,6 +85,7 @@ pub(crate) async fn each_refusal_has_its_reason_and_changes_nothing(engine: Shar
             ReserveOutcome::PassRevoked,
         ),
     ];
+
     for (request, outcome) in refusals {
         assert_eq!(sale.reserve(&request).await, outcome);
         assert_eq!(
@@ -91,6 +94,7 @@ pub(crate) async fn each_refusal_has_its_reason_and_changes_nothing(engine: Shar
             "{outcome:?}"
         );
     }
+
     assert_eq!(
         sale.reserve(&good).await,
         ReserveOutcome::Held,
@@ -114,6 +118,7 @@ pub(crate) async fn a_pass_of_an_earlier_line_counts_as_live(engine: SharedEngin
         },
         2,
     );
+
     let request = Reserve {
         pass_epoch: earlier,
         ..unknown
@@ -124,6 +129,7 @@ pub(crate) async fn a_pass_of_an_earlier_line_counts_as_live(engine: SharedEngin
         ReserveOutcome::PassUsed(request.booking_id)
     );
     sale.settle(request.booking_id, Settlement::Aborted).await;
+
     assert_eq!(sale.reserve(&request).await, ReserveOutcome::Held);
 }
 
@@ -237,6 +243,7 @@ pub(crate) async fn of_a_hundred_replays_one_holds(engine: SharedEngine) {
         (0..100).map(|_| sale.request("ann", &grant, 2)).collect(),
     )
     .await;
+
     assert_eq!(held(&outcomes), 1);
     assert_eq!(
         outcomes
@@ -260,11 +267,13 @@ pub(crate) async fn nobody_holds_a_seat_too_many(engine: SharedEngine) {
         .await,
     );
     sale.load(50).await;
+
     let mut requests = Vec::new();
     for index in 0..60 {
         let name = format!("u{index}");
         requests.push(sale.request(&name, &sale.pass(&name).await, 3));
     }
+
     let outcomes = reserve_at_once(&sale, requests).await;
     assert_eq!((held(&outcomes), sale.seats_left().await), (16, 2));
     assert_eq!(
@@ -281,6 +290,7 @@ pub(crate) async fn what_is_asked_together_is_answered_as_if_one_after_the_other
 ) {
     let sale = Sale::open(engine, quick()).await;
     sale.load(7).await;
+
     let (ann, bob, cid) = (
         sale.pass("ann").await,
         sale.pass("bob").await,
@@ -291,6 +301,7 @@ pub(crate) async fn what_is_asked_together_is_answered_as_if_one_after_the_other
         booking_id: Uuid::new_v4().into(),
         ..request
     };
+
     let first = named(sale.request("ann", &ann, 2), "two");
     let requests = [
         first.clone(),
@@ -311,12 +322,14 @@ pub(crate) async fn what_is_asked_together_is_answered_as_if_one_after_the_other
         sale.request("cid", &cid, 1),
         sale.request("cid", &cid, 1),
     ];
+
     let outcomes = sale
         .engine
         .reserve_all(sale.event, &requests, sale.now())
         .await
         .unwrap();
     use ReserveOutcome::{Held, Insufficient, Mismatch, PassUsed, Replayed, UserLimit};
+
     let last = requests[7].booking_id;
     let expected = [
         Held,
@@ -329,11 +342,13 @@ pub(crate) async fn what_is_asked_together_is_answered_as_if_one_after_the_other
         Held,
         PassUsed(last),
     ];
+
     assert_eq!(outcomes, expected);
     assert_eq!(
         (sale.seats_left().await, sale.status().await.active),
         (0, 3)
     );
+
     let settlements = [
         (first.booking_id, Settlement::Committed),
         (last, Settlement::Committed),

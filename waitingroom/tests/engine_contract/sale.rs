@@ -57,6 +57,7 @@ impl Sale {
     pub(crate) async fn open_as(engine: SharedEngine, opening: &OpenParams) -> Self {
         let event = Uuid::new_v4().into();
         engine.open(event, opening, Self::START).await.unwrap();
+
         let sale = Self {
             engine,
             event,
@@ -72,6 +73,7 @@ impl Sale {
             zone_id: zone(),
             available,
         }];
+
         self.load_snapshot(SeatSnapshot {
             zones,
             ..SeatSnapshot::default()
@@ -255,6 +257,7 @@ impl Sale {
     pub(crate) async fn pass(&self, name: &str) -> Grant {
         self.join(name).await;
         self.release().await;
+
         let grant = self
             .resume(name, Presence::Poll)
             .await

@@ -46,6 +46,7 @@ pub(crate) async fn an_aborted_hold_gives_everything_back(engine: SharedEngine) 
 pub(crate) async fn an_aborted_hold_does_not_revive_an_ended_pass(engine: SharedEngine) {
     let sale = Sale::open(engine, quick()).await;
     let held = sale.hold("ann", 2).await;
+
     sale.wait(300_000).await;
     sale.settle(held.booking_id, Settlement::Aborted).await;
     assert_eq!(
@@ -74,11 +75,13 @@ pub(crate) async fn a_released_hold_gives_its_seats_back_once(engine: SharedEngi
             "the pass stays used"
         );
     }
+
     let grant = sale.pass("ann").await;
     let request = Reserve {
         user_limit: 2,
         ..sale.request("ann", &grant, 2)
     };
+
     assert_eq!(
         sale.reserve(&request).await,
         ReserveOutcome::Held,
@@ -89,6 +92,7 @@ pub(crate) async fn a_released_hold_gives_its_seats_back_once(engine: SharedEngi
 pub(crate) async fn a_confirmed_hold_is_sold(engine: SharedEngine) {
     let sale = Sale::open(engine, quick()).await;
     let held = sale.hold("ann", 2).await;
+
     sale.settle(held.booking_id, Settlement::Committed).await;
     sale.settle(held.booking_id, Settlement::Confirmed).await;
     sale.settle(held.booking_id, Settlement::Released).await;
@@ -175,11 +179,13 @@ pub(crate) async fn a_used_pass_has_arrived(engine: SharedEngine) {
     let sale = Sale::open(engine, quick()).await;
     let grant = sale.pass("ann").await;
     let held = sale.request("ann", &grant, 1);
+
     assert_eq!(sale.reserve(&held).await, ReserveOutcome::Held);
     assert!(sale.acknowledge("ann", &grant).await, "while it is decided");
     sale.settle(held.booking_id, Settlement::Committed).await;
     assert!(sale.acknowledge("ann", &grant).await, "once it is booked");
     sale.wait(300_000).await;
+
     assert!(!sale.acknowledge("ann", &grant).await, "its time is over");
 }
 
@@ -193,9 +199,11 @@ pub(crate) async fn holds_are_stale_when_the_database_has_to_be_asked(engine: Sh
             .await
             .unwrap()
     };
+
     let committed = sale.hold("ann", 1).await.booking_id;
     sale.settle(committed, Settlement::Committed).await;
     sale.wait(1_000).await;
+
     let pending = sale.hold("bob", 1).await.booking_id;
     assert_eq!(stale(sale.after(4_999), 10).await, []);
     assert_eq!(
@@ -205,6 +213,7 @@ pub(crate) async fn holds_are_stale_when_the_database_has_to_be_asked(engine: Sh
             pending: true
         }]
     );
+
     let both = [
         StaleHold {
             booking_id: pending,
@@ -218,5 +227,6 @@ pub(crate) async fn holds_are_stale_when_the_database_has_to_be_asked(engine: Sh
     assert_eq!(stale(sale.after(604_000), 10).await, both);
     assert_eq!(stale(sale.after(604_000), 1).await, both[..1]);
     sale.settle(pending, Settlement::Released).await;
+
     assert_eq!(stale(sale.after(604_000), 10).await, both[1..]);
 }

@@ -47,6 +47,7 @@ pub(crate) async fn a_sync_stops_holds_for_a_while(engine: SharedEngine) {
     let sale = Sale::open(engine, quick()).await;
     let grant = sale.pass("ann").await;
     let request = sale.request("ann", &grant, 1);
+
     assert_eq!(begin(&sale).await, 0);
     sale.wait(4_999).await;
     assert_eq!(sale.reserve(&request).await, ReserveOutcome::Syncing);
@@ -58,6 +59,7 @@ pub(crate) async fn a_sync_stops_holds_for_a_while(engine: SharedEngine) {
     );
     assert_eq!(begin(&sale).await, 1, "one hold waits for its commit");
     sale.load(99).await;
+
     let grant = sale.pass("bob").await;
     assert_eq!(
         sale.reserve(&sale.request("bob", &grant, 1)).await,
@@ -272,15 +274,18 @@ pub(crate) async fn a_pass_burned_before_a_loss_stays_burned(engine: SharedEngin
         pass_id: "old-7".parse().unwrap(),
         ..before
     };
+
     sale.load_snapshot(database(98, &[&before])).await;
     let again = Reserve {
         booking_id: Uuid::new_v4().into(),
         ..before.clone()
     };
+
     assert_eq!(
         sale.reserve(&again).await,
         ReserveOutcome::PassUsed(before.booking_id)
     );
+
     let more = Reserve {
         pass_id: "old-8".parse().unwrap(),
         user_limit: 3,

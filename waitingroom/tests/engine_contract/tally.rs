@@ -16,6 +16,7 @@ pub(crate) async fn a_tally_tells_what_is_free_what_waits_for_its_commit_and_wha
     let users = ["ann", "bob", "nobody"].map(|user| user.parse().unwrap());
     let held = sale.hold("ann", 2).await;
     let bought = sale.hold("bob", 3).await;
+
     sale.settle(bought.booking_id, Settlement::Committed).await;
     let tally = sale.engine.tally(sale.event, &users).await.unwrap();
     let zone = tally
@@ -23,6 +24,7 @@ pub(crate) async fn a_tally_tells_what_is_free_what_waits_for_its_commit_and_wha
         .iter()
         .find(|zone| zone.zone_id == held.zone_id)
         .unwrap();
+
     assert_eq!(
         (zone.available, zone.pending),
         (sale.seats_left().await as u32, 2)
@@ -33,12 +35,14 @@ pub(crate) async fn a_tally_tells_what_is_free_what_waits_for_its_commit_and_wha
     );
     sale.settle(held.booking_id, Settlement::Aborted).await;
     sale.settle(bought.booking_id, Settlement::Confirmed).await;
+
     let tally = sale.engine.tally(sale.event, &users).await.unwrap();
     let zone = tally
         .zones
         .iter()
         .find(|zone| zone.zone_id == held.zone_id)
         .unwrap();
+
     assert_eq!((zone.pending, tally.users), (0, vec![0, 3, 0]));
     let tally = sale.engine.tally(sale.event, &[]).await.unwrap();
     assert!(tally.users.is_empty() && tally.zones.is_sorted());
@@ -50,6 +54,7 @@ pub(crate) async fn everybody_whose_seats_are_counted_is_found(engine: SharedEng
         sale.engine.counted_users(sale.event, "").await.unwrap(),
         (Vec::new(), String::new())
     );
+
     let many = 3 * COUNTED_USERS_PAGE;
     let users = (0..many)
         .map(|number| (format!("u{number:04}").parse().unwrap(), 1))
@@ -58,10 +63,12 @@ pub(crate) async fn everybody_whose_seats_are_counted_is_found(engine: SharedEng
         users,
         ..SeatSnapshot::default()
     };
+
     sale.engine
         .load_seats(sale.event, &snapshot, sale.now())
         .await
         .unwrap();
+
     let (mut found, mut cursor, mut looks) = (BTreeSet::new(), String::new(), 0);
     loop {
         let (users, next) = sale
@@ -80,6 +87,7 @@ pub(crate) async fn everybody_whose_seats_are_counted_is_found(engine: SharedEng
             break;
         }
     }
+
     assert_eq!(found.len(), many);
     assert!((2..=4).contains(&looks), "{looks}");
 }

@@ -82,6 +82,7 @@ pub(crate) async fn what_comes_together_is_answered_in_order(engine: SharedEngin
         ],
     )
     .await;
+
     assert!(matches!(
         &answers[1],
         ActionResult::Joined(JoinOutcome::Joined(_))
@@ -97,6 +98,7 @@ pub(crate) async fn what_comes_together_is_answered_in_order(engine: SharedEngin
             &ActionResult::Left(Some(vec![node("n1")]))
         )
     );
+
     let places = [0, 1, 2, 5, 6].map(|index| shown(&answers[index]));
     assert_eq!(
         places,
@@ -108,6 +110,7 @@ pub(crate) async fn what_comes_together_is_answered_in_order(engine: SharedEngin
             (2, 1, 2, 1)
         ]
     );
+
     let released = sale.release().await;
     assert_eq!(names(&released), ["ann", "zoe"]);
     assert_eq!(released.progress.removed, [1, 2, 3]);
@@ -129,6 +132,7 @@ pub(crate) async fn a_crowd_in_one_step_stands_in_its_order(engine: SharedEngine
             assert_eq!(shown(acted), (number, number, number, 0));
         }
     }
+
     let expected: Vec<String> = (0..2 * MAX_ACTIONS)
         .map(|index| format!("u{index}"))
         .collect();
@@ -163,6 +167,7 @@ pub(crate) async fn the_limit_of_a_line_holds_within_a_step(engine: SharedEngine
         ],
     )
     .await;
+
     assert_eq!(answers[2], ActionResult::Joined(JoinOutcome::Full));
     assert_eq!(
         (shown(&answers[3]), shown(&answers[5])),
@@ -190,6 +195,7 @@ pub(crate) async fn tickets_that_return_together_stand_in_their_old_order(engine
         ],
     )
     .await;
+
     let places = [0, 1, 2, 3, 4, 5].map(|index| shown(&answers[index]));
     assert_eq!(
         places,
@@ -217,6 +223,7 @@ pub(crate) async fn who_comes_and_goes_in_one_step_leaves_nothing_behind(engine:
             ticket: None,
         },
     };
+
     let gone = Action {
         user: user("ann"),
         kind: ActionKind::Detach(node("n1")),
@@ -235,6 +242,7 @@ pub(crate) async fn who_comes_and_goes_in_one_step_leaves_nothing_behind(engine:
     )
     .await;
     sale.wait(400_000).await;
+
     let released = sale.release().await;
     assert_eq!((released.granted, released.removals), (vec![], vec![]));
     assert_eq!(

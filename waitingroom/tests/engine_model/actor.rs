@@ -84,10 +84,12 @@ impl Actor {
                 available: 6,
             })
             .collect();
+
         let snapshot = SeatSnapshot {
             zones,
             ..SeatSnapshot::default()
         };
+
         for engine in [memory as &dyn Engine, redis] {
             engine.open(self.event, &opening, self.now).await.unwrap();
             engine
@@ -109,6 +111,7 @@ impl Actor {
             state(memory, self.event).await,
             state(redis, self.event).await,
         );
+
         (
             format!("{expected}\n  {before}"),
             format!("{answered}\n  {after}"),
@@ -300,10 +303,12 @@ impl Actor {
         let (event, now, batch) = (self.event, self.now, format!("b{}", self.batches));
         let (expected, answered) = both!(memory, redis, |engine| engine
             .release(event, &batch, limit, share, scope, now));
+
         for grant in expected.iter().flat_map(|released| &released.granted) {
             self.passes
                 .push((grant.user.clone(), grant.payload.pass_id.clone()));
         }
+
         shown((expected, answered))
     }
 
@@ -354,6 +359,7 @@ impl Actor {
                 },
             )
         };
+
         let idempotency = earlier.idempotency.map(differently);
         Some(Reserve {
             booking_id: Uuid::new_v4().into(),
@@ -371,6 +377,7 @@ impl Actor {
         };
         let release_from = later(self.now, 2_000);
         let awaited = (0..self.epochs % 3).map(node).collect();
+
         OpenParams {
             settings,
             epoch,
@@ -416,6 +423,7 @@ impl Actor {
                 available: *available,
             })
             .collect();
+
         let users = held
             .iter()
             .enumerate()
@@ -426,6 +434,7 @@ impl Actor {
             .filter(|(back, _)| holds & (1 << back) != 0)
             .map(|(_, attempt)| hold(attempt))
             .collect();
+
         if foreign && let Some(last) = self.attempts.last() {
             known.push(Hold {
                 booking_id: Uuid::max().into(),
@@ -433,6 +442,7 @@ impl Actor {
                 ..hold(last)
             });
         }
+
         SeatSnapshot {
             zones,
             holds: known,

@@ -117,6 +117,7 @@ pub(crate) fn steps() -> impl Strategy<Value = Vec<Operation>> {
         decided_ago_ms: 0,
         whole: true,
     };
+
     let opened = [Operation::Wait { ms: 2_000 }]
         .into_iter()
         .chain(joins)
@@ -197,6 +198,7 @@ fn attempt() -> impl Strategy<Value = Attempt> {
     let hold_ms =
         prop_oneof![1 => -5..2i64, 4 => prop::sample::select(vec![1_000, 10_000, 600_000])];
     let zone = prop_oneof![9 => 0..ZONES, 1 => Just(ZONES)];
+
     (
         other(),
         zone,
@@ -262,6 +264,7 @@ fn change() -> impl Strategy<Value = Change> {
         1..5u32,
         1..5u32,
     );
+
     let message = prop::option::of("[ -~é\t]{0,8}");
     (state, pace, 1..8u64, 0..40u32, 1..4u32, message).prop_map(
         |(

@@ -125,6 +125,7 @@ impl PostgresStore {
             .buffer_unordered(ZONE_CONCURRENCY)
             .collect()
             .await;
+
         Ok(expired.into_iter().flatten().collect())
     }
 
@@ -169,6 +170,7 @@ impl PostgresStore {
             .iter()
             .map(BookingRow::from_row)
             .collect::<Result<Vec<_>, _>>()?;
+
         row::all(rows)
     }
 }

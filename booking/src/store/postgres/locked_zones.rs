@@ -112,10 +112,12 @@ mod tests {
                 patience
             })
             .collect();
+
         assert_eq!(patience, [500, 250, 125, 62, 50, 50]);
         zones.record_result::<()>(zone, &Err(StoreError::Unavailable(String::new())));
         assert_eq!(zones.all(), [zone]);
         zones.record_result(zone, &Ok(()));
+
         assert_eq!(
             (zones.all(), zones.lock_timeout_ms(zone)),
             (vec![], LOCK_TIMEOUT_MS)

@@ -275,6 +275,7 @@ fn take_changed(
 ) -> Option<TransitionOutcome> {
     let ours = changed.get(&request.booking_id)?;
     let ours = ours.user == request.user && ours.status == target_status(request.transition);
+
     ours.then(|| {
         changed
             .remove(&request.booking_id)

@@ -27,6 +27,7 @@ fn user(number: u64) -> UserId {
 fn progress(from: u64, removed: Vec<u64>, total: u64) -> Progress {
     let to = from + removed.len() as u64;
     let settings = QueueSettings::default();
+
     Progress {
         event_id: event(),
         epoch: epoch(),
@@ -111,6 +112,7 @@ proptest! {
 fn detects_gap_when_message_missing() {
     let room = Room::default();
     let now = Timestamp::from_millis(1_000);
+
     assert_eq!(
         room.apply_progress(&progress(0, vec![1], 9), now),
         ProgressOutcome::Applied
@@ -135,6 +137,7 @@ fn detects_gap_when_message_missing() {
 fn detects_gap_when_epoch_changes() {
     let room = Room::default();
     room.apply_progress(&progress(0, vec![1], 9), Timestamp::default());
+
     let other = Progress {
         epoch: "e2".parse().unwrap(),
         ..progress(0, vec![], 0)
@@ -158,10 +161,12 @@ fn never_sends_worse_position() {
         last_position: LastPosition::NotSent,
     });
     let (view, now) = (RoomView::default(), Timestamp::from_millis(10_000));
+
     assert_eq!(local.next_update(9, &view, now, now).unwrap().position, 5);
     local.position = 7;
     assert_eq!(local.next_update(9, &view, now, now), None);
     local.position = 4;
+
     assert_eq!(local.next_update(9, &view, now, now).unwrap().position, 4);
 }
 
@@ -206,6 +211,7 @@ fn sends_longer_wait_with_reason() {
             )
         })
     };
+
     assert_eq!(
         next(&mut local, 10.0, SaleState::Open),
         Some((100, 10, None))
@@ -234,6 +240,7 @@ fn sends_longer_wait_with_reason() {
 fn rejects_place_older_than_last_message() {
     let room = Room::default();
     room.apply_progress(&progress(0, vec![1, 2], 9), Timestamp::default());
+
     let mailbox = Arc::new(Mailbox::default());
     let stale = Place {
         number: 9,
@@ -245,6 +252,7 @@ fn rejects_place_older_than_last_message() {
         counting: false,
         last_position: LastPosition::NotSent,
     };
+
     assert_eq!(room.attach(event(), &user(9), &stale, &mailbox), Ok(false));
     assert_eq!(
         room.attach(
@@ -329,6 +337,7 @@ fn sends_no_update_worse_than_first_place() {
         counting: false,
         last_position: LastPosition::NotSent,
     };
+
     assert_eq!(room.attach(event(), &user(9), &place, &mailbox), Ok(true));
     room.refresh_place(
         event(),
@@ -339,6 +348,7 @@ fn sends_no_update_worse_than_first_place() {
         },
     );
     room.apply_progress(&progress(0, vec![], 9), now);
+
     assert!(
         mailbox
             .drain()
@@ -363,6 +373,7 @@ fn sends_no_update_worse_than_late_place() {
         counting: false,
         last_position: LastPosition::NotSent,
     };
+
     // The reading of another connection was later, when two had come back in front.
     let later = Place {
         position: 6,
@@ -375,6 +386,7 @@ fn sends_no_update_worse_than_late_place() {
     );
     assert_eq!(room.attach(event(), &user(9), &place, &mailbox), Ok(true));
     room.apply_progress(&progress(3, vec![1], 8), now);
+
     assert!(
         mailbox
             .drain()
@@ -396,6 +408,7 @@ fn detects_gap_before_first_message() {
         counting: false,
         last_position: LastPosition::NotSent,
     };
+
     for (from, applied) in [
         (1, ProgressOutcome::Applied),
         (2, ProgressOutcome::GapDetected),
@@ -475,6 +488,7 @@ fn projects_user_attached_to_idle_room() {
         counting: false,
         last_position: LastPosition::NotSent,
     };
+
     let passed = Place {
         number: 1,
         position: 0,
@@ -486,15 +500,18 @@ fn projects_user_attached_to_idle_room() {
         !room.has_waiting_users.load(Ordering::Relaxed),
         "no user here waits"
     );
+
     let waiting = Place {
         position: 8,
         revision: 1,
         ..waiting
     };
     assert_eq!(room.attach(event(), &user(9), &waiting, &mailbox), Ok(true));
+
     for (from, number) in [(1, 2), (2, 3)] {
         room.apply_progress(&progress(from, vec![number], 7), now);
     }
+
     assert_eq!(
         room.users.get(&user(9)).map(|local| local.position),
         Some(6)
@@ -508,6 +525,7 @@ fn ignores_older_place_when_pass_granted() {
         Arc::new(Mailbox::default()),
         Timestamp::from_millis(100_000),
     );
+
     room.apply_progress(&progress(0, vec![1], 9), now);
     let waiting = Place {
         number: 2,
@@ -519,6 +537,7 @@ fn ignores_older_place_when_pass_granted() {
         counting: false,
         last_position: LastPosition::NotSent,
     };
+
     let pass_id = "b-1".parse().unwrap();
     let grant = Grant {
         pass_id,
@@ -527,9 +546,11 @@ fn ignores_older_place_when_pass_granted() {
         issued_at: now,
         expires_at: now,
     };
+
     assert_eq!(room.attach(event(), &user(2), &waiting, &mailbox), Ok(true));
     room.deliver(event(), &user(2), grant);
     room.apply_progress(&progress(1, vec![2], 8), now);
+
     // Another tab's reading, from before the pass.
     assert_eq!(
         room.attach(event(), &user(2), &waiting, &Arc::new(Mailbox::default())),
@@ -657,6 +678,7 @@ fn omits_sold_out_until_seats_loaded() {
         },
         Timestamp::default(),
     );
+
     assert_eq!(
         room.view().estimate(5, Timestamp::default()).reason,
         Some(WaitReason::SoldOut)
@@ -677,9 +699,11 @@ fn sends_new_place_to_every_tab() {
         counting: false,
         last_position: LastPosition::NotSent,
     };
+
     for tab in &tabs {
         assert_eq!(room.attach(event(), &user(9), &before, tab), Ok(true));
     }
+
     let after = Place {
         number: 1_000_041,
         epoch: "e2".parse().unwrap(),
@@ -687,6 +711,7 @@ fn sends_new_place_to_every_tab() {
         ..before
     };
     room.refresh_place(event(), &user(9), &after);
+
     for tab in &tabs {
         let place = tab
             .drain()

@@ -159,6 +159,7 @@ pub(super) async fn open(connection: OnUpgrade, clock: Clock) -> Option<Socket> 
     let _ = socket2::SockRef::from(&stream).set_send_buffer_size(KERNEL_BUFFER_BYTES); // only a matter of memory
     let early = parts.read_buf.to_vec(); // sent by the client before the response
     let stream = RateLimitedStream::new(stream, &early, clock);
+
     Some(WebSocketStream::from_partially_read(stream, early, Role::Server, Some(config())).await)
 }
 
@@ -219,6 +220,7 @@ mod tests {
             ("Sec-WebSocket-Version", "13"),
             ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
         ];
+
         for left_out in 0..=whole.len() {
             let mut request = Request::get("/");
             for (_, (name, value)) in whole.iter().enumerate().filter(|(at, _)| *at != left_out) {

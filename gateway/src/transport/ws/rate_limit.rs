@@ -74,7 +74,9 @@ impl RateLimitedStream {
             .bucket
             .refilled(FRAMES_PER_SECOND, FRAME_BURST.into(), now);
         let allowed = bucket.available(0, frames);
+
         self.bucket = bucket.take(allowed);
+
         if allowed == u64::from(frames) {
             Ok(())
         } else {
@@ -91,6 +93,7 @@ impl AsyncRead for RateLimitedStream {
     ) -> Poll<io::Result<()>> {
         let previous = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
+
         Poll::Ready(
             self.check(&buffer.filled()[previous..])
                 .map_err(io::Error::other),
@@ -207,6 +210,7 @@ mod tests {
         let mut frame = |frame: Frame| {
             frame.format(&mut bytes).unwrap();
         };
+
         for length in [0, 1, 125, 126, 127, 65_535, 65_536, 70_000] {
             frame(Frame::message(
                 vec![0x81; length],
@@ -218,9 +222,11 @@ mod tests {
             masked.header_mut().mask = Some([1, 2, 3, 4]);
             frame(masked);
         }
+
         let mut empty = Frame::pong(Vec::new());
         empty.header_mut().mask = Some([0; 4]);
         frame(empty);
+
         for size in [1, 2, 3, 7, 100, 256, bytes.len()] {
             let mut frames = FrameCounter::default();
             assert_eq!(

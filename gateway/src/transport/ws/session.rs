@@ -84,6 +84,7 @@ impl<'a> Session<'a> {
     pub(super) fn new(gateway: &'a Gateway, client: Box<AuthenticatedClient>) -> Self {
         let mailbox = Arc::new(Mailbox::default());
         gateway.0.heartbeat_wheel.register(&mailbox);
+
         Self {
             gateway,
             client,

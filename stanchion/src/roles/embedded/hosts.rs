@@ -34,6 +34,7 @@ impl AllowedHosts {
             }
             hosts.insert(name.to_ascii_lowercase());
         }
+
         Ok(Self(hosts))
     }
 
@@ -58,6 +59,7 @@ impl AllowedHosts {
         if matches!(request.uri().path(), "/health" | "/ready") {
             return true;
         }
+
         let named = request
             .headers()
             .get_all(header::HOST)
@@ -67,6 +69,7 @@ impl AllowedHosts {
             .uri()
             .authority()
             .map(|authority| Some(authority.as_str()));
+
         named
             .chain(authority)
             .all(|host| host.is_some_and(|host| self.knows(host)))
@@ -81,6 +84,7 @@ impl AllowedHosts {
         let six = name
             .strip_prefix('[')
             .and_then(|name| name.strip_suffix(']'));
+
         name == "localhost"
             || self.0.contains(&name)
             || name.parse::<std::net::Ipv4Addr>().is_ok()
@@ -114,6 +118,7 @@ mod tests {
         ] {
             assert!(hosts.knows(host), "{host}");
         }
+
         for host in [
             "attacker.example",
             "localhost.attacker.example",
@@ -125,6 +130,7 @@ mod tests {
         ] {
             assert!(!hosts.knows(host), "{host}");
         }
+
         let request = |host: &[&str], uri: &str| {
             let request = Request::builder().uri(uri);
             host.iter()
@@ -140,6 +146,7 @@ mod tests {
         assert!(hosts.admit(&request(&["localhost"], "http://127.0.0.1:8080/")));
         assert!(!hosts.admit(&request(&["localhost", "attacker.example"], "/")));
         assert!(!hosts.admit(&request(&["localhost"], "http://attacker.example/")));
+
         for name in ["https://tickets.example", "tickets.example:443", "", "*"] {
             assert!(
                 AllowedHosts::new([name.to_owned()].iter()).is_err(),

@@ -53,5 +53,6 @@ pub async fn engine(
         .into_iter()
         .map(|zone| (zone.zone_id, zone.redis.available))
         .collect();
+
     Ok(Engine { zones, stock: None })
 }

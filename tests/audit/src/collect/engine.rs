@@ -46,6 +46,7 @@ async fn read(
 ) -> Result<Engine> {
     let mut zones = BTreeMap::new();
     let mut stock = Stock::default();
+
     for event in events {
         let key = |name: &str| format!("{prefix}:{{{event}}}:{name}");
         let seats: BTreeMap<String, i64> = redis.hgetall(key("zones")).await?;
@@ -63,6 +64,7 @@ async fn read(
             .uncommitted
             .extend(ids(redis.zrange(key("uncommitted"), 0, -1).await?)?);
     }
+
     Ok(Engine {
         zones,
         stock: Some(stock),

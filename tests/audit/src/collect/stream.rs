@@ -81,6 +81,7 @@ fn read(message: &jetstream::Message) -> Result<Message> {
         .as_ref()
         .and_then(|headers| headers.get(NATS_MESSAGE_ID));
     let id = id.with_context(|| format!("message {} has no id", info.stream_sequence))?;
+
     Ok(Message {
         sequence: info.stream_sequence,
         id: id.as_str().to_owned(),

@@ -16,6 +16,7 @@ pub(crate) fn check(world: &World, history: &History<'_>) -> Vec<Finding> {
         .iter()
         .map(|booking| (booking.pass_id.as_str(), booking.created_at_ms))
         .collect();
+
     for record in world
         .records
         .iter()
@@ -29,12 +30,14 @@ pub(crate) fn check(world: &World, history: &History<'_>) -> Vec<Finding> {
             booked.entry(pass_id).or_insert(record.at_ms); // its row may be gone
         }
     }
+
     let refused: BTreeSet<&str> = world
         .records
         .iter()
         .filter_map(|record| refused_pass(&record.seen))
         .collect();
     let mut findings = Vec::new();
+
     for (epoch, grants) in history.grants_by_epoch() {
         let mut changes = Vec::with_capacity(grants.len() * 2);
         for (pass_id, grant) in grants {
@@ -56,6 +59,7 @@ pub(crate) fn check(world: &World, history: &History<'_>) -> Vec<Finding> {
             findings.push(Finding::violation(Rule::Cap, max - world.line.cap, text));
         }
     }
+
     findings
 }
 

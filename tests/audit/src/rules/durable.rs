@@ -24,6 +24,7 @@ pub(crate) fn check(world: &World, _: &History<'_>) -> Vec<Finding> {
     let (mut lost, mut different, mut undone, mut unfound) =
         (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let mut excused = Vec::new();
+
     for record in &world.records {
         let user = &record.user;
         match &record.seen {
@@ -79,6 +80,7 @@ pub(crate) fn check(world: &World, _: &History<'_>) -> Vec<Finding> {
             _ => {}
         }
     }
+
     // The prober cancels what it was told a moment before.
     let walks = world
         .walks
@@ -88,6 +90,7 @@ pub(crate) fn check(world: &World, _: &History<'_>) -> Vec<Finding> {
     let walks = walks.filter(|(walk, _)| {
         !(walk.began_ms..=walk.ended_ms).any(|at_ms| world.may_have_lost(at_ms))
     });
+
     unfound.extend(
         walks.map(|(walk, _)| format!("a walk's over {} and {}", walk.gateway, walk.booking)),
     );
@@ -96,6 +99,7 @@ pub(crate) fn check(world: &World, _: &History<'_>) -> Vec<Finding> {
             Finding::violation(Rule::Durable, all.len(), format!("{text}: {}", some(&all)))
         })
     };
+
     [
         finding("201 was answered and there is no row", lost),
         finding(

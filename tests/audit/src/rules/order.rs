@@ -24,6 +24,7 @@ const ABSENT_MS: i64 = 13_000;
 pub(crate) fn check(world: &World, history: &History<'_>) -> Vec<Finding> {
     let mut passed_over = Vec::new();
     let mut excused = Vec::new();
+
     for (epoch, grants) in history.grants_by_epoch() {
         let grants: Vec<&Grant<'_>> = grants.into_iter().map(|(_, grant)| grant).collect();
         let front = front_over_time(&grants);
@@ -54,11 +55,13 @@ pub(crate) fn check(world: &World, history: &History<'_>) -> Vec<Finding> {
             }
         }
     }
+
     let mut findings = Vec::new();
     if !passed_over.is_empty() {
         let text = format!("connected users were passed over: {}", some(&passed_over));
         findings.push(Finding::violation(Rule::Order, passed_over.len(), text));
     }
+
     if !excused.is_empty() {
         let text = format!(
             "users behind a silent gateway or Redis were passed over: {}",
@@ -66,6 +69,7 @@ pub(crate) fn check(world: &World, history: &History<'_>) -> Vec<Finding> {
         );
         findings.push(Finding::documented(Rule::Order, excused.len(), text));
     }
+
     findings
 }
 
@@ -79,11 +83,13 @@ fn holders<'w>(history: &History<'w>, epoch: &str) -> BTreeMap<u64, (&'w str, i6
                 .or_insert((*user, ticket.at_ms));
         }
     }
+
     for grant in history.grants.values().filter(|grant| grant.epoch == epoch) {
         holders
             .entry(grant.number)
             .or_insert((grant.user, grant.seen_ms));
     }
+
     holders
 }
 
@@ -99,6 +105,7 @@ fn front_over_time(grants: &[&Grant<'_>]) -> Vec<(u64, i64)> {
             front.push((grant.number, grant.issued_ms));
         }
     }
+
     front
 }
 

@@ -49,6 +49,7 @@ fn shared_or_altered(history: &History<'_>) -> Vec<Finding> {
             }
         }
     }
+
     let finding = |text: &str, all: Vec<String>| {
         (!all.is_empty())
             .then(|| Finding::violation(Rule::Pass, all.len(), format!("{text}: {}", some(&all))))
@@ -92,6 +93,7 @@ fn second_passes(history: &History<'_>) -> Vec<Finding> {
             }
         }
     }
+
     let finding = |(is_rebuilt, all): (bool, Vec<String>)| {
         let weight = if is_rebuilt {
             Weight::Documented
@@ -115,11 +117,13 @@ fn second_passes(history: &History<'_>) -> Vec<Finding> {
 fn used_twice(world: &World) -> Vec<Finding> {
     let mut made: BTreeMap<&str, BTreeSet<Uuid>> = BTreeMap::new();
     let mut twice = Vec::new();
+
     for booking in &world.database.bookings {
         made.entry(&booking.pass_id)
             .or_default()
             .insert(booking.booking_id);
     }
+
     for record in &world.records {
         match &record.seen {
             Seen::Reserve {
@@ -140,11 +144,14 @@ fn used_twice(world: &World) -> Vec<Finding> {
             _ => {}
         }
     }
+
     let several = made.iter().filter(|(_, bookings)| bookings.len() > 1);
     twice.extend(several.map(|(pass_id, bookings)| format!("{pass_id} made {bookings:?}")));
+
     if twice.is_empty() {
         return Vec::new();
     }
+
     vec![Finding::violation(
         Rule::Pass,
         twice.len(),
@@ -161,6 +168,7 @@ fn refused(world: &World, history: &History<'_>) -> Vec<Finding> {
         .map(|booking| (booking.pass_id.as_str(), booking))
         .collect();
     let mut kinds: BTreeMap<String, Vec<String>> = BTreeMap::new();
+
     for (user, records) in &history.users {
         let mut taken_back = false;
         for record in records {
@@ -192,6 +200,7 @@ fn refused(world: &World, history: &History<'_>) -> Vec<Finding> {
             }
         }
     }
+
     let finding = |(kind, all): (String, Vec<String>)| {
         Finding::violation(
             Rule::Pass,
@@ -219,6 +228,7 @@ fn never(history: &History<'_>) -> Option<Finding> {
         .filter(|(_, records)| waited_in_vain(records))
         .map(|(user, _)| *user)
         .collect();
+
     let text = format!(
         "users waited to the end and never had a pass: {}",
         some(&never)

@@ -38,6 +38,7 @@ pub(crate) fn check(world: &World, history: &History<'_>) -> Vec<Finding> {
             }
         }
     }
+
     let finding = |((loss, reason), examples): ((Loss, String), Vec<String>)| {
         let excused = loss == Loss::Away || matches!(reason.as_str(), "PASS_EXPIRED" | LEFT);
         let weight = if excused {
@@ -157,6 +158,7 @@ impl Place {
             .take()
             .or(left)
             .unwrap_or_else(|| "nothing that the client was told".to_owned());
+
         Some(Change {
             reason: reason + how,
             before,

@@ -40,6 +40,7 @@ pub(crate) fn check(_: &World, history: &History<'_>) -> Vec<Finding> {
             growths.entry(kind).or_default().users += 1;
         }
     }
+
     let finding = |(kind, growth): (&'static str, Growth)| {
         let text = format!(
             "positions grew {kind}, for {} users; the worst: {}",
@@ -53,6 +54,7 @@ pub(crate) fn check(_: &World, history: &History<'_>) -> Vec<Finding> {
 fn growths_of<'r>(records: &[&'r Record]) -> Vec<(&'static str, u64, u64, &'r Record)> {
     let (mut shown, mut place): (Option<Shown>, Option<u64>) = (None, None);
     let mut growths = Vec::new();
+
     for record in records {
         match &record.seen {
             Seen::Ticket { number, .. } => {
@@ -84,5 +86,6 @@ fn growths_of<'r>(records: &[&'r Record]) -> Vec<(&'static str, u64, u64, &'r Re
             _ => {}
         }
     }
+
     growths
 }

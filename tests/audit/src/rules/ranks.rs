@@ -45,6 +45,7 @@ pub(crate) fn check(_: &World, history: &History<'_>) -> Vec<Finding> {
     let (mut wrong, mut users) = (Vec::new(), BTreeSet::new());
     let told = told(history);
     let most = most_ahead(&line, &told);
+
     // To count exactly is quadratic: a crowd of thousands is counted where it may matter.
     for (told, _) in told
         .iter()
@@ -68,11 +69,13 @@ pub(crate) fn check(_: &World, history: &History<'_>) -> Vec<Finding> {
             users.insert(user);
         }
     }
+
     let text = format!(
         "positions were told that are too small, to {} users: {}",
         users.len(),
         some(&wrong)
     );
+
     if wrong.is_empty() {
         Vec::new()
     } else {
@@ -110,6 +113,7 @@ fn told<'h>(history: &'h History<'_>) -> Vec<Told<'h>> {
             }
         }
     }
+
     all
 }
 
@@ -125,17 +129,22 @@ fn most_ahead(line: &[Waiting<'_>], told: &[Told<'_>]) -> Vec<usize> {
             .unwrap_or(u64::MAX)
     };
     let mut numbers: Vec<u64> = line.iter().map(smallest).collect();
+
     numbers.sort_unstable();
     let mut releases: Vec<(i64, u64)> = line
         .iter()
         .map(|one| (one.released_ms, smallest(one)))
         .collect();
+
     releases.sort_unstable();
     let mut latest_first: Vec<usize> = (0..told.len()).collect();
+
     latest_first.sort_unstable_by_key(|at| std::cmp::Reverse(told[*at].at_ms));
+
     // Sums over ranges of numbers, of those who are not released at the moment in hand.
     let mut sums = vec![0_usize; numbers.len() + 1];
     let mut most = vec![0; told.len()];
+
     for at in latest_first {
         while let Some((_, number)) =
             releases.pop_if(|(released_ms, _)| *released_ms > told[at].at_ms + AFTER_MS)
@@ -152,6 +161,7 @@ fn most_ahead(line: &[Waiting<'_>], told: &[Told<'_>]) -> Vec<usize> {
             place &= place - 1;
         }
     }
+
     most
 }
 
@@ -161,6 +171,7 @@ fn waiting<'h>(history: &'h History<'_>, user: &str, tickets: &'h [Ticket<'h>]) 
     let left = records
         .iter()
         .find(|record| matches!(record.seen, Seen::Left | Seen::Leaves));
+
     Waiting {
         tickets,
         spells: history.spells(user),
@@ -184,6 +195,7 @@ impl Waiting<'_> {
                     .iter()
                     .any(|later| later.at_ms > ticket.at_ms && later.at_ms <= from)
         });
+
         let is_smaller = match numbers.next() {
             Some(first) if first.at_ms <= from => {
                 first.number < number && numbers.all(|ticket| ticket.number == first.number)

@@ -13,6 +13,7 @@ const ROUNDING: f64 = 1.01;
 pub(crate) fn check(world: &World, history: &History<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut all = Vec::new();
+
     for (epoch, grants) in history.grants_by_epoch() {
         let issued: Vec<i64> = grants.iter().map(|(_, grant)| grant.issued_ms).collect();
         all.extend(&issued);
@@ -22,8 +23,10 @@ pub(crate) fn check(world: &World, history: &History<'_>) -> Vec<Finding> {
             findings.push(Finding::violation(Rule::Rate, over.ceil() as usize, text));
         }
     }
+
     all.sort_unstable();
     let over = overdrawn(&world.line, &all);
+
     if findings.is_empty() && over > ROUNDING {
         let text = format!(
             "over {} lines, each with a bucket of its own, by {over:.1} passes",
@@ -31,6 +34,7 @@ pub(crate) fn check(world: &World, history: &History<'_>) -> Vec<Finding> {
         );
         findings.push(Finding::documented(Rule::Rate, over.ceil() as usize, text));
     }
+
     findings
 }
 
@@ -47,5 +51,6 @@ fn overdrawn(line: &LineSettings, issued: &[i64]) -> f64 {
         level -= 1.0;
         worst = worst.max(-level);
     }
+
     worst
 }

@@ -23,9 +23,11 @@ pub(crate) fn check(world: &World, _: &History<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut say =
         |count: usize, text: String| findings.push(Finding::violation(Rule::Seats, count, text));
+
     for zone in &world.database.zones {
         counters(zone, &world.database, &mut say);
     }
+
     if let Some(engine) = &world.engine {
         for zone in &world.database.zones {
             compare(zone, engine, &mut say);
@@ -34,6 +36,7 @@ pub(crate) fn check(world: &World, _: &History<'_>) -> Vec<Finding> {
             stock_of(stock, engine, &world.database, &mut say);
         }
     }
+
     refused_for_nothing(world, &mut say);
     findings
 }
@@ -47,6 +50,7 @@ fn counters(zone: &Zone, database: &Database, say: &mut impl FnMut(usize, String
         rows.map(|row| row.quantity).sum()
     };
     let (held, confirmed) = (sum(Status::Reserved), sum(Status::Confirmed));
+
     if (held, confirmed) != (zone.held, zone.confirmed) {
         let text = format!(
             "zone {}: the rows say {held} held and {confirmed} confirmed, the counters {} and {}",
@@ -54,6 +58,7 @@ fn counters(zone: &Zone, database: &Database, say: &mut impl FnMut(usize, String
         );
         say(1, text);
     }
+
     if (zone.held + zone.confirmed).max(held + confirmed) > zone.capacity {
         say(
             1,
@@ -96,10 +101,12 @@ fn stock_of(
             ),
         );
     }
+
     let mut users: BTreeMap<&str, i64> = BTreeMap::new();
     for row in database.bookings.iter().filter(|row| row.status.is_live()) {
         *users.entry(&row.user_id).or_default() += row.quantity;
     }
+
     let names: BTreeSet<&str> = users
         .keys()
         .copied()
@@ -111,6 +118,7 @@ fn stock_of(
             stock.user_seats.get(user).copied().unwrap_or(0),
         )
     };
+
     let differ: Vec<String> = names
         .into_iter()
         .map(|user| (user, seats(user)))
@@ -119,18 +127,21 @@ fn stock_of(
             format!("{user} has {database} in the database, {engine} in the engine")
         })
         .collect();
+
     if !differ.is_empty() {
         say(
             differ.len(),
             format!("seats of users differ: {}", some(&differ)),
         );
     }
+
     let reserved: BTreeSet<Uuid> = database
         .bookings
         .iter()
         .filter(|row| row.status == Status::Reserved)
         .map(|row| row.booking_id)
         .collect();
+
     for (kind, all) in [
         (
             "the engine still has holds that nobody committed",
@@ -182,6 +193,7 @@ fn refused_for_nothing(world: &World, say: &mut impl FnMut(usize, String)) {
             })
         })
         .collect();
+
     if !refused.is_empty() {
         say(
             refused.len(),
@@ -206,11 +218,14 @@ fn least_room(zone: &Zone, database: &Database) -> i64 {
             changes.push((row.expires_at_ms + FREED_MS, -row.quantity));
         }
     }
+
     changes.sort_unstable();
     let (mut taken, mut max) = (0, 0);
+
     for (_, change) in changes {
         taken += change;
         max = max.max(taken);
     }
+
     zone.capacity - max
 }

@@ -13,6 +13,7 @@ use crate::{
 pub(crate) fn check(world: &World, _: &History<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     let waiting = world.database.messages_waiting;
+
     if waiting > 0 {
         let count = usize::try_from(waiting).unwrap_or(usize::MAX);
         findings.push(Finding::violation(
@@ -21,15 +22,19 @@ pub(crate) fn check(world: &World, _: &History<'_>) -> Vec<Finding> {
             format!("{waiting} messages still wait in the outbox"),
         ));
     }
+
     let Some(stream) = &world.stream else {
         return findings;
     };
     let mut seen: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
+
     for message in &stream.messages {
         seen.entry(&message.id).or_default().push(message.sequence);
     }
+
     let mut expected = BTreeSet::new();
     let mut reversed = Vec::new();
+
     for row in &world.database.bookings {
         let message = |status: Status| format!("{}:{}", row.booking_id, status.name());
         let (begun, ended) = (message(Status::Reserved), message(row.status));
@@ -40,6 +45,7 @@ pub(crate) fn check(world: &World, _: &History<'_>) -> Vec<Finding> {
         }
         expected.extend([begun, ended]);
     }
+
     let twice: Vec<&str> = seen
         .iter()
         .filter(|(_, at)| at.len() > 1)
@@ -50,6 +56,7 @@ pub(crate) fn check(world: &World, _: &History<'_>) -> Vec<Finding> {
         .filter(|id| !seen.contains_key(id.as_str()))
         .collect();
     let unknown: Vec<&&str> = seen.keys().filter(|id| !expected.contains(**id)).collect();
+
     // A stream that was thrown away takes what it held with it, and what it knew of repetitions.
     let weight = if stream.lost {
         Weight::Documented
@@ -66,6 +73,7 @@ pub(crate) fn check(world: &World, _: &History<'_>) -> Vec<Finding> {
             });
         }
     };
+
     say(
         weight,
         twice.len(),
@@ -79,10 +87,12 @@ pub(crate) fn check(world: &World, _: &History<'_>) -> Vec<Finding> {
         missing.len(),
         format!("messages are not in the stream: {}", some(&missing)),
     );
+
     let text = format!(
         "messages tell of what the database does not have: {}",
         some(&unknown)
     );
+
     // A primary that is lost with its last commits may have had them told.
     say(
         if world.loses_commits() {
@@ -93,6 +103,7 @@ pub(crate) fn check(world: &World, _: &History<'_>) -> Vec<Finding> {
         unknown.len(),
         text,
     );
+
     let text = format!(
         "bookings end in the stream before they begin: {}",
         some(&reversed)

@@ -50,6 +50,7 @@ fn end_of_frame(bytes: &[u8], at: usize) -> Option<usize> {
             .ok()
             .and_then(|n| n.parse::<i64>().ok()),
     );
+
     let mut end = line + 2;
     match kind {
         b'$' | b'=' | b'!' => {

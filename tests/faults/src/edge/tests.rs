@@ -6,6 +6,7 @@ use super::*;
 async fn edge() -> (Edge, TcpStream) {
     let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = server.local_addr().unwrap().port();
+
     tokio::spawn(async move {
         while let Ok((mut client, _)) = server.accept().await {
             tokio::spawn(async move {
@@ -14,6 +15,7 @@ async fn edge() -> (Edge, TcpStream) {
             });
         }
     });
+
     let edge = Edge::to(&[port], 1).await.unwrap();
     let client = TcpStream::connect(("127.0.0.1", edge.port)).await.unwrap();
     (edge, client)
@@ -54,6 +56,7 @@ async fn a_cut_ends_connections_and_takes_new_ones() {
         b"",
         "the connection has ended"
     );
+
     let mut client = TcpStream::connect(("127.0.0.1", edge.port)).await.unwrap();
     client.write_all(b"two").await.unwrap();
     assert_eq!(hear(&mut client, LONG).await.unwrap(), b"two");
@@ -77,9 +80,11 @@ fn frames_are_whole_and_messages_are_told_from_answers() {
     let all = [message.clone(), answer.clone(), map.clone()].concat();
     let mut frames = Frames::default();
     let mut found = Vec::new();
+
     for byte in all {
         found.extend(frames.add(&[byte]));
     }
+
     assert_eq!(found, [message.clone(), answer.clone(), map]);
     assert!(is_message(&message) && !is_message(&answer));
 }
@@ -91,6 +96,7 @@ async fn lost_messages_are_lost_and_answers_are_not() {
         lost: 1.0,
         ..MessageFaults::default()
     });
+
     // The server repeats: a subscription, then a message, then an answer.
     client.write_all(b"+SUBSCRIBE\r\n").await.unwrap();
     assert_eq!(hear(&mut client, LONG).await.unwrap(), b"+SUBSCRIBE\r\n");
@@ -98,5 +104,6 @@ async fn lost_messages_are_lost_and_answers_are_not() {
         .write_all(b"*3\r\n$7\r\nmessage\r\n$4\r\nnode\r\n$2\r\nhi\r\n+OK\r\n")
         .await
         .unwrap();
+
     assert_eq!(hear(&mut client, LONG).await.unwrap(), b"+OK\r\n");
 }

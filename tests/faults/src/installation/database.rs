@@ -61,11 +61,13 @@ impl Database {
             is_promoted: false,
             bouncer,
         };
+
         match shape.stores.postgres {
             PostgresKind::Alone => {}
             PostgresKind::Asynchronous => database.follow(data, "async").await?,
             PostgresKind::Synchronous => database.follow(data, "sync").await?,
         }
+
         Ok(database)
     }
 
@@ -73,6 +75,7 @@ impl Database {
         let edge = Edge::to(&[self.server.port()], 0).await?;
         self.standby = Some(PostgresServer::standby(edge.port, &data.join(STANDBY), STANDBY).await);
         self.replication = Some(edge);
+
         let mut connection = self.connect().await?;
         if wanted == "sync" {
             let names = format!("ALTER SYSTEM SET synchronous_standby_names = '{STANDBY}'");
@@ -83,6 +86,7 @@ impl Database {
                 .execute(&mut connection)
                 .await?;
         }
+
         let until = Instant::now() + BACK;
         loop {
             let state = "SELECT sync_state FROM pg_stat_replication WHERE state = 'streaming'";
@@ -152,6 +156,7 @@ impl Database {
     pub async fn start_again(&mut self) -> Result<()> {
         let lock = self.server.folder().join("postgres").join("postmaster.pid");
         let until = Instant::now() + BACK;
+
         loop {
             let _ = fs::remove_file(&lock); // of the server that was killed
             if self.server.try_again().await {
@@ -171,13 +176,16 @@ impl Database {
     pub async fn promote(&mut self) -> Result<u16> {
         let standby = self.standby.as_ref().context("a standby")?;
         drop(self.replication.take()); // what is on its way does not arrive
+
         let mut connection = PgConnection::connect(&standby.url).await?;
         let promoted: bool = sqlx::query_scalar("SELECT pg_promote()")
             .fetch_one(&mut connection)
             .await?;
+
         if !promoted {
             bail!("the standby does not take over");
         }
+
         let port = standby.port();
         self.is_promoted = true;
         Ok(port)
@@ -197,14 +205,17 @@ impl Database {
         else {
             return Ok(());
         };
+
         processes::signal(u32::try_from(pid)?, Signal::Kill);
         let until = Instant::now() + BACK;
+
         while witness.ping().await.is_ok() || self.connect().await.is_err() {
             if Instant::now() > until {
                 bail!("PostgreSQL is not back after one of its sessions died");
             }
             sleep(Duration::from_millis(20)).await;
         }
+
         Ok(())
     }
 

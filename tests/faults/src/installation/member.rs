@@ -91,10 +91,12 @@ impl Member {
         member.set("STANCHION_DRAIN_SECONDS", "3");
         member.set(PACE_SLOW_MS, NEVER_SLOW_MS);
         member.set("NO_COLOR", "1");
+
         if kind != Kind::Worker {
             member.set("STANCHION_JWT_SECRET", JWT_SECRET);
             member.set("STANCHION_PASS_SECRET", PASS_SECRET);
         }
+
         member
     }
 
@@ -121,6 +123,7 @@ impl Member {
     pub async fn start(&mut self) -> Result<()> {
         let process = Process::start(&self.name, &mut self.command(), &self.folder);
         let until = Instant::now() + START;
+
         while TcpStream::connect(("127.0.0.1", self.port)).await.is_err() {
             if process.exit().is_some() || Instant::now() > until {
                 let said = process.said();
@@ -129,6 +132,7 @@ impl Member {
             }
             sleep(LOOK_AGAIN).await;
         }
+
         self.process = Some(process);
         Ok(())
     }
@@ -143,9 +147,11 @@ impl Member {
             }
             None => Command::new(binary),
         };
+
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("STANCHION_")) {
             command.env_remove(name);
         }
+
         command
             .args(self.kind.command())
             .envs(self.settings.iter().map(|(name, value)| (name, value)));
@@ -203,6 +209,7 @@ impl Member {
         let files = fs::read_dir(data)?
             .filter_map(Result::ok)
             .map(|entry| entry.path());
+
         files
             .into_iter()
             .find(|path| path.extension().is_some_and(|extension| extension == "db"))

@@ -83,6 +83,7 @@ impl Program for AppendingRedis {
         let Ok(mut connection) = client.get_multiplexed_async_connection().await else {
             return false;
         };
+
         redis::cmd("DBSIZE")
             .query_async::<u64>(&mut connection)
             .await
@@ -154,9 +155,11 @@ impl Stores {
             postgres,
             nats,
         };
+
         if shape.stores.redis == RedisKind::Replicated {
             stores.replicate(folder).await?;
         }
+
         Ok(stores)
     }
 
@@ -164,8 +167,10 @@ impl Stores {
         let replica = ServerProcess::<ReplicaRedis>::start(folder).await;
         let primary = self.redis_port().context("a primary")?;
         let mut follow = redis::cmd("REPLICAOF");
+
         ask(&replica.url, follow.arg("127.0.0.1").arg(primary)).await?;
         let until = Instant::now() + BACK;
+
         while !ask(&replica.url, redis::cmd("INFO").arg("replication"))
             .await?
             .contains("master_link_status:up")
@@ -175,6 +180,7 @@ impl Stores {
             }
             sleep(Duration::from_millis(100)).await;
         }
+
         self.replica = Some(replica);
         Ok(())
     }
@@ -292,6 +298,7 @@ impl Stores {
             .arg(key)
             .query_async(&mut connection)
             .await?;
+
         // Slots are shared out in order.
         let at = (0..primaries.len())
             .rev()

@@ -67,10 +67,13 @@ impl Buyer {
     pub(super) async fn buy(&mut self, pass: &Pass, mut till: Option<&mut Till<'_>>) -> Bought {
         self.pause(0.05, 1.5).await;
         let mut zones = self.sale.zones.clone();
+
         zones.shuffle(&mut self.random);
+
         if self.random.random_bool(0.3) {
             zones.sort_by_key(|zone| *zone != self.sale.zones[0]); // many want the small one
         }
+
         for zone in zones {
             let quantity = [1, 1, 2, 2, 3][self.random.random_range(0..5)];
             self.tries += 1;
@@ -87,6 +90,7 @@ impl Buyer {
                 (None, _) => return Bought::Final(Outcome::NoAnswer),
             }
         }
+
         Bought::Final(Outcome::NoSeats)
     }
 
@@ -97,6 +101,7 @@ impl Buyer {
             code: code.to_owned(),
             left_ms,
         });
+
         match code {
             "PASS_EXPIRED" | "PASS_REVOKED" => Bought::PassIsGone,
             _ => Bought::Final(Outcome::PassRefused),
@@ -189,6 +194,7 @@ impl Buyer {
             let again = self.reserve(pass, zone, quantity, key, &mut None).await;
             self.compare(booking, again.booking, "the same key");
         }
+
         if self.habits.tries_again {
             let again = self
                 .reserve(pass, zone, 1, &format!("{key}-again"), &mut None)
@@ -212,6 +218,7 @@ impl Buyer {
             return Outcome::LeftToExpire;
         };
         self.pause(0.1, 2.5).await;
+
         let mut attempt = 0;
         loop {
             let request = match decision {
@@ -268,6 +275,7 @@ async fn answer(request: RequestBuilder) -> Answer {
         let status = response.status().as_u16();
         Ok::<_, reqwest::Error>((status, response.text().await?))
     };
+
     match exchange.await {
         Ok((status, text)) => {
             let body: Value = serde_json::from_str(&text).unwrap_or_default();

@@ -66,9 +66,11 @@ impl User {
             .json()
             .await
             .map_err(|error| anyhow::anyhow!(why(&error)))?;
+
         if status.is_success() {
             return Ok(self.sight.place(&body, gateway, Way::Poll));
         }
+
         let code = body["code"]
             .as_str()
             .with_context(|| format!("{status} without a code"))?;

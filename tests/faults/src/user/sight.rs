@@ -121,6 +121,7 @@ impl Sight {
         if let Some(ticket) = place["ticket"].as_str() {
             self.ticket(ticket);
         }
+
         if let Some(position) = place["position"]
             .as_u64()
             .filter(|_| place["reason"] != "counting")
@@ -138,6 +139,7 @@ impl Sight {
                 way,
             });
         }
+
         match place["queue_pass"].as_str() {
             Some(token) => self.pass(token),
             None => Heard::News,
@@ -148,8 +150,10 @@ impl Sight {
         if self.ticket.as_deref() == Some(ticket) {
             return;
         }
+
         self.ticket = Some(ticket.to_owned());
         let claims = tokens::ticket(ticket);
+
         if self.number.as_ref() != Some(&(claims.num, claims.epoch.clone())) {
             self.number = Some((claims.num, claims.epoch.clone()));
             self.see(Seen::Ticket {
@@ -162,6 +166,7 @@ impl Sight {
     fn pass(&mut self, token: &str) -> Heard {
         let claims = tokens::pass(token);
         let first = self.passes.insert(claims.jti.clone());
+
         self.see(Seen::Pass {
             pass_id: claims.jti.clone(),
             number: claims.num,
@@ -169,9 +174,11 @@ impl Sight {
             ends_at_ms: claims.end,
             first,
         });
+
         if self.gone.contains(&claims.jti) {
             return Heard::News;
         }
+
         Heard::Pass(Pass {
             id: claims.jti,
             token: token.to_owned(),

@@ -34,10 +34,12 @@ impl Socket {
     async fn open(gateway: &str) -> Result<Self> {
         let address = gateway.trim_start_matches("http://");
         let mut request = format!("ws://{address}/api/v1/ws").into_client_request()?;
+
         request.headers_mut().insert(
             "sec-websocket-protocol",
             HeaderValue::from_static(SUBPROTOCOL),
         );
+
         let (socket, _) = timeout(CONNECT, async {
             let stream = TcpStream::connect(address).await?;
             stream.set_nodelay(true)?;
@@ -96,9 +98,11 @@ impl User {
         socket
             .say(&json!({"type": "connect", "token": self.token}))
             .await?;
+
         let in_seconds = |seconds: f64| Instant::now() + Duration::from_secs_f64(seconds);
         let mut goes_at = self.habits.goes_away_after.map(in_seconds);
         let mut leaves_at = self.habits.leaves_after.map(in_seconds);
+
         loop {
             let until = [goes_at, leaves_at]
                 .into_iter()
@@ -222,6 +226,7 @@ async fn follow(
             *newer = Some(pass);
         }
     }
+
     sight.detached("lost while buying");
     std::future::pending().await
 }
@@ -247,6 +252,7 @@ impl Till<'_> {
             "quantity": quantity,
         });
         self.socket.say(&wish).await?;
+
         let answered = async {
             loop {
                 let message = self.socket.hear().await?;

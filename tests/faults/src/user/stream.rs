@@ -16,6 +16,7 @@ impl User {
             Heard::Refused(code) => return Ok(Turn::Again(code)),
             Heard::News => {}
         }
+
         let path = format!("/queue/position/{}/stream", self.sale.event);
         let request = self
             .to_gateway(Method::GET, gateway, &path)
@@ -23,6 +24,7 @@ impl User {
         let response = timeout(ANSWER, request.send())
             .await?
             .map_err(|error| anyhow!(why(&error)))?;
+
         if !response.status().is_success() {
             let body: Value = response
                 .json()
@@ -32,12 +34,14 @@ impl User {
             self.sight.refused(code);
             return Ok(Turn::Again(code.to_owned()));
         }
+
         self.follow_events(response, gateway).await
     }
 
     async fn follow_events(&mut self, response: Response, gateway: &str) -> Result<Turn> {
         let mut body = response.bytes_stream();
         let mut read = Vec::new();
+
         loop {
             let Ok(bytes) = timeout(SILENCE, body.next()).await else {
                 return Ok(Turn::Again("silent".to_owned()));
@@ -86,6 +90,7 @@ fn event(block: &str) -> Option<(String, Value)> {
             .map(|value| value.trim().to_owned())
     };
     let data = serde_json::from_str(&field("data:")?).ok()?;
+
     Some((
         field("event:").unwrap_or_else(|| "message".to_owned()),
         data,

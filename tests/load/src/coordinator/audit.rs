@@ -30,6 +30,7 @@ impl Books {
         if testbed.own_database().is_none() && cli.database.is_none() {
             return Ok(None);
         }
+
         let until = Instant::now() + PATIENCE;
         loop {
             let mut world = look(cli, testbed).await?;
@@ -56,6 +57,7 @@ impl Books {
                 .filter(|row| is(row.status))
                 .count() as u64
         };
+
         let (stored, confirmed) = (rows(|_| true), rows(|status| status == Status::Confirmed));
         let told = [
             ("reservations", reserved, stored),
@@ -65,6 +67,7 @@ impl Books {
         let lost = lost.map(|(what, told, rows)| {
             format!("durable: {told} {what} were told, {rows} are stored")
         });
+
         violations(&found).map(text).chain(lost).collect()
     }
 }
@@ -94,9 +97,11 @@ async fn look(cli: &Cli, testbed: &Testbed) -> Result<World> {
             }
             (None, None) => (Database::default(), None),
         };
+
     let zones: BTreeSet<Uuid> = testbed.sale.zones.iter().copied().collect();
     database.zones.retain(|zone| zones.contains(&zone.zone_id));
     database.bookings.retain(|row| zones.contains(&row.zone_id));
+
     Ok(World {
         database,
         engine,
@@ -127,6 +132,7 @@ async fn stream(cli: &Cli, ours: &Database) -> Result<Option<Stream>> {
         .map(|row| row.booking_id)
         .filter(|id| !ours.contains(id))
         .collect();
+
     stream.messages.retain(|message| {
         let booking = message
             .id
@@ -155,6 +161,7 @@ mod tests {
             created_at_ms: 1,
             expires_at_ms: 2,
         };
+
         let zones = vec![Zone {
             zone_id,
             capacity: 10,

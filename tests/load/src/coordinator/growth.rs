@@ -37,18 +37,23 @@ impl Growth {
     pub fn new(cli: &Cli, script: &Script, testbed: &Testbed) -> anyhow::Result<Self> {
         let next = script.steady.map_or(Duration::ZERO, |(from, _)| from);
         let mut roles = vec![testbed.operator.booking.endpoint().clone()];
+
         roles.extend(testbed.gateways.iter().cloned());
+
         for url in &cli.metrics_url {
             roles.push(Endpoint::parse(url)?);
         }
+
         roles.sort_by_key(|role| role.address);
         roles.dedup();
+
         let roles = roles.into_iter().map(|role| Pool::new(role, 1)).collect();
         let redis = cli
             .redis
             .as_deref()
             .map(|url| Endpoint::parse(&url.replacen("redis://", "http://", 1)))
             .transpose()?;
+
         Ok(Self {
             begun: Instant::now(),
             window: script.steady,
@@ -68,6 +73,7 @@ impl Growth {
         {
             return;
         }
+
         self.next = at + PAUSE;
         let used = watch.latest();
         let (tasks, stored) = tokio::join!(live_tasks(&self.roles), redis(self.redis.as_ref()));
@@ -78,6 +84,7 @@ impl Growth {
             (Meter::RedisKeys, stored.map(|stored| stored.keys)),
             (Meter::RedisMemory, stored.map(|stored| stored.memory_kib)),
         ];
+
         for (meter, value) in samples {
             self.samples
                 .entry(meter)

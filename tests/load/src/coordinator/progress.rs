@@ -58,6 +58,7 @@ impl ProgressLine {
             counts,
             watch.latest().rss_kib,
         );
+
         let mut out = stderr().lock();
         let _ = write!(out, "{start}{text}{end}").and_then(|()| out.flush()); // nobody may be looking
     }

@@ -48,6 +48,7 @@ impl<'a> Run<'a> {
         let mut workers = Workers::start(plan).await?;
         watch.begin(workers.pids());
         workers.broadcast(&WorkerOrder::Start).await?;
+
         let counts = vec![Counts::default(); plan.processes];
         let (step, line) = (ScenarioStep::new(cli, script), ProgressLine::new(script));
         let mut run = Self {
@@ -61,6 +62,7 @@ impl<'a> Run<'a> {
             prepared: 0,
             done: Vec::new(),
         };
+
         run.run_until(Instant::now() + script.limit + GRACE).await?;
         Ok(run.done)
     }
@@ -68,6 +70,7 @@ impl<'a> Run<'a> {
     async fn run_until(&mut self, until: Instant) -> Result<()> {
         let mut ticks = interval(LOOK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+
         while self.done.len() < self.counts.len() {
             tokio::select! {
                 (worker, message) = self.workers.next_message() => self.note(worker, message?).await?,
@@ -75,9 +78,11 @@ impl<'a> Run<'a> {
                 () = sleep_until(until) => bail!("the run did not end in time"),
             }
         }
+
         let sum = self.sum();
         self.watch.look(&sum);
         self.line.end(&sum, self.watch);
+
         Ok(())
     }
 

@@ -75,6 +75,7 @@ impl ScenarioStep {
             }
             _ => {}
         }
+
         Ok(())
     }
 

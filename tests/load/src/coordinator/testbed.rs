@@ -84,8 +84,10 @@ impl Testbed {
             booking: pool(booking),
             token,
         };
+
         let run = format!("load-{}", &Uuid::new_v4().simple().to_string()[..8]);
         let sale = operator.create(&run, &script.terms).await?;
+
         Ok(Self {
             own,
             restarts_in_order: true,
@@ -129,8 +131,10 @@ impl Testbed {
             return Ok(());
         };
         let address = server.endpoint.address;
+
         self.restarts_in_order &= server.stop().await?;
         let server = setup.start(Some(address)).await?;
+
         self.own = Some((setup, server));
         Ok(())
     }
@@ -166,6 +170,7 @@ impl Testbed {
         };
         let in_order = server.stop().await? && self.restarts_in_order;
         let (warnings, last) = setup.log();
+
         Ok(ServerLog {
             ended_in_order: Some(in_order),
             warnings,

@@ -64,6 +64,7 @@ impl Watch {
         self.peak.rss_kib = self.peak.rss_kib.max(now.rss_kib);
         self.peak.descriptors = self.peak.descriptors.max(now.descriptors);
         self.peak_connected = self.peak_connected.max(counts.connected);
+
         let workers = usage::of(&self.workers);
         self.workers_peak_kib = self.workers_peak_kib.max(workers.rss_kib);
         self.workers_latest.cpu_ms = self.workers_latest.cpu_ms.max(workers.cpu_ms);

@@ -35,6 +35,7 @@ impl Workers {
             workers: Vec::new(),
             messages,
         };
+
         for process in 0..plan.processes {
             let (child, mut input, output) = start()?;
             let plan = Plan {
@@ -45,12 +46,14 @@ impl Workers {
             workers.workers.push((child, input));
             tokio::spawn(listen(process, output, speak.clone()));
         }
+
         for _ in 0..plan.processes {
             match workers.next_message().await {
                 (_, Ok(WorkerMessage::Ready)) => {}
                 (_, message) => bail!("a worker is not ready: {message:?}"),
             }
         }
+
         Ok(workers)
     }
 
@@ -89,9 +92,11 @@ fn start() -> Result<(Child, ChildStdin, ChildStdout)> {
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .kill_on_drop(true);
+
     let mut child = command.spawn().context("cannot start a worker")?;
     let input = child.stdin.take().context("a worker's input")?;
     let output = child.stdout.take().context("a worker's output")?;
+
     Ok((child, input, output))
 }
 

@@ -71,6 +71,7 @@ impl Connection {
             .max_buf_size(8 * 1024)
             .handshake(TokioIo::new(stream))
             .await?;
+
         tokio::spawn(driver); // ends with the connection
         let host = header::HeaderValue::from_str(&to.authority)
             .map_err(|_| Fault::Unexpected("a host"))?;
@@ -88,12 +89,14 @@ impl Connection {
     /// A connection that broke before or after the call was sent.
     pub async fn send(&mut self, mut call: Call) -> Result<Response<Incoming>, Unsent> {
         call.headers_mut().insert(header::HOST, self.host.clone());
+
         if let Err(error) = self.sender.ready().await {
             return Err(Unsent {
                 fault: error.into(),
                 call: Some(call),
             });
         }
+
         self.sender
             .try_send_request(call)
             .await

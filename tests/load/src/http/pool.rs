@@ -96,11 +96,14 @@ impl Pool {
             }
             answer => answer,
         };
+
         let (head, body) = answer.map_err(|unsent| unsent.fault)?.into_parts();
         let body = body.collect().await?.to_bytes();
+
         if connection.is_open() {
             self.idle.lock().push(connection);
         }
+
         if head.status.is_success() {
             Ok(Answer(body))
         } else {

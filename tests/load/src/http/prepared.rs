@@ -52,9 +52,11 @@ impl<'a> Prepared<'a> {
             .await
             .unwrap_or(Err(Fault::TooLate));
         let head = answer.inspect_err(|_| self.stream = None)?;
+
         if head.closes {
             self.stream = None;
         }
+
         let body = &self.buffer[head.body];
         if (200..300).contains(&head.status) {
             Ok(body)
@@ -67,6 +69,7 @@ impl<'a> Prepared<'a> {
         if self.stream.is_none() {
             self.stream = Some(dial(self.to, self.number).await?);
         }
+
         let stream = self
             .stream
             .as_mut()
@@ -76,6 +79,7 @@ impl<'a> Prepared<'a> {
             .await
             .map_err(|error| broken(&error))?;
         self.buffer.clear();
+
         loop {
             if stream
                 .read_buf(&mut self.buffer)
@@ -113,6 +117,7 @@ fn head(bytes: &[u8]) -> Result<Option<Head>, Fault> {
         .and_then(|line| line.split(' ').nth(1))
         .and_then(|status| status.parse().ok());
     let (mut length, mut closes) = (None, false);
+
     for (name, value) in lines.filter_map(|line| line.split_once(':')) {
         if name.eq_ignore_ascii_case("content-length") {
             length = value.trim().parse::<usize>().ok();
@@ -120,6 +125,7 @@ fn head(bytes: &[u8]) -> Result<Option<Head>, Fault> {
             closes = value.trim().eq_ignore_ascii_case("close");
         }
     }
+
     let (Some(status), Some(length)) = (status, length) else {
         return Err(unreadable);
     };

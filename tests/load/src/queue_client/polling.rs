@@ -22,6 +22,7 @@ impl Polling {
     ) -> Result<(Self, JoinReply), Fault> {
         let placed = join(context, person, ticket).await?.placed()?;
         let pause = context.plan.poll;
+
         Ok((
             Self {
                 due: Instant::now() + pause,
@@ -40,11 +41,13 @@ impl Polling {
     ) -> Result<QueueEvent, Fault> {
         sleep_until(self.due).await;
         let answer = ask(context, person).await;
+
         context
             .tally
             .latencies
             .record(Step::Poll, self.due.elapsed());
         self.due = Instant::now().max(self.due + self.pause);
+
         match answer {
             Ok(place) => place.news(),
             Err(Fault::Refused {

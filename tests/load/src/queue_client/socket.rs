@@ -94,8 +94,10 @@ impl Socket {
             sent_away: false,
             _open: Open::new(context),
         };
+
         let connect = json!({"type": "connect", "token": person.token});
         let join = json!({"type": "join", "event_id": context.plan.sale.event, "ticket": ticket});
+
         socket.say_together(&[connect, join]).await?;
         let placed = socket.placed().await?;
         Ok((socket, placed))
@@ -139,10 +141,12 @@ impl Socket {
             Err(fault) => return Err(fault),
         };
         let news = parse(&text)?.news()?;
+
         if matches!(news, QueueEvent::Reconnect(_)) {
             self.sent_away = true; // served as before until the node closes
             return Ok(QueueEvent::Nothing);
         }
+
         Ok(news)
     }
 
@@ -183,6 +187,7 @@ impl Socket {
         let event = context.plan.sale.event.to_string();
         self.say(&json!({"type": "leave", "event_id": event}))
             .await?;
+
         let answered = async {
             loop {
                 match self.next().await? {
@@ -218,6 +223,7 @@ impl Said<'_> {
         else {
             return Err(Fault::Unexpected("a pass without its fields"));
         };
+
         Ok(Pass {
             id: id.into_owned(),
             token: token.into_owned(),

@@ -36,6 +36,7 @@ impl Stream {
         let (stream, mut placed) = timeout(ENTER_DEADLINE, opening)
             .await
             .unwrap_or(Err(Fault::TooLate))?;
+
         placed.ticket = Some(joined.ticket);
         Ok((stream, placed))
     }
@@ -48,10 +49,12 @@ impl Stream {
             .send(call(Method::GET, &path, &person.token, None))
             .await;
         let (head, body) = answer.map_err(|unsent| unsent.fault)?.into_parts();
+
         if !head.status.is_success() {
             let body = body.collect().await?.to_bytes();
             return Err(Fault::refused(head.status.as_u16(), &body));
         }
+
         let events = Events::default();
         let restarts = context.plan.restarts();
         let mut stream = Self {
@@ -61,6 +64,7 @@ impl Stream {
             restarts,
             _open: Open::new(context),
         };
+
         let first = stream
             .event()
             .await?
@@ -146,6 +150,7 @@ fn parse(block: &str) -> Event {
             _ => {}
         }
     }
+
     event
 }
 

@@ -20,6 +20,7 @@ pub(super) fn failed(report: &Report, assertions: Assertions) -> Vec<String> {
             slope.per_minute
         )
     });
+
     let failed = [
         everybody("joined", counts.joined),
         assertions

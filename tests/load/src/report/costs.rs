@@ -26,12 +26,14 @@ pub(super) fn lines(report: &Report, used: &Used) -> Vec<(&'static str, String)>
             ),
         ),
     ];
+
     lines.extend(
         used.measured
             .iter()
             .map(|phase| ("measured phase", measured(report, used, phase))),
     );
     lines.extend(used.measured.iter().flat_map(|phase| parts(report, phase)));
+
     let own = format!(
         "{:.1} MiB, {} s of CPU",
         mib(used.workers_peak_kib),
@@ -48,6 +50,7 @@ fn cpu(report: &Report, used: &Used) -> String {
         per(total, counts.joined as f64, 0),
         per(total, counts.passes as f64, 0),
     );
+
     format!(
         "{} s in all; {users} µs per user, {passes} µs per pass",
         seconds(used.cpu_ms)
@@ -73,11 +76,13 @@ fn measured(report: &Report, used: &Used, phase: &Phase) -> String {
             per(us, used.peak_connected as f64 * phase.seconds, 1)
         )
     };
+
     let a_join = |cpu_ms: u64| per(cpu_ms as f64 * 1_000.0, report.counts.joined as f64, 0);
     let (before, own) = (
         a_join(phase.cpu_before_ms),
         a_join(phase.workers_cpu_before_ms),
     );
+
     format!(
         "{:.1} s, {} s of CPU: {cost}; {:.1} MiB at its end; before it {before} µs per join, and {own} of the load generator",
         phase.seconds,
@@ -91,6 +96,7 @@ fn parts(report: &Report, phase: &Phase) -> Vec<(&'static str, String)> {
     if report.reservations_per_second.is_none() || phase.parts.len() < 2 {
         return Vec::new();
     }
+
     let share = |cpu_ms: u64| per(cpu_ms as f64 * 1_000.0, report.counts.reserved as f64, 1);
     let line = |name: &str, cpu_ms, rss_kib| {
         (
@@ -102,6 +108,7 @@ fn parts(report: &Report, phase: &Phase) -> Vec<(&'static str, String)> {
             ),
         )
     };
+
     let mut lines: Vec<_> = phase
         .parts
         .iter()
@@ -115,6 +122,7 @@ fn parts(report: &Report, phase: &Phase) -> Vec<(&'static str, String)> {
             share(phase.workers_cpu_ms)
         ),
     ));
+
     let sum = phase.parts.iter().map(|part| part.cpu_ms).sum::<u64>() + phase.workers_cpu_ms;
     lines.push(("", format!("{:<16} {:>7} µs", "all", share(sum))));
     lines

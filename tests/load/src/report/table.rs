@@ -27,11 +27,13 @@ impl Report {
         self.write_steps(out)?;
         self.write_errors(out)?;
         writeln!(out)?;
+
         let costs = self.used.iter().flat_map(|used| costs::lines(self, used));
         costs
             .into_iter()
             .try_for_each(|(name, text)| writeln!(out, "  {name:<18}{text}"))?;
         self.write_slopes(out)?;
+
         self.write_verdict(out)
     }
 
@@ -45,6 +47,7 @@ impl Report {
         ] {
             writeln!(out, "  {name:<16}{count:>9}  {percent:>6.2} %")?;
         }
+
         writeln!(out, "  {:<16}{:>9}", "stream errors", counts.stream_errors)?;
         let others = [
             ("cancelled", counts.cancelled),
@@ -53,9 +56,11 @@ impl Report {
             ("rejoined", counts.rejoined),
             ("positions", counts.positions),
         ];
+
         let seen = others.iter().filter(|(_, count)| *count > 0);
         seen.into_iter()
             .try_for_each(|(name, count)| writeln!(out, "  {name:<16}{count:>9}"))?;
+
         let rates = [
             ("joins", self.joins_per_second),
             ("reservations", self.reservations_per_second),
@@ -72,6 +77,7 @@ impl Report {
             .iter()
             .try_for_each(|head| write!(out, "{head:>11}"))?;
         writeln!(out)?;
+
         for step in &self.steps {
             write!(out, "  {:<18}{:>9}", step.step.name(), step.count)?;
             let values = [
@@ -86,6 +92,7 @@ impl Report {
                 .try_for_each(|value| write!(out, "{value:>11.1}"))?;
             writeln!(out)?;
         }
+
         Ok(())
     }
 
@@ -103,6 +110,7 @@ impl Report {
         if self.slopes.is_empty() {
             return Ok(());
         }
+
         writeln!(
             out,
             "\n  {:<18}{:>9}{:>12}{:>12}{:>10}",
@@ -137,15 +145,18 @@ impl Report {
                 .iter()
                 .try_for_each(|line| writeln!(out, "    {line}"))?;
         }
+
         if self.audit.as_ref().is_some_and(Vec::is_empty) {
             writeln!(
                 out,
                 "\n  the audit of database, engine and stream found nothing"
             )?;
         }
+
         if self.failures.is_empty() {
             return writeln!(out, "\n  every assertions was kept");
         }
+
         writeln!(out, "\n  FAILED")?;
         self.failures
             .iter()

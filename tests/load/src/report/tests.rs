@@ -6,6 +6,7 @@ use crate::latency::Step;
 fn report(scenario: &str, counts: Counts) -> Report {
     let cli = Cli::parse_from(["stanchion-load", scenario, "--users", "100"]);
     let latencies = Latencies::default();
+
     (1..=100).for_each(|ms| latencies.record(Step::Reserve, Duration::from_millis(ms)));
     let errors = BTreeMap::from([("reserve: 503 UNAVAILABLE".to_owned(), 2)]);
     let tallied = Tallied {
@@ -15,6 +16,7 @@ fn report(scenario: &str, counts: Counts) -> Report {
         joining_seconds: 2.0,
         reserving_seconds: 0.0,
     };
+
     let used = Used {
         before: Usage {
             rss_kib: 10_240,
@@ -35,6 +37,7 @@ fn report(scenario: &str, counts: Counts) -> Report {
         workers_peak_kib: 2_048,
     };
     let (script, took) = (Script::of(&cli), Duration::from_secs(3));
+
     Report::new(
         &cli,
         &script,

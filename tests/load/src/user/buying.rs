@@ -32,6 +32,7 @@ impl Visitor {
         )
         .await?;
         count(&self.context.tally.counters.booked);
+
         Ok(())
     }
 
@@ -46,12 +47,14 @@ impl Visitor {
         )
         .await?;
         count(&self.context.tally.counters.cancelled);
+
         Ok(())
     }
 
     async fn reserve(&mut self, pass: &Pass) -> Result<String, Failed> {
         let due = Instant::now();
         let key = Uuid::new_v4().simple().to_string();
+
         for attempt in 1..=ATTEMPTS {
             let answer = match (self.context.plan.reserve_by, &mut self.line) {
                 (ReserveBy::Socket, Some(QueueClient::Socket(_))) => {
@@ -71,6 +74,7 @@ impl Visitor {
                 Err(fault) => self.try_again("reserve", &fault, attempt).await?,
             }
         }
+
         Err(Failed)
     }
 
@@ -80,6 +84,7 @@ impl Visitor {
         let Some(line) = &mut self.line else {
             return Err(Fault::Unexpected("no line"));
         };
+
         if let QueueClient::Socket(socket) = &mut *line {
             let sale = &context.plan.sale;
             let message = json!({
@@ -88,6 +93,7 @@ impl Visitor {
             });
             socket.say(&message).await?;
         }
+
         loop {
             match line.next(context, person).await? {
                 QueueEvent::Reserved {
@@ -119,6 +125,7 @@ impl Visitor {
                 Err(fault) => self.try_again(step.name(), &fault, attempt).await?,
             }
         }
+
         Err(Failed)
     }
 
@@ -151,6 +158,7 @@ pub async fn reserve(
     let id = booking["booking_id"]
         .as_str()
         .ok_or(Fault::Unexpected("a booking without its id"))?;
+
     Ok(id.to_owned())
 }
 
@@ -165,9 +173,11 @@ fn reservation(context: &Context, person: &Person, pass: &str, key: &str) -> Cal
         &person.token,
         Some(&body),
     );
+
     for (name, value) in [("x-queue-pass", pass), ("idempotency-key", key)] {
         call.headers_mut()
             .insert(name, value.parse().expect("passes and keys are printable"));
     }
+
     call
 }

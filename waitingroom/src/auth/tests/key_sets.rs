@@ -106,6 +106,7 @@ impl Pair {
             || json!({"alg": named}),
             |id| json!({"alg": named, "kid": id}),
         );
+
         with_header(
             &header,
             &json!({"sub": "ann", "exp": in_a_minute()}),
@@ -201,6 +202,7 @@ fn a_set_is_read_key_by_key() {
         assert_eq!(name, key.get("kid").and_then(Value::as_str).unwrap_or("#0"));
         assert!(reason.contains(why), "{reason:?} should say {why}");
     }
+
     let Err(error) = of_keys(
         &foreign()
             .into_iter()
@@ -214,6 +216,7 @@ fn a_set_is_read_key_by_key() {
         "{error}"
     );
     assert!(of_keys(&[]).is_err());
+
     for document in ["", "{}", "[]", r#"{"keys": {}}"#] {
         let config = IdentityConfig {
             jwks: Some(document.into()),
@@ -249,6 +252,7 @@ fn a_key_is_for_what_it_says() {
                 .is_err()
         );
     }
+
     for members in [
         json!({}),
         json!({"use": "sig", "alg": "ES256", "key_ops": ["verify", "sign"]}),
@@ -274,6 +278,7 @@ fn a_key_without_an_algorithm_is_for_all_of_its_family() {
         ed25519.public.clone(),
     ])
     .unwrap();
+
     for (pair, algorithm, named) in [
         (&*RSA, RS256, "RS256"),
         (&*RSA, RS384, "RS384"),
@@ -298,8 +303,10 @@ fn a_key_without_an_algorithm_is_for_all_of_its_family() {
             "{named} by name"
         );
     }
+
     let only = of_keys(&[RSA.with(json!({"alg": "RS256", "kid": "r"}))]).unwrap();
     let detail = refusal(&only, &RSA.token(RS512, "RS512", Some("r")));
+
     assert!(detail.contains("RS512 is not one of its key's"), "{detail}");
     let small = rsa_pair(1024).public;
     assert!(left_out(&[small, p256.public])[0].1.contains("1024 bits"));
@@ -314,6 +321,7 @@ fn a_token_names_its_key_or_leaves_no_doubt() {
         RSA.with(json!({"kid": "enc", "use": "enc", "alg": "RSA-OAEP"})),
     ])
     .unwrap();
+
     for key_id in [Some("shared"), None] {
         assert!(
             set.verify_token(&one.token(Algorithm::ES256, "ES256", key_id))
@@ -326,6 +334,7 @@ fn a_token_names_its_key_or_leaves_no_doubt() {
             "one kid, two kinds"
         );
     }
+
     for (token, why) in [
         (
             two.token(Algorithm::ES256, "ES256", Some("shared")),
@@ -351,6 +360,7 @@ fn a_token_names_its_key_or_leaves_no_doubt() {
         let detail = refusal(&set, &token);
         assert!(detail.contains(why), "{detail:?} should say {why}");
     }
+
     let doubtful =
         of_keys(&[one.with(json!({"kid": "1"})), two.with(json!({"kid": "2"}))]).unwrap();
     assert!(
@@ -361,12 +371,14 @@ fn a_token_names_its_key_or_leaves_no_doubt() {
             .verify_token(&two.token(Algorithm::ES256, "ES256", Some("2")))
             .is_ok()
     );
+
     // The public key used as an HMAC secret: the classic confusion of algorithms.
     let public = ed25519.public["x"].as_str().unwrap();
     let confused = Pair {
         private: EncodingKey::from_secret(public.as_bytes()),
         public: Value::Null,
     };
+
     assert!(
         set.verify_token(&confused.token(Algorithm::HS256, "HS256", Some("shared")))
             .is_err()
@@ -383,6 +395,7 @@ fn published_sets_are_taken() {
         p256.with(json!({"kid": "sig-b", "use": "sig", "alg": "ES256"})),
     ];
     let token = p256.token(Algorithm::ES256, "ES256", Some("sig-b"));
+
     assert!(of_keys(&national).unwrap().verify_token(&token).is_ok());
     let realm = [
         p256.with(json!({"kid": "a", "use": "sig", "alg": "ES256"})),
@@ -392,6 +405,7 @@ fn published_sets_are_taken() {
             json!({"kid": "d", "use": "enc", "alg": "RSA-OAEP-256", "x5c": ["MIIC"], "x5t": "t", "x5t#S256": "s"}),
         ),
     ];
+
     let set = of_keys(&realm).unwrap();
     assert!(
         set.verify_token(&p256.token(Algorithm::ES256, "ES256", Some("a")))

@@ -41,6 +41,7 @@ async fn kept(bus: &NatsBus) -> u64 {
 async fn what_is_published_twice_is_kept_once() {
     let bus = own_bus().await;
     let messages: Vec<_> = (0..700).map(|id| message(&bus, id)).collect();
+
     for _ in 0..2 {
         let answers = bus.publish(&messages).await;
         assert!(
@@ -49,6 +50,7 @@ async fn what_is_published_twice_is_kept_once() {
             answers.iter().find(|answer| answer.is_err())
         );
     }
+
     assert_eq!(kept(&bus).await, 700);
     bus.context.delete_stream(&bus.config.stream).await.unwrap();
 }
@@ -98,6 +100,7 @@ async fn a_bus_of_several_servers_needs_one_of_them() {
     })
     .await
     .unwrap();
+
     assert!(bus.publish(&[message(&bus, 1)]).await[0].is_ok());
     bus.context.delete_stream(&bus.config.stream).await.unwrap();
 }
@@ -126,10 +129,12 @@ async fn introduction(credentials: &str) -> String {
     let _bus = NatsBus::connect(NatsConfig::new(url)).await.unwrap();
     let (mut stream, _) = listener.accept().await.unwrap();
     let info = r#"INFO {"server_id":"x","version":"2.10.0","host":"h","port":1,"max_payload":1048576,"auth_required":true}"#;
+
     stream
         .write_all(format!("{info}\r\n").as_bytes())
         .await
         .unwrap();
+
     let mut line = String::new();
     BufReader::new(stream).read_line(&mut line).await.unwrap();
     line

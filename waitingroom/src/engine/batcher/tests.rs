@@ -39,9 +39,11 @@ impl Engine for Slow {
         self.steps.fetch_add(1, Ordering::SeqCst);
         self.may_answer.acquire().await.unwrap().forget();
         assert!(actions.len() <= MAX_ACTIONS);
+
         if self.fails {
             return Err(EngineError::Unavailable("on purpose".to_owned()));
         }
+
         self.memory.apply(event, actions, now).await
     }
     async fn open(
@@ -162,12 +164,14 @@ impl Crowd {
             steps: AtomicUsize::new(0),
             fails,
         });
+
         let batcher = ActionBatcher::new(engine.clone(), Clock::System, Lifecycle::new().0);
         let crowd = Self {
             engine,
             batcher,
             event: Uuid::new_v4().into(),
         };
+
         crowd.open(crowd.event).await;
         crowd
     }
@@ -185,6 +189,7 @@ impl Crowd {
             release_from,
             awaited_nodes: Vec::new(),
         };
+
         self.engine
             .open(event, &opening, Timestamp::default())
             .await
@@ -224,6 +229,7 @@ async fn what_comes_during_a_step_makes_the_next_in_its_order() {
     let joins = join_all((1..=1_000).map(|number| crowd.join(crowd.event, number)));
     let (outcomes, ()) = tokio::join!(joins, async { crowd.answer(10) });
     let numbers: Vec<u64> = outcomes.into_iter().map(number).collect();
+
     assert_eq!(numbers, (1..=1_000).collect::<Vec<u64>>());
     assert_eq!(
         crowd.steps(),
@@ -241,6 +247,7 @@ async fn what_comes_during_a_step_makes_the_next_in_its_order() {
 async fn an_event_does_not_wait_for_another() {
     let crowd = Crowd::before(false).await;
     let other = Uuid::new_v4().into();
+
     crowd.open(other).await;
     let (one, two) = tokio::join!(crowd.join(crowd.event, 1), async {
         let joins = async { tokio::join!(crowd.join(other, 2), async { crowd.answer(2) }).0 };
@@ -254,8 +261,10 @@ async fn an_event_does_not_wait_for_another() {
 async fn whoever_gives_up_does_not_take_others_along() {
     let crowd = Crowd::before(false).await;
     let mut first = Box::pin(crowd.join(crowd.event, 1));
+
     assert!(poll!(&mut first).is_pending());
     drop(first);
+
     let (second, ()) = tokio::join!(crowd.join(crowd.event, 2), async { crowd.answer(2) });
     assert_eq!(
         number(second),
@@ -269,6 +278,7 @@ async fn what_waits_behind_a_failed_step_fails_with_it() {
     let crowd = Crowd::before(true).await;
     let joins = join_all((1..=600).map(|number| crowd.join(crowd.event, number)));
     let (outcomes, ()) = tokio::join!(joins, async { crowd.answer(1) });
+
     assert!(
         outcomes
             .iter()
@@ -283,10 +293,12 @@ async fn too_many_are_refused_at_once() {
     let mut waiting: Vec<_> = (0..MAX_QUEUED + 1)
         .map(|number| Box::pin(crowd.join(crowd.event, number)))
         .collect();
+
     for (index, join) in waiting.iter_mut().enumerate() {
         // The first is under way and waits for nothing.
         assert_eq!(poll!(join).is_ready(), index > MAX_QUEUED, "{index}");
     }
+
     assert!(matches!(
         crowd.join(crowd.event, 0).await,
         Err(EngineError::Busy)

@@ -21,11 +21,13 @@ impl EarlierNumbers {
         remaining
             .waiting
             .insert_run(opening.head + 1, opening.sequence);
+
         let (mut before, mut counted) = (0, Vec::new());
         for (first, last) in remaining.waiting.runs() {
             counted.push((last, first, before));
             before += last - first + 1;
         }
+
         Self {
             redeemed: 0,
             counted,

@@ -236,6 +236,7 @@ impl Queue {
             ActionKind::Leave => ActionResult::Left(self.leave(user, now)),
             ActionKind::Acknowledge(pass) => ActionResult::Done(self.acknowledge(user, pass, now)),
         };
+
         match acted {
             ActionResult::Found(None) | ActionResult::Left(None) if self.is_rebuilding() => {
                 ActionResult::Recovering
@@ -266,9 +267,11 @@ impl Queue {
         if let Some(place) = self.resume(user, presence, now) {
             return Some(JoinOutcome::Same(place));
         }
+
         if !self.settings.state.accepts_joins() {
             return Some(JoinOutcome::NotOpen(self.settings.state));
         }
+
         if let Some((number, state)) = ticket.and_then(|ticket| self.redeem_ticket(ticket)) {
             self.assign_number(user, number, state);
         } else if self.is_rebuilding() {
@@ -279,6 +282,7 @@ impl Queue {
             self.sequence += 1;
             self.assign_number(user, self.sequence, EntryState::Waiting);
         }
+
         self.resume(user, presence, now).map(JoinOutcome::Joined)
     }
 
@@ -291,18 +295,22 @@ impl Queue {
         now: Timestamp,
     ) -> Option<Place> {
         self.advance(now);
+
         if !self.entries.contains_key(user) && self.settings.state.accepts_joins() {
             let (number, state) = self.redeem_ticket(ticket)?;
             self.assign_number(user, number, state);
         }
+
         let is_this = self
             .entries
             .get(user)
             .is_some_and(|entry| entry.number == ticket.1)
             && ticket.0 != self.epoch;
+
         if let Some(position) = told.filter(|_| is_this) {
             self.record_position(user, position);
         }
+
         self.resume(user, presence, now)
     }
 
@@ -329,6 +337,7 @@ impl Queue {
         } else {
             self.waiting.insert(number, user.clone());
         }
+
         self.entries.insert(
             user.clone(),
             Entry {
@@ -350,6 +359,7 @@ impl Queue {
         } else {
             self.earlier.redeem(*number)
         };
+
         state.map(|is_unclaimed| {
             (
                 *number,
@@ -365,6 +375,7 @@ impl Queue {
     fn resume(&mut self, user: &UserId, presence: &Presence, now: Timestamp) -> Option<Place> {
         let now = self.advance(now);
         let entry = self.entries.get_mut(user)?;
+
         match presence {
             Presence::Node(node) => {
                 entry.nodes.retain(|known| known != node);
@@ -386,9 +397,11 @@ impl Queue {
                 self.unacknowledged.remove(user);
             }
         }
+
         if matches!(entry.state, EntryState::Waiting | EntryState::Unclaimed) {
             self.ready.insert(entry.number, user.clone());
         }
+
         self.place(user)
     }
 
@@ -397,6 +410,7 @@ impl Queue {
         if !place.counting {
             self.record_position(user, place.position);
         }
+
         let last_position = match self.entries.get(user)?.last_position {
             _ if place.grant.is_some() => LastPosition::NotSent,
             _ if place.counting && !self.awaited_nodes.is_empty() => LastPosition::Unknown,
@@ -421,6 +435,7 @@ impl Queue {
             EntryState::HasPass(grant) => (0, Some(self.in_queue_time(grant))),
             EntryState::Redeeming(_) => return None,
         };
+
         let counting = counting && grant.is_none();
         Some(Place {
             number: entry.number,
@@ -442,12 +457,16 @@ impl Queue {
         let Some(held) = entry.nodes.iter().position(|known| known == node) else {
             return;
         };
+
         entry.nodes.remove(held);
+
         if !entry.nodes.is_empty() || matches!(entry.state, EntryState::Redeeming(_)) {
             return;
         }
+
         let absent_from = self.absent_since.get(user).unwrap_or(now).max(now);
         self.absent_since.set(user, absent_from);
+
         if absent_from <= now {
             self.ready.remove(&entry.number);
         }
@@ -468,12 +487,15 @@ impl Queue {
         };
         self.ready.remove(&entry.number);
         self.unclaimed.remove(&entry.number);
+
         if self.waiting.remove(entry.number).is_some() {
             self.removed.push_back(entry.number);
         }
+
         self.absent_since.remove(user);
         self.active.remove(user);
         self.unacknowledged.remove(user);
+
         entry.nodes
     }
 
@@ -495,15 +517,19 @@ impl Queue {
         self.unclaimed
             .range(..=self.head)
             .for_each(|(number, _)| unserved.unclaimed.insert(*number));
+
         let unreached = self
             .unacknowledged
             .members()
             .filter_map(|user| self.entries.get(user));
         let unreached = unreached.filter(|entry| matches!(entry.state, EntryState::HasPass(_)));
+
         unreached.for_each(|entry| unserved.unclaimed.insert(entry.number));
+
         if self.unacknowledged.len() >= MAX_UNSERVED_PASSES {
             unserved.unclaimed = Numbers::run(1, self.head);
         }
+
         RecoveryPoint {
             sequence: self.sequence,
             head: self.head,
@@ -544,12 +570,14 @@ impl Queue {
     ) -> Released {
         let now = self.advance(now);
         self.apply_throttle(throttle, now);
+
         let (removals, unacknowledged) = if scope == TickScope::Full {
             self.sweep(now)
         } else {
             Default::default()
         };
         self.refill_tokens(now);
+
         let want = if self.throttle.factor > 0.0 && seats.left > 0 {
             self.grant_budget(limit, now)
         } else {
@@ -561,6 +589,7 @@ impl Queue {
         } else {
             0
         };
+
         Released {
             granted,
             unacknowledged,
@@ -586,6 +615,7 @@ impl Queue {
             .partition(|user| self.is_redeeming(user));
         redeeming.iter().for_each(|user| self.active.remove(user)); // their holds decide
         self.counters.expired += expired.len() as u64;
+
         expired
             .into_iter()
             .map(|user| self.remove_and_report(user, Removal::Expired))
@@ -637,6 +667,7 @@ impl Queue {
                 self.unacknowledged.set(&user, next_check(now, deadline));
             }
         }
+
         again
     }
 
@@ -649,7 +680,9 @@ impl Queue {
             .active
             .due(Timestamp::from_millis(i64::MAX), resent + MAX_SWEPT_USERS)
             .split_off(resent.min(self.active.len()));
+
         self.resend_from = (some.len() == MAX_SWEPT_USERS).then_some(resent + MAX_SWEPT_USERS);
+
         for user in some {
             if let Some(Entry {
                 state: EntryState::HasPass(grant),
@@ -673,13 +706,16 @@ impl Queue {
             .get(&user)
             .map_or(0, |entry| entry.unclaimed_passes)
             + 1;
+
         if unclaimed_passes >= MAX_UNCLAIMED_PASSES {
             self.counters.dropped += 1;
             return self.remove_and_report(user, Removal::Absent);
         }
+
         self.active.remove(&user);
         self.unacknowledged.remove(&user);
         self.absent_since.set(&user, now);
+
         let mut nodes = Vec::new();
         if let Some(entry) = self.entries.get_mut(&user) {
             entry.state = EntryState::Unclaimed;
@@ -687,6 +723,7 @@ impl Queue {
             nodes = std::mem::take(&mut entry.nodes);
             self.unclaimed.insert(entry.number, user.clone());
         }
+
         Routed {
             user,
             nodes,
@@ -699,6 +736,7 @@ impl Queue {
         if self.clock_jumped_at.is_some_and(|at| now < at.plus(grace)) {
             return;
         }
+
         for user in self.absent_since.due(now.minus(grace), MAX_SWEPT_USERS) {
             let keeps = self.entries.get(&user).is_none_or(|entry| {
                 matches!(entry.state, EntryState::HasPass(_))
@@ -757,6 +795,7 @@ impl Queue {
             self.settings.burst,
             self.throttle.factor,
         );
+
         self.bucket = self.bucket.refilled(
             throttled_rate(rate, part),
             throttled_burst(burst, part),
@@ -778,6 +817,7 @@ impl Queue {
     fn issue_passes(&mut self, batch: &str, want: usize, now: Timestamp) -> Vec<Routed<Grant>> {
         let mut granted = Vec::new();
         let mut examined = 0;
+
         while granted.len() < want && examined < want + MAX_SWEPT_USERS {
             let Some((number, user)) = self.ready.pop_first() else {
                 break;
@@ -794,6 +834,7 @@ impl Queue {
                 self.set_absent(&user, now);
             }
         }
+
         self.bucket = self.bucket.take(granted.len() as u64);
         self.counters.released += granted.len() as u64;
         granted
@@ -804,6 +845,7 @@ impl Queue {
             .absent_since
             .get(user)
             .is_some_and(|absent_from| absent_from > now);
+
         polled
             || self
                 .entries
@@ -822,6 +864,7 @@ impl Queue {
             .drain(..)
             .filter_map(|node| self.nodes.get(&node).copied())
             .max();
+
         let absent_from = self.absent_since.get(user).max(last_seen).unwrap_or(now);
         self.absent_since.set(user, absent_from);
     }
@@ -836,8 +879,10 @@ impl Queue {
         if self.waiting.remove(number).is_some() {
             self.removed.push_back(number);
         }
+
         self.unclaimed.remove(&number);
         self.head = self.head.max(number);
+
         let pass_id: PassId = pass_id
             .parse()
             .expect("batch names are letters, digits and '-'");
@@ -849,18 +894,22 @@ impl Queue {
             issued_at: now,
             expires_at,
         };
+
         self.active.set(&user, expires_at);
         self.unacknowledged.set(
             &user,
             next_check(now, now.plus(self.settings.claim_window())),
         );
+
         let payload = self.in_queue_time(&grant);
         let entry = self
             .entries
             .get_mut(&user)
             .expect("a ready user has an entry");
+
         entry.state = EntryState::HasPass(grant);
         entry.last_position = None;
+
         Routed {
             user,
             nodes: entry.nodes.clone(),
@@ -872,6 +921,7 @@ impl Queue {
     fn progress(&mut self, count: usize, seats: SeatTotals) -> Progress {
         let removed: Vec<u64> = self.removed.drain(..count).collect();
         let from = self.published;
+
         self.published += removed.len() as u64;
         Progress {
             event_id: self.event,
@@ -940,11 +990,13 @@ impl Queue {
         let Some(grant) = self.redeeming_pass(user, pass).cloned() else {
             return;
         };
+
         if grant.expires_at <= self.pass_time() {
             self.entries.remove(user);
             self.active.remove(user);
             return;
         }
+
         if let Some(entry) = self.entries.get_mut(user) {
             entry.state = EntryState::HasPass(grant);
         }

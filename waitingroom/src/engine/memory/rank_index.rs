@@ -55,12 +55,15 @@ impl RankIndex {
         if number <= self.base {
             return self.users.range(..=number).count() as u64;
         }
+
         let mut index = ((number - self.base) as usize).min(self.tree.len());
         let mut rank = self.before as u64;
+
         while index > 0 {
             rank += u64::from(self.tree[index - 1]);
             index -= lowest_bit(index);
         }
+
         rank
     }
 
@@ -74,10 +77,12 @@ impl RankIndex {
             self.before = self.before.saturating_add_signed(change as isize);
             return;
         }
+
         let mut index = (number - self.base) as usize;
         while self.tree.len() < index {
             self.tree.push(self.subtree_sum(self.tree.len() + 1));
         }
+
         while index <= self.tree.len() {
             self.tree[index - 1] = self.tree[index - 1].saturating_add_signed(change);
             index += lowest_bit(index);

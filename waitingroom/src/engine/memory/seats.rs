@@ -84,16 +84,19 @@ impl Seats {
             HashMap::<ZoneId, u32>::new(),
             HashMap::<&UserId, u32>::new(),
         );
+
         for held in self.holds.values().filter(|held| held.pending) {
             *pending.entry(held.hold.zone_id).or_default() += held.hold.quantity;
             *pending_of.entry(&held.hold.user).or_default() += held.hold.quantity;
         }
+
         let zone = |(zone_id, available): (&ZoneId, &u32)| ZoneTally {
             zone_id: *zone_id,
             available: *available,
             pending: pending.get(zone_id).copied().unwrap_or(0),
         };
         let of_user = |user: &UserId| self.users.get(user).copied().unwrap_or(0);
+
         Tally {
             zones: self.zones.iter().map(zone).collect(),
             users: users.iter().map(of_user).collect(),
@@ -112,8 +115,10 @@ impl Seats {
             .filter(|user| user.as_str() > cursor)
             .collect();
         names.sort_unstable();
+
         let is_last = names.len() <= COUNTED_USERS_PAGE;
         names.truncate(COUNTED_USERS_PAGE);
+
         let next = names
             .last()
             .filter(|_| !is_last)
@@ -130,14 +135,17 @@ impl Seats {
     ) -> ReserveOutcome {
         let now = queue.advance(now);
         self.evict_expired(now);
+
         if let Some(rejection) = self.rejection(queue, request, now) {
             return rejection;
         }
+
         let ends = queue
             .pass_expires_at(&request.user, &request.pass_id)
             .max(Some(request.pass_expires_at));
         self.hold(request, ends.unwrap_or(request.pass_expires_at), now);
         queue.begin_redeem(&request.user, &request.pass_id);
+
         ReserveOutcome::Held
     }
 
@@ -174,9 +182,11 @@ impl Seats {
         let room = request
             .user_limit
             .saturating_sub(self.users.get(&request.user).copied().unwrap_or(0));
+
         if request.quantity > room {
             return Some(ReserveOutcome::UserLimit(room));
         }
+
         (request.quantity > *available).then_some(ReserveOutcome::Insufficient(*available))
     }
 
@@ -191,10 +201,12 @@ impl Seats {
         };
         self.take_seats(&hold);
         self.mark_redeemed(&request.pass_id, request.booking_id, pass_ends);
+
         let idempotency = request.idempotency.as_ref().map(|(key, _)| key.clone());
         if let Some((key, fingerprint)) = &request.idempotency {
             self.record_attempt(&request.user, key, fingerprint, request);
         }
+
         self.due.set(&request.booking_id, now);
         self.holds.insert(
             request.booking_id,
@@ -215,6 +227,7 @@ impl Seats {
     ) {
         let name = (user.clone(), key.clone());
         let until = request.hold_expires_at;
+
         self.attempts_until.set(&name, until);
         self.attempts.insert(
             name,
@@ -277,9 +290,11 @@ impl Seats {
     ) {
         let now = queue.advance(now);
         self.evict_expired(now);
+
         if self.sync_until > now {
             self.journal.insert(booking, settlement);
         }
+
         match settlement {
             Settlement::Committed => self.commit_hold(queue, booking),
             Settlement::Aborted => self.abort_hold(queue, booking),
@@ -307,6 +322,7 @@ impl Seats {
         if !self.holds.get(&booking).is_some_and(|held| held.pending) {
             return;
         }
+
         let Some(held) = self.holds.remove(&booking) else {
             return;
         };
@@ -314,11 +330,13 @@ impl Seats {
         self.release_seats(&held.hold);
         self.redeemed.remove(&held.hold.pass_id);
         self.redeemed_until.remove(&held.hold.pass_id);
+
         if let Some(key) = held.idempotency {
             let name = (held.hold.user.clone(), key);
             self.attempts.remove(&name);
             self.attempts_until.remove(&name);
         }
+
         queue.abort_redeem(&held.hold.user, &held.hold.pass_id);
     }
 
@@ -351,6 +369,7 @@ impl Seats {
         let before = std::mem::take(&mut self.holds);
         let due = std::mem::take(&mut self.due);
         let journal = std::mem::take(&mut self.journal);
+
         self.sync_until = Timestamp::default();
         self.zones = snapshot
             .zones
@@ -358,6 +377,7 @@ impl Seats {
             .map(|zone| (zone.zone_id, zone.available))
             .collect();
         self.users = snapshot.users.iter().cloned().collect();
+
         for hold in &snapshot.holds {
             queue.finish_redeem(&hold.user, &hold.pass_id);
             self.mark_redeemed(&hold.pass_id, hold.booking_id, hold.expires_at);
@@ -367,6 +387,7 @@ impl Seats {
                 _ => self.insert_hold(hold.clone()),
             }
         }
+
         for (booking, held) in before {
             let committed_since = journal.get(&booking) == Some(&Settlement::Committed);
             if (held.pending || committed_since) && !self.holds.contains_key(&booking) {
@@ -398,6 +419,7 @@ fn pass_error(queue: &Queue, request: &Reserve, now: Timestamp) -> Option<Reserv
     if request.pass_epoch != queue.epoch {
         return is_expired.then_some(ReserveOutcome::PassExpired);
     }
+
     match queue.is_pass_expired(&request.user, &request.pass_id) {
         Some(false) => None,
         None if !is_expired => Some(ReserveOutcome::PassRevoked),

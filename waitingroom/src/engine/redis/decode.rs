@@ -123,6 +123,7 @@ impl Reply {
                 })
             }
         };
+
         let last_position = match (rebuilding, told) {
             _ if grant.is_some() => LastPosition::NotSent,
             (Rebuilding::AwaitingNodes, _) => LastPosition::Unknown,
@@ -130,6 +131,7 @@ impl Reply {
             (_, told) => LastPosition::Sent(told),
         };
         let counting = rebuilding != Rebuilding::No && grant.is_none();
+
         Ok(Place {
             number,
             epoch: epoch.clone(),
@@ -211,6 +213,7 @@ impl Reply {
             (self.parsed()?, self.nodes()?, self.parsed()?);
         let (number, issued_at, expires_at) =
             (self.parsed()?, self.timestamp()?, self.timestamp()?);
+
         Ok(Routed {
             user,
             nodes,
@@ -232,6 +235,7 @@ impl Reply {
             "absent" => Removal::Absent,
             _ => return Err(malformed_reply()),
         };
+
         Ok(Routed {
             user,
             nodes,
@@ -289,9 +293,11 @@ pub(super) fn recovery_point(mut reply: Reply) -> Result<RecoveryPoint, EngineEr
     };
     let undelivered: Vec<u64> = reply.list()?.all(Reply::parsed)?;
     let all_undelivered = reply.flag()?;
+
     undelivered
         .into_iter()
         .for_each(|number| unserved.unclaimed.insert(number));
+
     for numbers in [&mut unserved.waiting, &mut unserved.unclaimed] {
         let runs = reply.list()?.all(Reply::run)?;
         runs.iter()
@@ -301,9 +307,11 @@ pub(super) fn recovery_point(mut reply: Reply) -> Result<RecoveryPoint, EngineEr
             numbers.insert_run(last, head);
         }
     }
+
     if !all_undelivered {
         unserved.unclaimed = Numbers::run(1, head);
     }
+
     Ok(RecoveryPoint {
         sequence,
         head,
@@ -321,6 +329,7 @@ pub(super) fn action_results(
         1 => Rebuilding::MaxRanks,
         _ => Rebuilding::AwaitingNodes,
     };
+
     actions
         .iter()
         .map(|action| reply.action_result(&epoch, rebuilding, action))
@@ -351,6 +360,7 @@ pub(super) fn released(event_id: EventId, mut reply: Reply) -> Result<Released, 
         counting: reply.flag()?,
         seats_known: reply.flag()?,
     };
+
     Ok(Released {
         granted,
         unacknowledged,
@@ -410,6 +420,7 @@ pub(super) fn tally(mut reply: Reply) -> Result<Tally, EngineError> {
         })
     })?;
     zones.sort_unstable();
+
     Ok(Tally {
         zones,
         users: reply.list()?.all(Reply::parsed)?,

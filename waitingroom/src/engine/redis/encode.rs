@@ -98,6 +98,7 @@ impl Invocation<'_> {
             Some((key, fingerprint)) => (attempt_digest(&request.user, key), fingerprint.as_str()),
             None => (String::new(), ""),
         };
+
         self.arg(request.user.as_str())
             .arg(request.zone_id.to_string())
             .arg(request.quantity)
@@ -142,6 +143,7 @@ pub(super) fn snapshot_rows(snapshot: &SeatSnapshot) -> [(&'static str, Vec<(Str
         .iter()
         .map(|(user, seats)| (user.to_string(), seats.to_string()));
     let holds = snapshot.holds.iter().map(hold_row);
+
     [
         ("z", zones.collect()),
         ("u", users.collect()),
@@ -188,6 +190,7 @@ fn hold_row(hold: &Hold) -> (String, String) {
         expires_at,
         pass_id,
     } = hold;
+
     (
         booking_id.to_string(),
         format!(

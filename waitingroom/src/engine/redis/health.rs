@@ -46,8 +46,10 @@ impl RedisEngine {
         if !self.health.has_permissions.load(Ordering::Relaxed) {
             self.check_permissions().await?;
         }
+
         let is_full: bool = self.eval_on_any(PROBE).await?;
         metrics::gauge!("stanchion_redis_full").set(if is_full { 1.0 } else { 0.0 });
+
         if self.health.is_full.swap(is_full, Ordering::Relaxed) != is_full {
             if is_full {
                 tracing::error!(
@@ -57,6 +59,7 @@ impl RedisEngine {
                 tracing::info!("Redis has memory again");
             }
         }
+
         Ok(())
     }
 
@@ -70,6 +73,7 @@ impl RedisEngine {
             self.health.has_permissions.store(true, Ordering::Relaxed);
             return Ok(());
         }
+
         let missing = missing.join(" ");
         Err(EngineError::Unavailable(format!(
             "the user of Redis may not use these, see README: {missing}"

@@ -43,6 +43,7 @@ impl<'a> Invocation<'a> {
     ) -> Self {
         let mut command = cmd("EVALSHA");
         command.arg(&script.digest).arg(1).arg(&base);
+
         Self {
             connection,
             clocks,
@@ -163,23 +164,27 @@ mod tests {
         let (clocks, scripts) = (ServerClocks::default(), Scripts::default());
         let base = format!("test-{}:{{event}}", Uuid::new_v4().simple());
         let now = crate::clock::Clock::System.now();
+
         clocks.record(
             &base,
             &connection,
             now.minus(Duration::from_secs(90)),
             Instant::now(),
         );
+
         let call = || Invocation::new(connection.clone(), &clocks, &scripts.status, base.clone());
         let mut late = call();
         let by = clocks
             .deadline_for(&base, &connection, Instant::now() + REDIS_TIMEOUT)
             .await
             .unwrap();
+
         assert_eq!(
             late.send(by).await.unwrap_err().code(),
             Some(LATE),
             "90 s ago"
         );
+
         let answer = call().run().await.err();
         assert!(
             matches!(answer, Some(EngineError::UnknownEvent)),

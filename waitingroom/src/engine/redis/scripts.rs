@@ -142,6 +142,7 @@ fn limits() -> String {
         ("DEDUP_BUCKET_MS", DEDUP_BUCKET_MS.into()),
         ("CLOCK_SLACK_MS", CLOCK_SLACK_MS.into()),
     ];
+
     limits
         .iter()
         .map(|(name, value)| format!("local {name} = {value}\n"))

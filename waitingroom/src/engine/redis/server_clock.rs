@@ -89,13 +89,16 @@ impl ServerClocks {
         let mut all = self.0.lock();
         let cached = all.get_mut(key)?;
         let now = Instant::now();
+
         if cached.sample.connection != connection.replacements() {
             return None;
         }
+
         if cached.due <= now {
             cached.due = now + SAMPLE_TTL; // others go on with the old one meanwhile
             return None;
         }
+
         Some(cached.sample)
     }
 
@@ -107,8 +110,10 @@ impl ServerClocks {
     ) -> RedisResult<ClockSample> {
         let (mut command_connection, sent_at) = (connection.clone(), Instant::now());
         let mut time = cmd("EVAL");
+
         time.arg("return redis.call('TIME')").arg(1).arg(key);
         let (seconds, micros): (i64, i64) = time.query_async(&mut command_connection).await?;
+
         Ok(self.record(
             key,
             connection,
@@ -132,10 +137,12 @@ impl ServerClocks {
             received_at,
             connection: connection.replacements(),
         };
+
         let mut all = self.0.lock();
         if all.len() >= MAX_CACHED {
             all.clear();
         }
+
         all.insert(
             key.to_owned(),
             CachedSample {
@@ -161,6 +168,7 @@ mod tests {
             received_at: start + ms(40),
             connection: 0,
         };
+
         // The server read its clock somewhere between the two: in the last moment at the worst.
         assert_eq!(sample.at_least(start + ms(2_040)), 1_002_000);
         assert_eq!(sample.at_least(start), 999_960);

@@ -38,12 +38,15 @@ async fn who_never_reads_is_given_up() {
             }))
         }
     };
+
     let router = Router::new().route("/", get(endless));
     lifecycle.spawn("accept", serve(listener, router, limits, lifecycle.clone()));
+
     let mut reader = TcpStream::connect(address).await.unwrap();
     reader.write_all(REQUEST).await.unwrap();
     reader.readable().await.unwrap();
     lifecycle.begin_drain(); // the accept loop lets go of the route: only the stream holds on to it
+
     let ended = tokio::time::timeout(Duration::from_secs(20), given_up.recv()).await;
     assert_eq!(ended, Ok(None), "the stream is dropped");
     drop(reader);
@@ -101,6 +104,7 @@ async fn open(limits: ServeLimits) -> (SocketAddr, Lifecycle, tokio::sync::watch
         .route("/news", get(news))
         .route("/health", get(|| async { "well" }))
         .route("/metrics", metrics);
+
     lifecycle.spawn("accept", serve(listener, router, limits, lifecycle.clone()));
     (address, lifecycle, held)
 }
@@ -122,15 +126,18 @@ async fn a_full_house_says_so_and_still_tells_operators_of_its_health() {
     })
     .await;
     let mut guests = Vec::new();
+
     for _ in 0..2 {
         let mut guest = TcpStream::connect(address).await.unwrap();
         guest.write_all(REQUEST).await.unwrap();
         assert!(read(&mut guest).await.ends_with("hello"));
         guests.push(guest);
     }
+
     let upgrade =
         "GET /api/v1/ws HTTP/1.1\r\nhost: h\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n";
     let refused = ask(address, upgrade).await.to_lowercase();
+
     assert!(
         refused.starts_with("http/1.1 503") && refused.contains("retry-after: 2"),
         "{refused}"
@@ -141,6 +148,7 @@ async fn a_full_house_says_so_and_still_tells_operators_of_its_health() {
             .ends_with("well")
     );
     drop(guests.pop());
+
     let mut answer = String::new();
     while !answer.starts_with("HTTP/1.1 200") {
         answer = ask(
@@ -149,6 +157,7 @@ async fn a_full_house_says_so_and_still_tells_operators_of_its_health() {
         )
         .await;
     }
+
     assert!(lifecycle.drain_and_join(Duration::from_secs(20)).await);
 }
 
@@ -254,16 +263,19 @@ async fn silence_shuts_nobody_out() {
     let (address, lifecycle, _held) = open(limits).await;
     let streams = [busy(address).await, busy(address).await];
     let mut silent = Vec::new();
+
     for _ in 0..50 {
         silent.push(TcpStream::connect(address).await.unwrap());
         assert!(asked_at_once(address, HELLO).await.ends_with("hello"));
     }
+
     for stream in streams {
         assert!(
             stream.try_read(&mut [0; 8]).is_err(),
             "what is being answered stays"
         );
     }
+
     drop((silent, lifecycle));
 }
 
@@ -277,6 +289,7 @@ async fn operators_are_served_among_those_who_say_nothing() {
     let (address, _lifecycle, _held) = open(limits).await;
     let _streams = [busy(address).await, busy(address).await];
     let mut silent = Vec::new();
+
     for _ in 0..20 {
         silent.push(TcpStream::connect(address).await.unwrap());
         assert!(asked_at_once(address, HEALTH).await.ends_with("well"));
@@ -320,20 +333,24 @@ async fn who_never_speaks_is_closed_soon() {
 async fn a_lame_duck_serves_and_lets_each_connection_go() {
     let (address, lifecycle, _held) = open(ServeLimits::default()).await;
     let mut kept = TcpStream::connect(address).await.unwrap();
+
     kept.write_all(REQUEST).await.unwrap();
     let answer = read(&mut kept).await;
+
     assert!(
         answer.ends_with("hello") && !answer.contains("connection: close"),
         "{answer}"
     );
     lifecycle.begin_lame_duck();
     kept.write_all(REQUEST).await.unwrap();
+
     let answer = read(&mut kept).await;
     assert!(
         answer.ends_with("hello") && answer.contains("connection: close"),
         "{answer}"
     );
     assert_eq!(read(&mut kept).await, "", "closed");
+
     let answer = asked_at_once(address, "GET / HTTP/1.1\r\nhost: h\r\n\r\n").await;
     assert!(
         answer.ends_with("hello") && answer.contains("connection: close"),
@@ -355,6 +372,7 @@ async fn operators_have_a_listener_of_their_own() {
         ..ServeLimits::default()
     })
     .await;
+
     let metrics = "GET /metrics HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n";
     for (address, request, answer) in [
         (public, HELLO, "200"),
@@ -380,12 +398,14 @@ async fn a_stream_counts_for_the_address_that_a_proxy_forwards() {
         trusted_proxies,
         ..ServeLimits::default()
     };
+
     let (address, _lifecycle, _held) = open(limits).await;
     let request = |path: &str, client: &str| {
         format!(
             "GET {path} HTTP/1.1\r\nhost: h\r\nx-forwarded-for: {client}\r\nconnection: close\r\n\r\n"
         )
     };
+
     let mut streams = Vec::new();
     for port in [4711, 4712] {
         let mut stream = TcpStream::connect(address).await.unwrap();
@@ -396,6 +416,7 @@ async fn a_stream_counts_for_the_address_that_a_proxy_forwards() {
         assert!(read(&mut stream).await.starts_with("HTTP/1.1 200"));
         streams.push(stream);
     }
+
     assert!(
         asked_at_once(address, &request("/", "203.0.113.9"))
             .await
@@ -407,6 +428,7 @@ async fn a_stream_counts_for_the_address_that_a_proxy_forwards() {
             .ends_with("hello")
     );
     streams.pop();
+
     while !ask(address, &request("/", "203.0.113.9"))
         .await
         .ends_with("hello")
@@ -418,6 +440,7 @@ async fn a_proxy_that_speaks_the_proxy_protocol_is_told_so() {
     let (address, _lifecycle, _held) = open(ServeLimits::default()).await;
     let first = "PROXY TCP4 203.0.113.9 127.0.0.1 4711 80\r\nGET / HTTP/1.1\r\nhost: h\r\n\r\n";
     let second = format!("\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c{}", "\0".repeat(12));
+
     for header in [first, &second] {
         let answer = asked_at_once(address, header).await;
         assert!(

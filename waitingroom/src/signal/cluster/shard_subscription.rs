@@ -95,20 +95,24 @@ impl ShardSubscription {
                 forward(id, &partitions, push, &inbox);
                 Ok(())
             });
+
         let mut connection = client
             .get_multiplexed_async_connection_with_config(&config)
             .await?;
+
         for (channel, _) in &channels {
             let (): () = redis::cmd("SSUBSCRIBE")
                 .arg(channel)
                 .query_async(&mut connection)
                 .await?;
         }
+
         let mut partitions: Vec<usize> = channels
             .into_iter()
             .map(|(_, partition)| partition)
             .collect();
         partitions.dedup();
+
         Ok(Self {
             id,
             address,

@@ -33,6 +33,7 @@ pub(super) async fn addresses_of(
             .find(|(first, last, _)| (*first..=*last).contains(&slot))
             .map(|(.., address)| address.clone())
     };
+
     tags.iter()
         .map(|tag| find(tag).ok_or_else(unassigned))
         .collect()
@@ -60,6 +61,7 @@ fn range(values: Vec<Value>) -> RedisResult<(u16, u16, Address)> {
         from_redis_value(host.clone())?,
         from_redis_value(port.clone())?,
     );
+
     Ok((
         from_redis_value(first.clone())?,
         from_redis_value(last.clone())?,
