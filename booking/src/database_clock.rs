@@ -32,8 +32,7 @@ impl DatabaseClock {
 
         let ahead = database.millis() - before.millis() - took / 2;
         let known = self.0.swap(ahead, Ordering::Relaxed);
-        metrics::gauge!("stanchion_booking_database_clock_ahead_seconds")
-            .set(ahead as f64 / 1000.0);
+        metrics::gauge!(crate::metric_definitions::DATABASE_CLOCK_AHEAD).set(ahead as f64 / 1000.0);
         let noteworthy = WARN_DIFFERENCE.as_millis() as i64;
         ahead.abs() >= noteworthy && (ahead - known).abs() >= noteworthy
     }

@@ -14,6 +14,7 @@ mod error;
 mod inventory;
 mod live;
 mod load_monitor;
+pub mod metric_definitions;
 pub mod model;
 pub mod outbox;
 mod pipeline;

@@ -78,7 +78,7 @@ impl OutboxRelay {
         let failed = messages.len() - published;
         self.ack(batches, acked.into_iter()).await?;
 
-        metrics::counter!("stanchion_outbox_published_total").increment(published as u64);
+        metrics::counter!(crate::metric_definitions::OUTBOX_PUBLISHED).increment(published as u64);
         Ok(RelayReport {
             published,
             failed,
@@ -137,9 +137,9 @@ impl OutboxRelay {
     /// Those of the store.
     pub async fn record_backlog(&self, now: Timestamp) -> Result<Duration, StoreError> {
         let (waiting, oldest) = self.store.backlog().await?;
-        metrics::gauge!("stanchion_outbox_waiting").set(waiting as f64);
+        metrics::gauge!(crate::metric_definitions::OUTBOX_PENDING).set(waiting as f64);
         let lag = oldest.map_or(Duration::ZERO, |oldest| now.since(oldest));
-        metrics::gauge!("stanchion_outbox_lag_seconds").set(lag.as_secs_f64());
+        metrics::gauge!(crate::metric_definitions::OUTBOX_LAG).set(lag.as_secs_f64());
         Ok(lag)
     }
 

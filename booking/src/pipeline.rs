@@ -145,7 +145,7 @@ impl Pipeline {
         const BUSY: BookingError = BookingError::Unavailable("too many reservations are under way");
 
         let (queued, _) = self.queue_length();
-        metrics::gauge!("stanchion_booking_commit_waiting").set(queued as f64);
+        metrics::gauge!(crate::metric_definitions::COMMIT_QUEUE_LENGTH).set(queued as f64);
 
         let batches_ahead = queued as usize / MAX_BATCH;
         if self.latency.estimated_wait(batches_ahead, Instant::now()) > MAX_QUEUE_WAIT {

@@ -114,7 +114,7 @@ impl Spawner<'_> {
 /// The result of an iteration, or nothing if it failed.
 fn log_failure<T: Default, E: Display>(task: &'static str, iteration: Result<T, E>) -> T {
     iteration.unwrap_or_else(|error| {
-        metrics::counter!("stanchion_booking_task_failures_total", "task" => task).increment(1);
+        metrics::counter!(crate::metric_definitions::TASK_FAILURES, "task" => task).increment(1);
         tracing::warn!(task, %error, "background task iteration failed; retrying");
         T::default()
     })

@@ -90,7 +90,7 @@ impl Gateway {
             }
         };
 
-        metrics::counter!("stanchion_wishes_total", "outcome" => label).increment(1);
+        metrics::counter!(crate::metric_definitions::AUTO_HOLDS, "outcome" => label).increment(1);
         outcome
     }
 

@@ -9,6 +9,7 @@ pub mod booking_api;
 mod booking_client;
 mod connection;
 mod guests;
+pub mod metric_definitions;
 mod node;
 mod queue_service;
 mod registry;

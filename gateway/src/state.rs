@@ -99,7 +99,7 @@ impl Gateway {
                 config.trusted_proxies.clone(),
             ),
             // Looked up once: it is incremented for each pass.
-            passes_sent: metrics::counter!("stanchion_passes_sent_total"),
+            passes_sent: metrics::counter!(crate::metric_definitions::PASSES_DELIVERED),
             config,
             deps,
         }))

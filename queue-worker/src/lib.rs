@@ -2,6 +2,7 @@
 //! cap are enforced inside the engine's atomic step, so there is no leader to elect and none to
 //! lose.
 
+pub mod metric_definitions;
 mod schedule;
 mod scheduler;
 mod throttle;

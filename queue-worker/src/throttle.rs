@@ -33,7 +33,7 @@ impl Worker {
             last_decided(&snapshot)
         };
 
-        metrics::gauge!("stanchion_pace").set(share.factor);
+        metrics::gauge!(crate::metric_definitions::ADMISSION_THROTTLE).set(share.factor);
 
         if throttle_reason(share.factor) != throttle_reason(before.factor) {
             tracing::info!(share = share.factor, reason = ?throttle_reason(share.factor), "admission throttle changed");

@@ -134,16 +134,16 @@ fn has_changed(progress: &Progress, last_published: Option<&Progress>) -> bool {
 
 fn record_metrics(event: EventId, released: &Released) {
     let event = event.to_string();
-    metrics::counter!("stanchion_passes_released_total", "event" => event.clone())
+    metrics::counter!(crate::metric_definitions::PASSES_RELEASED, "event" => event.clone())
         .increment(released.granted.len() as u64);
-    metrics::counter!("stanchion_passes_resent_total", "event" => event.clone())
+    metrics::counter!(crate::metric_definitions::PASSES_REPUBLISHED, "event" => event.clone())
         .increment(released.unacknowledged.len() as u64);
-    metrics::gauge!("stanchion_line_length", "event" => event.clone())
+    metrics::gauge!(crate::metric_definitions::QUEUE_LENGTH, "event" => event.clone())
         .set(released.progress.total as f64);
-    metrics::gauge!("stanchion_rate_effective", "event" => event.clone())
+    metrics::gauge!(crate::metric_definitions::RELEASE_RATE, "event" => event.clone())
         .set(released.progress.rate_effective());
 
-    metrics::gauge!("stanchion_passes_active", "event" => event)
+    metrics::gauge!(crate::metric_definitions::ACTIVE_PASSES, "event" => event)
         .set(released.progress.active as f64);
 }
 

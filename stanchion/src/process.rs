@@ -88,7 +88,11 @@ impl Process {
     /// # Errors
     /// A port that is taken.
     pub async fn bind(settings: &Settings) -> Result<Self> {
-        telemetry::start_metrics();
+        telemetry::start_metrics(&[
+            gateway::metric_definitions::METRICS,
+            booking::metric_definitions::METRICS,
+            queue_worker::metric_definitions::METRICS,
+        ]);
         let listener = listen(settings.listen(), "listen")?;
         let admin_listener = settings
             .admin_listen

@@ -30,7 +30,7 @@ async function until(what, read, expected) {
   assert.equal(value, expected, what);
 }
 
-const sockets = (expected) => until("open sockets", () => server.metric("stanchion_sockets"), expected);
+const sockets = (expected) => until("open sockets", () => server.metric("stanchion_websocket_connections"), expected);
 const live = async (sale) => server.call("GET", `admin/events/${sale.event_id}/live`, undefined, await server.operator());
 /** Passes, as of the last sample. */
 const released = async (sale) => (await live(sale)).totals.released;

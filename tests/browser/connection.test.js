@@ -28,10 +28,10 @@ const via = (page, carrier) => page.locator(`[data-testid=connection][data-state
 /** The number of open sockets, once it is what it should be. */
 async function sockets(expected) {
   const deadline = Date.now() + TEST_TIMEOUT_MS;
-  let open = await server.metric("stanchion_sockets");
+  let open = await server.metric("stanchion_websocket_connections");
   while (open !== expected && Date.now() < deadline) {
     await new Promise((resolve) => setTimeout(resolve, 100));
-    open = await server.metric("stanchion_sockets");
+    open = await server.metric("stanchion_websocket_connections");
   }
   assert.equal(open, expected, "open sockets");
 }

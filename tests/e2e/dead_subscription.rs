@@ -31,7 +31,7 @@ async fn resubscribes_when_subscription_is_silent() {
         .await;
     let visitors = Visitor::many("patient", USERS);
     let waiting = queue_all(&[stack.gateway_url(0).to_owned()], &sale, &visitors).await;
-    let gaps = stack.gateway(0).metric("stanchion_signal_gaps_total").await;
+    let gaps = stack.gateway(0).metric("stanchion_pubsub_gaps_total").await;
 
     assert_eq!(
         proxy.silence_subscribers(),
@@ -42,7 +42,7 @@ async fn resubscribes_when_subscription_is_silent() {
     sale.open(&stack.operator()).await;
     let gateway = stack.gateway(0);
     eventually("the gateway to notice", || async {
-        (gateway.metric("stanchion_signal_gaps_total").await > gaps).then_some(())
+        (gateway.metric("stanchion_pubsub_gaps_total").await > gaps).then_some(())
     })
     .await;
     assert!(cut.elapsed() < NOTICED, "it took {:?}", cut.elapsed());
@@ -55,7 +55,7 @@ async fn resubscribes_when_subscription_is_silent() {
     }));
     assert_eq!(admitted.await.len(), USERS);
     assert!(
-        gateway.metric("stanchion_resyncs_total").await >= 1.0,
+        gateway.metric("stanchion_position_resyncs_total").await >= 1.0,
         "the places were read again"
     );
 }

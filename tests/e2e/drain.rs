@@ -187,7 +187,7 @@ async fn delivers_passes_while_gateway_drains() {
     let visitors = Visitor::many("visitor", RELEASED);
     let waiting = queue_all(&urls, &sale, &visitors).await;
     let gateway = stack.gateway(0);
-    let released = "stanchion_passes_sent_total";
+    let released = "stanchion_passes_delivered_total";
     let draining = async {
         sale.open(&stack.operator()).await;
         eventually("passes to go out", || async {

@@ -53,7 +53,7 @@ async fn limits_guest_places_per_address() {
     refused.expect_problem(429, "RATE_LIMITED");
     join(&tokens[0], "203.0.113.9").await.expect(200); // the place that they have is theirs
     join(&tokens[3], "203.0.113.10").await.expect(201);
-    let metric = r#"stanchion_guests_refused_total{reason="places"}"#;
+    let metric = r#"stanchion_guests_rejected_total{reason="places"}"#;
 
     assert!(gateway.metric(metric).await >= 1.0);
     gateway

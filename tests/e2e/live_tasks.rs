@@ -39,7 +39,7 @@ async fn returns_to_task_baseline_after_load() {
         .create(&stack.operator())
         .await;
     visit(&stack.booking(0), &sale, visits).await; // whatever is started with the first
-    let tasks = || async { stack.booking(0).metric("stanchion_live_tasks").await };
+    let tasks = || async { stack.booking(0).metric("stanchion_tokio_alive_tasks").await };
     let before = tasks().await;
 
     let client = Client::builder()

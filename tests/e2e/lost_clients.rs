@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use waitingroom::protocol::ServerMessage;
 
 async fn ended(gateway: &Rest, reason: &str) {
-    let metric = format!("stanchion_socket_ends_total{{reason=\"{reason}\"}}");
+    let metric = format!("stanchion_websocket_disconnects_total{{reason=\"{reason}\"}}");
     let what = format!("a socket to end: {reason}");
     eventually(&what, || async {
         (gateway.metric(&metric).await > 0.0).then_some(())

@@ -52,7 +52,7 @@ async fn retries_settlements_the_engine_missed() {
     }
     let missed = stack
         .booking(0)
-        .metric("stanchion_booking_settlements_waiting")
+        .metric("stanchion_booking_settlements_pending")
         .await;
     assert_eq!(missed, BUYERS as f64, "nothing of it could be told");
 
@@ -62,7 +62,7 @@ async fn retries_settlements_the_engine_missed() {
         let inventory = Inventory::of(&sale, &stack.operator()).await;
         let waiting = stack
             .booking(0)
-            .metric("stanchion_booking_settlements_waiting")
+            .metric("stanchion_booking_settlements_pending")
             .await;
         (inventory.drift == 0 && waiting == 0.0).then(|| inventory.total())
     })

@@ -128,7 +128,8 @@ impl Clock {
         let was_right = steady.host_is_right();
 
         steady.host_ahead_ms = host.millis() - right.millis();
-        metrics::gauge!("stanchion_clock_offset_seconds").set(steady.host_ahead_ms as f64 / 1000.0);
+        metrics::gauge!(crate::metric_definitions::CLOCK_OFFSET)
+            .set(steady.host_ahead_ms as f64 / 1000.0);
 
         match (was_right, steady.host_is_right()) {
             (true, false) => {

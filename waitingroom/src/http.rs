@@ -117,7 +117,7 @@ async fn record_request(request: Request, next: Next) -> Response {
     security_headers(response.headers_mut());
     let status = response.status().as_u16().to_string();
 
-    metrics::histogram!("stanchion_http_request_seconds", "route" => route, "status" => status)
+    metrics::histogram!(crate::metric_definitions::HTTP_REQUEST_DURATION, "route" => route, "status" => status)
         .record(started.elapsed().as_secs_f64());
     response
 }

@@ -1,9 +1,14 @@
 //! Logs and metrics, the same in every role.
 
+mod definition;
+
 use std::{io::IsTerminal, sync::OnceLock, time::Duration};
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
+
+pub use self::definition::{MetricDefinition, MetricKind};
+use crate::metric_definitions;
 
 /// Upper bounds of latency histograms, in seconds.
 const LATENCY_BUCKETS: &[f64] = &[
@@ -12,7 +17,13 @@ const LATENCY_BUCKETS: &[f64] = &[
 /// Upper bounds of histograms that count things.
 const SIZE_BUCKETS: &[f64] = &[1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0];
 
-static METRICS: OnceLock<PrometheusHandle> = OnceLock::new();
+static METRICS: OnceLock<Exporter> = OnceLock::new();
+
+/// Renders what was recorded.
+struct Exporter {
+    handle: PrometheusHandle,
+    definitions: Vec<MetricDefinition>,
+}
 
 /// How logs are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,8 +53,9 @@ pub fn start_logs(format: LogFormat, filter: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Starts metrics for this process, once; later calls have no effect.
-pub fn start_metrics() {
+/// Starts metrics for this process, once; later calls have no effect. `roles` are the metrics of its
+/// roles, beside those that all roles have.
+pub fn start_metrics(roles: &[&[MetricDefinition]]) {
     METRICS.get_or_init(|| {
         let builder = PrometheusBuilder::new()
             .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), LATENCY_BUCKETS)
@@ -54,24 +66,33 @@ pub fn start_metrics() {
         let recorder = builder.build_recorder();
         let handle = recorder.handle();
         let _ = metrics::set_global_recorder(recorder); // only this place sets one
-        handle
+
+        let definitions = [&[metric_definitions::METRICS], roles].concat().concat();
+        definitions.iter().for_each(MetricDefinition::describe);
+
+        Exporter {
+            handle,
+            definitions,
+        }
     });
 }
 
-/// The metrics in Prometheus' text format.
+/// The metrics in Prometheus' text format, renamed ones under their former names as well.
 pub fn render_metrics() -> String {
     let runtime = tokio::runtime::Handle::current().metrics();
-    metrics::gauge!("stanchion_live_tasks").set(runtime.num_alive_tasks() as f64);
+    metrics::gauge!(metric_definitions::TOKIO_ALIVE_TASKS).set(runtime.num_alive_tasks() as f64);
     METRICS
         .get()
-        .map(PrometheusHandle::render)
+        .map(|exporter| {
+            definition::with_former_names(&exporter.handle.render(), &exporter.definitions)
+        })
         .unwrap_or_default()
 }
 
 /// Histograms grow until they are drained: to be called every few seconds.
 pub fn upkeep() {
-    if let Some(handle) = METRICS.get() {
-        handle.run_upkeep();
+    if let Some(exporter) = METRICS.get() {
+        exporter.handle.run_upkeep();
     }
 }
 

@@ -216,10 +216,10 @@ impl AppState {
         };
 
         let label = event.to_string();
-        metrics::gauge!("stanchion_inventory_drift_seats", "event" => label.clone())
+        metrics::gauge!(crate::metric_definitions::INVENTORY_DRIFT, "event" => label.clone())
             .set(drift.seats() as f64);
         if !drift.is_empty() {
-            metrics::counter!("stanchion_inventory_corrections_total", "event" => label)
+            metrics::counter!(crate::metric_definitions::INVENTORY_CORRECTIONS, "event" => label)
                 .increment(1);
             tracing::warn!(%event, seats = drift.seats(), zones = ?drift.zones, users = drift.users.len(),
                 "engine and database differ; scheduling inventory rebuild");

@@ -51,7 +51,8 @@ impl KnownGateways {
             observations.missed.insert(gateway.node.clone(), 0);
         }
         observations.missed.retain(|_, missed| *missed < MAX_MISSES);
-        metrics::gauge!("stanchion_gateways_known").set(observations.up().count() as f64);
+        metrics::gauge!(crate::metric_definitions::GATEWAYS_KNOWN)
+            .set(observations.up().count() as f64);
     }
 
     /// All gateways that are up. None until enough snapshots were counted: the registry may have

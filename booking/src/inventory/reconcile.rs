@@ -69,11 +69,11 @@ impl AppState {
                 Some((hold.booking_id, settlement_for(hold, resolution)))
             })
             .collect();
-        metrics::counter!("stanchion_booking_commits_under_way_total")
+        metrics::counter!(crate::metric_definitions::COMMITS_UNDER_WAY)
             .increment((stale.len() - settlements.len()) as u64);
 
         self.settlements.settle(event, &settlements).await;
-        metrics::counter!("stanchion_booking_stale_holds_total").increment(stale.len() as u64);
+        metrics::counter!(crate::metric_definitions::STALE_HOLDS).increment(stale.len() as u64);
         Ok(stale.len())
     }
 }

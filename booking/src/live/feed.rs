@@ -95,7 +95,8 @@ impl Feed {
     /// Events that have readers; the others are removed.
     pub(crate) fn subscribed_events(&self) -> Vec<EventId> {
         let readers = self.limit - self.permits.available_permits();
-        metrics::gauge!("stanchion_feed_readers", "feed" => self.name).set(readers as f64);
+        metrics::gauge!(crate::metric_definitions::SSE_SUBSCRIBERS, "feed" => self.name)
+            .set(readers as f64);
 
         let mut events = self.events.lock();
         let Some(events) = events.as_mut() else {

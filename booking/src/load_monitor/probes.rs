@@ -77,9 +77,9 @@ impl AppState {
         }
 
         let duration = outage.to.since(outage.from);
-        metrics::counter!("stanchion_booking_outages_total").increment(1);
-        metrics::counter!("stanchion_booking_outage_seconds_total").increment(duration.as_secs());
-        metrics::counter!("stanchion_booking_holds_prolonged_total").increment(holds);
+        metrics::counter!(crate::metric_definitions::OUTAGES).increment(1);
+        metrics::counter!(crate::metric_definitions::OUTAGE_SECONDS).increment(duration.as_secs());
+        metrics::counter!(crate::metric_definitions::HOLDS_PROLONGED).increment(holds);
         tracing::warn!(from = %outage.from, to = %outage.to, seconds = duration.as_secs_f64(), holds,
             "database could not be written for a time; holds were extended by it");
         Ok(())

@@ -292,8 +292,9 @@ async fn insert_batch(deps: &PipelineDeps, batch: Vec<PendingInsert>) -> Vec<Ins
 
     let started = Instant::now();
     let inserted = deps.store.insert(&rows).await;
-    metrics::histogram!("stanchion_booking_commit_batch_size").record(rows.len() as f64);
-    metrics::histogram!("stanchion_booking_commit_seconds").record(started.elapsed().as_secs_f64());
+    metrics::histogram!(crate::metric_definitions::COMMIT_BATCH_SIZE).record(rows.len() as f64);
+    metrics::histogram!(crate::metric_definitions::COMMIT_DURATION)
+        .record(started.elapsed().as_secs_f64());
 
     let outcomes: Vec<_> = match inserted {
         Ok(inserted) => inserted

@@ -110,8 +110,9 @@ async fn reserve_batch(
             EngineError::Unavailable(format!("no answer in {} ms", HOLD_TIMEOUT.as_millis()))
         })??;
 
-    metrics::histogram!("stanchion_booking_hold_batch_size").record(holds.len() as f64);
-    metrics::histogram!("stanchion_booking_hold_seconds").record(started.elapsed().as_secs_f64());
+    metrics::histogram!(crate::metric_definitions::HOLD_BATCH_SIZE).record(holds.len() as f64);
+    metrics::histogram!(crate::metric_definitions::HOLD_DURATION)
+        .record(started.elapsed().as_secs_f64());
     if outcomes.len() == holds.len() {
         Ok(outcomes)
     } else {

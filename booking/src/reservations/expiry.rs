@@ -104,7 +104,8 @@ impl AppState {
             let yields = self.has_reservations_in_flight() && late <= LATE_AFTER;
             batch_size.adjust(duration, yields);
         }
-        metrics::counter!("stanchion_booking_expired_total").increment(expired.len() as u64);
+        metrics::counter!(crate::metric_definitions::BOOKINGS_EXPIRED)
+            .increment(expired.len() as u64);
         Ok(SweepReport {
             is_full,
             duration,

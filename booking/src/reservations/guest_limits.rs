@@ -146,7 +146,8 @@ impl GuestLimiter {
         };
 
         let refused = |reason: &'static str, until: Option<Timestamp>| {
-            metrics::counter!("stanchion_guests_refused_total", "reason" => reason).increment(1);
+            metrics::counter!(crate::metric_definitions::GUESTS_REJECTED, "reason" => reason)
+                .increment(1);
             Err(BookingError::GuestLimitExceeded(
                 until.unwrap_or(now).since(now).max(Duration::from_secs(1)),
             ))

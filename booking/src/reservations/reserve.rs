@@ -97,7 +97,7 @@ impl AppState {
             Ok(_) => "reserved",
             Err(error) => error.code().as_str(),
         };
-        metrics::histogram!("stanchion_booking_reserve_seconds", "outcome" => outcome)
+        metrics::histogram!(crate::metric_definitions::RESERVE_DURATION, "outcome" => outcome)
             .record(started.elapsed().as_secs_f64());
         answer
     }

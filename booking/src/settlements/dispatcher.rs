@@ -69,7 +69,8 @@ impl SettlementDispatcher {
 
         if let Err(error) = self.send(event, settlements).await {
             let count = settlements.len();
-            metrics::counter!("stanchion_booking_settlements_missed_total").increment(count as u64);
+            metrics::counter!(crate::metric_definitions::SETTLEMENT_FAILURES)
+                .increment(count as u64);
             tracing::warn!(%event, %error, settlements = count, "settlement delivery failed; queued for retry");
             self.enqueue_retry(event, settlements);
         }
@@ -153,6 +154,6 @@ impl SettlementDispatcher {
 
     fn record_pending(&self) {
         let pending = self.0.retry_queue.lock().len();
-        metrics::gauge!("stanchion_booking_settlements_waiting").set(pending as f64);
+        metrics::gauge!(crate::metric_definitions::SETTLEMENTS_PENDING).set(pending as f64);
     }
 }

@@ -217,7 +217,7 @@ fn failures(task: &str) -> u64 {
 
 #[tokio::test]
 async fn rebuild_is_retried_until_it_succeeds() {
-    start_metrics();
+    start_metrics(&[]);
     let (app, mut vandal, _file) = breakable().await;
     let zones = app
         .zones

@@ -24,7 +24,7 @@ use crate::{
 const MENDED: Duration = Duration::from_secs(45);
 
 async fn open(engine: SharedEngine) -> TestApp {
-    start_metrics();
+    start_metrics(&[]);
     let store: SharedStore = databases::postgres().await;
     TestApp::open_with(store, engine).await
 }

@@ -97,7 +97,7 @@ fn too_many_places() -> Problem {
 }
 
 fn guest_too_old() -> Problem {
-    metrics::counter!("stanchion_guests_refused_total", "reason" => "age").increment(1);
+    metrics::counter!(crate::metric_definitions::GUESTS_REJECTED, "reason" => "age").increment(1);
     let detail = "this guest was made too long ago to take a new place: POST /api/v1/guest with this token renews it";
     Problem::new(Code::GuestTooOld, detail)
 }

@@ -107,7 +107,7 @@ impl GuestRateLimiter {
 }
 
 pub(super) fn rate_limited(reason: &'static str, detail: &str, retry_after: Duration) -> Problem {
-    metrics::counter!("stanchion_guests_refused_total", "reason" => reason).increment(1);
+    metrics::counter!(crate::metric_definitions::GUESTS_REJECTED, "reason" => reason).increment(1);
     Problem::new(Code::RateLimited, detail).retry_after(retry_after)
 }
 

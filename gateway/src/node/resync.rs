@@ -35,7 +35,7 @@ async fn resync(gateway: Gateway, event: EventId) {
         let began = Instant::now();
         let mut users = registry.users(event);
         let count = users.len();
-        metrics::counter!("stanchion_resyncs_total").increment(1);
+        metrics::counter!(crate::metric_definitions::POSITION_RESYNCS).increment(1);
 
         loop {
             let epoch = registry.epoch(event);

@@ -63,7 +63,7 @@ fn apply_signal(gateway: &Gateway, signal: Signal) {
 }
 
 async fn on_gap(gateway: &Gateway) {
-    metrics::counter!("stanchion_signal_gaps_total").increment(1);
+    metrics::counter!(crate::metric_definitions::PUBSUB_GAPS).increment(1);
     gateway.0.registry.set_subscribed(true);
     for event in gateway.0.registry.active_events() {
         spawn_resync(gateway, event);

@@ -91,7 +91,7 @@ impl RecentPlaces {
 
         generations.rotate_if_due(MAX_REMEMBERED / 2, now);
         generations.young.insert(key, remembered);
-        metrics::gauge!("stanchion_remembered_users")
+        metrics::gauge!(crate::metric_definitions::REMEMBERED_USERS)
             .set((generations.young.len() + generations.old.len()) as f64);
     }
 

@@ -96,7 +96,7 @@ async fn serve_connection(gateway: Gateway, context: ConnectionContext, connecti
 }
 
 async fn run(gateway: &Gateway, socket: &mut Socket, address: &IpAddr) {
-    metrics::gauge!("stanchion_sockets").increment(1.0);
+    metrics::gauge!(crate::metric_definitions::WEBSOCKET_CONNECTIONS).increment(1.0);
     let mut session = Box::pin(authenticate::authenticate(gateway, socket, *address))
         .await
         .map(|client| Session::new(gateway, client));
@@ -107,12 +107,13 @@ async fn run(gateway: &Gateway, socket: &mut Socket, address: &IpAddr) {
 
     // Detaches the connection before it is closed: closing may take a while.
     drop(session);
-    metrics::gauge!("stanchion_sockets").decrement(1.0);
+    metrics::gauge!(crate::metric_definitions::WEBSOCKET_CONNECTIONS).decrement(1.0);
     let reason = match disconnect {
         Disconnect::Gone => "gone",
         Disconnect::Close(code) => code.reason(),
     };
-    metrics::counter!("stanchion_socket_ends_total", "reason" => reason).increment(1);
+    metrics::counter!(crate::metric_definitions::WEBSOCKET_DISCONNECTS, "reason" => reason)
+        .increment(1);
 
     if let Disconnect::Close(code) = disconnect {
         Box::pin(close(socket, code)).await;

@@ -37,7 +37,10 @@ async fn tasks_of(role: &Pool) -> Option<f64> {
         .uri("/metrics")
         .body(Default::default())
         .ok()?;
-    gauge(role.call(call).await.ok()?.text()?, "stanchion_live_tasks")
+    gauge(
+        role.call(call).await.ok()?.text()?,
+        "stanchion_tokio_alive_tasks",
+    )
 }
 
 fn gauge(metrics: &str, name: &str) -> Option<f64> {
@@ -83,9 +86,9 @@ mod tests {
 
     #[test]
     fn metrics_are_read_by_their_whole_name() {
-        let metrics = "# TYPE stanchion_live_tasks gauge\nstanchion_live_tasks_peak 7\nstanchion_live_tasks 31\n";
-        assert_eq!(gauge(metrics, "stanchion_live_tasks"), Some(31.0));
-        assert_eq!(gauge(metrics, "stanchion_sockets"), None);
+        let metrics = "# TYPE stanchion_tokio_alive_tasks gauge\nstanchion_live_tasks_peak 7\nstanchion_live_tasks 31\n";
+        assert_eq!(gauge(metrics, "stanchion_tokio_alive_tasks"), Some(31.0));
+        assert_eq!(gauge(metrics, "stanchion_websocket_connections"), None);
     }
 
     #[test]

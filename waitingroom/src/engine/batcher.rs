@@ -264,7 +264,8 @@ impl BatcherState {
             if actions.is_empty() {
                 return;
             }
-            metrics::histogram!("stanchion_line_batch_size").record(actions.len() as f64);
+            metrics::histogram!(crate::metric_definitions::ENGINE_BATCH_SIZE)
+                .record(actions.len() as f64);
             match self.engine.apply(event, &actions, self.clock.now()).await {
                 Ok(acted) => replies
                     .into_iter()

@@ -112,7 +112,8 @@ impl BodyError {
                 Problem::new(Code::Malformed, "the body could not be read"),
             ),
         };
-        metrics::counter!("stanchion_bodies_refused_total", "reason" => reason).increment(1);
+        metrics::counter!(crate::metric_definitions::BODIES_REJECTED, "reason" => reason)
+            .increment(1);
         problem
     }
 }

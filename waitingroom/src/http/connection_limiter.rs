@@ -89,7 +89,8 @@ impl Rejected {
             Self::Address => "address",
             Self::NoOverflowSlot => "no_spare",
         };
-        metrics::counter!("stanchion_connections_refused_total", "reason" => reason).increment(1);
+        metrics::counter!(crate::metric_definitions::CONNECTIONS_REJECTED, "reason" => reason)
+            .increment(1);
         self
     }
 

@@ -135,7 +135,7 @@ impl SlotState {
 
         first.remove().notify_one();
         self.open -= 1;
-        metrics::counter!("stanchion_connections_evicted_total", "reason" => idle.as_str())
+        metrics::counter!(crate::metric_definitions::CONNECTIONS_EVICTED, "reason" => idle.as_str())
             .increment(1);
 
         Some(())

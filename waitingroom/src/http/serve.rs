@@ -153,7 +153,7 @@ pub async fn serve(
                 }
             }
             Err(error) => {
-                metrics::counter!("stanchion_accept_errors_total").increment(1);
+                metrics::counter!(crate::metric_definitions::ACCEPT_ERRORS).increment(1);
                 if last_logged.is_none_or(|at| at.elapsed() > LOG_INTERVAL) {
                     tracing::warn!(%error, "accept failed");
                     last_logged = Some(Instant::now());
@@ -306,7 +306,7 @@ async fn wait_for_first_byte(
 
 /// Tells whoever looks at the proxy's side of the connection what is wrong with it.
 async fn refuse_proxy_header(mut stream: TcpStream) {
-    metrics::counter!("stanchion_connections_refused_total", "reason" => "proxy_protocol")
+    metrics::counter!(crate::metric_definitions::CONNECTIONS_REJECTED, "reason" => "proxy_protocol")
         .increment(1);
     let detail = "this listener does not speak the PROXY protocol: switch it off in the proxy, and let it set X-Forwarded-For";
     let problem = Problem::new(Code::Malformed, detail).to_json();
@@ -328,7 +328,8 @@ async fn refuse_proxy_header(mut stream: TcpStream) {
 
 /// Counts a connection that is closed because its client is too slow.
 fn count_timeout(reason: &'static str) {
-    metrics::counter!("stanchion_connections_given_up_total", "reason" => reason).increment(1);
+    metrics::counter!(crate::metric_definitions::CONNECTIONS_ABANDONED, "reason" => reason)
+        .increment(1);
 }
 
 /// Returns where the first request does not arrive in time.

@@ -63,7 +63,7 @@ impl LockedZones {
                     )
                     .is_none()
                 {
-                    metrics::counter!("stanchion_booking_locked_zones_total").increment(1);
+                    metrics::counter!(crate::metric_definitions::LOCKED_ZONES).increment(1);
                     tracing::warn!(%zone, "zone is locked; its requests are tried by themselves until they succeed");
                 }
             }

@@ -48,7 +48,7 @@ impl RedisEngine {
         }
 
         let is_full: bool = self.eval_on_any(PROBE).await?;
-        metrics::gauge!("stanchion_redis_full").set(if is_full { 1.0 } else { 0.0 });
+        metrics::gauge!(crate::metric_definitions::REDIS_FULL).set(if is_full { 1.0 } else { 0.0 });
 
         if self.health.is_full.swap(is_full, Ordering::Relaxed) != is_full {
             if is_full {
