@@ -147,7 +147,8 @@ fn has_had_a_pass(history: &History<'_>, user: &str, moment: i64, any: bool) -> 
     granted || refused
 }
 
-fn is_excused(world: &World, moment: i64) -> bool {
+/// Is a gateway or Redis silent at this moment, or may its users still count as absent?
+pub(super) fn is_excused(world: &World, moment: i64) -> bool {
     world.faults.iter().any(|fault| {
         fault.silences && fault.from_ms - 500 <= moment && moment <= fault.to_ms + ABSENT_MS
     })

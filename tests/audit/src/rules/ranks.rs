@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::some;
+use super::{order, some};
 use crate::{
     finding::{Finding, Rule},
     history::{History, Spell, Ticket},
@@ -36,15 +36,15 @@ struct Told<'h> {
     position: usize,
 }
 
-pub(crate) fn check(_: &World, history: &History<'_>) -> Vec<Finding> {
+pub(crate) fn check(world: &World, history: &History<'_>) -> Vec<Finding> {
     let line: Vec<Waiting<'_>> = history
         .tickets
         .iter()
         .map(|(user, tickets)| waiting(history, user, tickets))
         .collect();
-    let (mut wrong, mut users) = (Vec::new(), BTreeSet::new());
     let told = told(history);
     let most = most_ahead(&line, &told);
+    let (mut wrong, mut excused) = (Vec::new(), Vec::new());
 
     // To count exactly is quadratic: a crowd of thousands is counted where it may matter.
     for (told, _) in told
@@ -52,35 +52,66 @@ pub(crate) fn check(_: &World, history: &History<'_>) -> Vec<Finding> {
         .zip(most)
         .filter(|(told, most)| told.is_too_small(*most))
     {
-        let Told {
-            user,
-            number,
-            at_ms,
-            position,
-        } = *told;
-        let ahead = line
+        let ahead: Vec<&Waiting<'_>> = line
             .iter()
-            .filter(|other| other.is_ahead_of(number, at_ms))
-            .count();
-        if told.is_too_small(ahead) {
-            wrong.push(format!(
-                "{user} was told {position} behind {ahead} at {at_ms}"
-            ));
-            users.insert(user);
+            .filter(|other| other.is_ahead_of(told.number, told.at_ms))
+            .collect();
+        if !told.is_too_small(ahead.len()) {
+            continue;
+        }
+
+        // Users of a silent gateway are passed over, their passes taken back and out of the count.
+        let front = front(history, told.at_ms);
+        let left = ahead.iter().filter(|other| !other.is_before(front)).count();
+        if order::is_excused(world, told.at_ms) && !told.is_too_small(left) {
+            excused.push((told, ahead.len()));
+        } else {
+            wrong.push((told, ahead.len()));
         }
     }
 
-    let text = format!(
-        "positions were told that are too small, to {} users: {}",
-        users.len(),
-        some(&wrong)
-    );
-
-    if wrong.is_empty() {
-        Vec::new()
-    } else {
-        vec![Finding::violation(Rule::Position, wrong.len(), text)]
+    let mut findings = Vec::new();
+    if !wrong.is_empty() {
+        let text = format!("positions were told that are too small, {}", listed(&wrong));
+        findings.push(Finding::violation(Rule::Position, wrong.len(), text));
     }
+
+    if !excused.is_empty() {
+        let text = format!(
+            "positions do not count users behind a silent gateway or Redis, {}",
+            listed(&excused)
+        );
+        findings.push(Finding::documented(Rule::Position, excused.len(), text));
+    }
+
+    findings
+}
+
+fn listed(positions: &[(&Told<'_>, usize)]) -> String {
+    let users: BTreeSet<&str> = positions.iter().map(|(told, _)| told.user).collect();
+    let texts: Vec<String> = positions
+        .iter()
+        .map(|(told, ahead)| {
+            let Told {
+                user,
+                at_ms,
+                position,
+                ..
+            } = told;
+            format!("{user} was told {position} behind {ahead} at {at_ms}")
+        })
+        .collect();
+
+    format!("to {} users: {}", users.len(), some(&texts))
+}
+
+/// The highest number that had a pass by this moment.
+fn front(history: &History<'_>, moment: i64) -> u64 {
+    let released = history
+        .grants
+        .values()
+        .filter(|grant| grant.issued_ms <= moment);
+    released.map(|grant| grant.number).max().unwrap_or(0)
 }
 
 impl Told<'_> {
@@ -184,6 +215,11 @@ fn waiting<'h>(history: &'h History<'_>, user: &str, tickets: &'h [Ticket<'h>]) 
 }
 
 impl Waiting<'_> {
+    /// Was every number of the user passed by a release already?
+    fn is_before(&self, front: u64) -> bool {
+        self.tickets.iter().all(|ticket| ticket.number <= front)
+    }
+
     fn is_ahead_of(&self, number: u64, at_ms: i64) -> bool {
         let (from, to) = (at_ms - BEFORE_MS, at_ms + AFTER_MS);
         let known = self.tickets.iter().take_while(|ticket| ticket.at_ms <= to);
