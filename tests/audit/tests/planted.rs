@@ -289,8 +289,24 @@ fn delay_pass(world: &mut World) {
     *pass_end(of(world, 20, is_pass)[0]) += 150;
 }
 
-/// Ten users in the middle get their passes after all others.
+/// Ten users in the middle get their passes after all others, and user 39 is shown a position that
+/// leaves them out.
 fn delay_ten_passes(world: &mut World) {
+    let shown_at = BEGAN_MS + 12_050;
+    world
+        .records
+        .retain(|record| !is_position(&record.seen) || record.at_ms < BEGAN_MS + 1_000);
+    world.records.push(Record {
+        at_ms: shown_at,
+        user: name(39),
+        seen: Seen::Position {
+            connection: 1,
+            gateway: "gateway-1".into(),
+            position: 15,
+            way: Way::Socket,
+        },
+    });
+
     for user in 10..20 {
         for record in of(world, user, |seen| {
             !is_position(seen) && !matches!(seen, Seen::Ticket { .. })

@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn metrics_are_read_by_their_whole_name() {
-        let metrics = "# TYPE stanchion_tokio_alive_tasks gauge\nstanchion_live_tasks_peak 7\nstanchion_live_tasks 31\n";
+        let metrics = "# TYPE stanchion_tokio_alive_tasks gauge\nstanchion_tokio_alive_tasks_peak 7\nstanchion_tokio_alive_tasks 31\n";
         assert_eq!(gauge(metrics, "stanchion_tokio_alive_tasks"), Some(31.0));
         assert_eq!(gauge(metrics, "stanchion_websocket_connections"), None);
     }
