@@ -318,8 +318,8 @@ pub trait InventoryStore: Send + Sync + 'static {
         users: &[UserId],
     ) -> Result<Vec<(UserId, u32)>, StoreError>;
 
-    /// How far the line had come. Zeroes for an event without a line so far.
-    async fn checkpoint(&self, event: EventId) -> Result<RecoveryPoint, StoreError>;
+    /// How far the queue had come. `None` for an event whose queue was never opened.
+    async fn checkpoint(&self, event: EventId) -> Result<Option<RecoveryPoint>, StoreError>;
 
     /// Writes down how far the line has come, all of it, unless what is there has come further: by
     /// the last number given out, which no loss takes back, and then by the head.

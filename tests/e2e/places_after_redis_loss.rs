@@ -509,3 +509,57 @@ async fn bounds_position_when_embedded_crashes() {
     .await;
     assert_eq!(exact, 2);
 }
+
+/// The first users of a sale arrive in its first second, before any checkpoint of theirs. A second
+/// crash then skips a million numbers, which no position may count.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keeps_numbers_over_crashes_before_first_checkpoint() {
+    let mut stack = Stack::embedded().await;
+    let sale = EventBuilder::new(&[100])
+        .paused()
+        .create(&stack.operator())
+        .await;
+    let visitors = Visitor::many("early", 3);
+    let mut tickets = Vec::new();
+    for visitor in &visitors {
+        let place = sale.join(&stack.gateway(0).by(visitor)).await.expect(201);
+        tickets.push(place["ticket"].clone());
+    }
+
+    stack.restart(Signal::Kill).await;
+
+    let gateway = stack.gateway(0);
+    let stranger = gateway.by(&Visitor::new("stranger"));
+    assert!(sale.join(&stranger).await.has_retry_after());
+    for (number, (visitor, ticket)) in (1..).zip(visitors.iter().zip(&tickets)) {
+        let join = json!({"event_id": sale.event, "ticket": ticket});
+        let gateway = gateway.by(visitor);
+        let place = gateway.post("/queue/join", &join).await.expect(201);
+        assert_eq!(place["position"], number, "{place}");
+    }
+    let place = eventually("the queue to be counted", || async {
+        let answer = sale.join(&stranger).await;
+        (!answer.has_retry_after()).then(|| answer.expect(201))
+    })
+    .await;
+    assert_eq!(place["position"], 4);
+    let ticket = place["ticket"].clone();
+    checkpoint_reaches(&stack, "SELECT max(line_sequence) FROM events", 1_000_001).await;
+
+    stack.restart(Signal::Kill).await;
+
+    let stranger = stack.gateway(0).by(&Visitor::new("stranger"));
+    let join = json!({"event_id": sale.event, "ticket": ticket});
+    let unknown = stranger.post("/queue/join", &join).await;
+    assert!(
+        unknown.has_retry_after(),
+        "no bound of a million: {}",
+        unknown.body
+    );
+    let join = json!({"event_id": sale.event, "ticket": ticket, "position": 4});
+    let place = stranger.post("/queue/join", &join).await.expect(200);
+    assert_eq!(
+        (&place["position"], &place["total_in_queue"]),
+        (&json!(4), &json!(4))
+    );
+}

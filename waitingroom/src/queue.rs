@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{
     clock::Timestamp,
+    engine::SEQUENCE_RESERVE,
     ids::{Epoch, EventId, NodeId, PassId, UserId},
     rate::throttled_rate,
 };
@@ -280,6 +281,31 @@ pub struct Place {
 }
 
 impl Place {
+    /// With the position that the user was sent last, if any. While the queue is rebuilt, `position`
+    /// is an upper bound. None may be sent while nodes are awaited, nor one that counts the numbers
+    /// that a loss skips ([`SEQUENCE_RESERVE`]): hardly any of those was given out.
+    pub(crate) fn after_loss(self, sent: Option<u64>, is_awaiting_nodes: bool) -> Self {
+        let counts_skipped = self.counting && self.position >= SEQUENCE_RESERVE;
+        let last_position = match sent {
+            _ if self.grant.is_some() => LastPosition::NotSent,
+            _ if self.counting && is_awaiting_nodes => LastPosition::Unknown,
+            Some(position) => LastPosition::Sent(position),
+            None if counts_skipped => LastPosition::Unknown,
+            None => LastPosition::NotSent,
+        };
+
+        let total = if counts_skipped {
+            sent.unwrap_or(self.total)
+        } else {
+            self.total
+        };
+        Self {
+            last_position,
+            total,
+            ..self
+        }
+    }
+
     /// The position that was sent last, if it is known.
     pub fn last_sent_position(&self) -> Option<u64> {
         if let LastPosition::Sent(position) = self.last_position {

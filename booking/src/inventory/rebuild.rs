@@ -183,7 +183,7 @@ impl InventoryRebuilder {
     async fn rebuild_from_database(&self, event: &Event) -> Result<RebuildReport, BookingError> {
         // 1. Open the queue, unless it is open; it continues where its checkpoint was.
         let id = event.event_id;
-        let checkpoint = self.store.checkpoint(id).await?;
+        let checkpoint = self.checkpoint_before_open(id).await?;
         let handover = self.store.handover(id).await?;
         let now = self.clock.now();
         let mark = handover.map(|(mark, _)| mark);
@@ -239,6 +239,21 @@ impl InventoryRebuilder {
         Ok(true)
     }
 
+    /// Where the queue continues; `None` if it is opened for the first time. That is written down
+    /// before: a queue that is lost before its first checkpoint has given out numbers as well.
+    async fn checkpoint_before_open(
+        &self,
+        event: EventId,
+    ) -> Result<Option<RecoveryPoint>, BookingError> {
+        let checkpoint = self.store.checkpoint(event).await?;
+        if checkpoint.is_none() {
+            let opened = RecoveryPoint::default();
+            self.store.save_checkpoint(event, &opened).await?;
+        }
+
+        Ok(checkpoint)
+    }
+
     /// Stops new holds and waits for the pending ones. Those that are settled between two polls are
     /// in the database by then.
     async fn quiesce(&self, event: EventId) -> Result<(), BookingError> {
@@ -271,11 +286,12 @@ impl InventoryRebuilder {
 
 fn open_params(
     event: &Event,
-    checkpoint: RecoveryPoint,
+    checkpoint: Option<RecoveryPoint>,
     mark: Option<String>,
     now: Timestamp,
 ) -> OpenParams {
-    let continues = checkpoint.sequence > 0;
+    let continues = checkpoint.is_some();
+    let checkpoint = checkpoint.unwrap_or_default();
     let epoch = Uuid::new_v4().simple().to_string();
 
     OpenParams {
@@ -365,11 +381,7 @@ mod tests {
         engine.remove(id).await.unwrap();
         let now = clock.now();
         engine
-            .open(
-                id,
-                &open_params(&event, RecoveryPoint::default(), None, now),
-                now,
-            )
+            .open(id, &open_params(&event, None, None, now), now)
             .await
             .unwrap();
         assert!(inventory.rebuild_if_missing(&event).await.unwrap().zones > 0);

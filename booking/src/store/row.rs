@@ -211,9 +211,12 @@ pub(super) type CheckpointRow = (i64, i64, Option<Vec<u8>>);
 
 /// What was not written with the head that is there (by a version that does not know of it, say) is
 /// as of a lower one: users above that count as unserved.
-pub(super) fn checkpoint(row: Option<CheckpointRow>) -> Result<RecoveryPoint, StoreError> {
-    let Some((sequence, head, unserved)) = row else {
-        return Ok(RecoveryPoint::default());
+pub(super) fn checkpoint(row: Option<CheckpointRow>) -> Result<Option<RecoveryPoint>, StoreError> {
+    // A checkpoint that was written has the last column, since that exists, or a number.
+    let Some((sequence, head, unserved)) =
+        row.filter(|(sequence, _, unserved)| *sequence > 0 || unserved.is_some())
+    else {
+        return Ok(None);
     };
 
     let (sequence, head) = (sequence.max(0) as u64, head.max(0) as u64);
@@ -227,11 +230,11 @@ pub(super) fn checkpoint(row: Option<CheckpointRow>) -> Result<RecoveryPoint, St
         }
     };
 
-    Ok(RecoveryPoint {
+    Ok(Some(RecoveryPoint {
         sequence,
         head,
         unserved,
-    })
+    }))
 }
 
 /// The head, the length of the numbers that wait, those, and those that are out of everybody's

@@ -32,7 +32,13 @@ async fn restores_seats_and_queue_from_database() {
     .await;
 
     let wait = async {
-        while app.store.checkpoint(app.event).await.unwrap().head < 2 {
+        while app
+            .store
+            .checkpoint(app.event)
+            .await
+            .unwrap()
+            .is_none_or(|checkpoint| checkpoint.head < 2)
+        {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };

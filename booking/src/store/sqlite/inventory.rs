@@ -88,7 +88,7 @@ impl InventoryStore for SqliteStore {
         .await
     }
 
-    async fn checkpoint(&self, event: EventId) -> Result<RecoveryPoint, StoreError> {
+    async fn checkpoint(&self, event: EventId) -> Result<Option<RecoveryPoint>, StoreError> {
         self.with_timeout(async {
             let query = sqlx::query_as::<_, CheckpointRow>(sql::CHECKPOINT).bind(event.uuid());
             row::checkpoint(

@@ -411,15 +411,8 @@ impl Queue {
             self.record_position(user, place.position);
         }
 
-        let last_position = match self.entries.get(user)?.last_position {
-            _ if place.grant.is_some() => LastPosition::NotSent,
-            _ if place.counting && !self.awaited_nodes.is_empty() => LastPosition::Unknown,
-            before => before.map_or(LastPosition::NotSent, LastPosition::Sent),
-        };
-        Some(Place {
-            last_position,
-            ..place
-        })
+        let sent = self.entries.get(user)?.last_position;
+        Some(place.after_loss(sent, !self.awaited_nodes.is_empty()))
     }
 
     fn current_place(&self, user: &UserId) -> Option<Place> {

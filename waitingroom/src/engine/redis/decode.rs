@@ -124,24 +124,18 @@ impl Reply {
             }
         };
 
-        let last_position = match (rebuilding, told) {
-            _ if grant.is_some() => LastPosition::NotSent,
-            (Rebuilding::AwaitingNodes, _) => LastPosition::Unknown,
-            (_, 0) => LastPosition::NotSent,
-            (_, told) => LastPosition::Sent(told),
-        };
-        let counting = rebuilding != Rebuilding::No && grant.is_none();
-
-        Ok(Place {
+        let place = Place {
             number,
             epoch: epoch.clone(),
             position,
             total,
             revision,
+            counting: rebuilding != Rebuilding::No && grant.is_none(),
             grant,
-            counting,
-            last_position,
-        })
+            last_position: LastPosition::NotSent,
+        };
+        let sent = (told > 0).then_some(told);
+        Ok(place.after_loss(sent, rebuilding == Rebuilding::AwaitingNodes))
     }
 
     /// The result of one action, as `scripts/apply.lua` writes it.
