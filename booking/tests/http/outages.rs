@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use waitingroom::{engine::memory::InMemoryEngine, seats::ZoneSeats};
+use waitingroom::{
+    engine::{RECOVERY_WINDOW, memory::InMemoryEngine},
+    seats::ZoneSeats,
+};
 
 use super::app::{TestApp, token};
 
@@ -95,6 +98,7 @@ async fn seat_limit_outlives_lost_engine() {
     app.reserved("ann", 0, 3).await;
 
     let again = app.restarted(Arc::new(InMemoryEngine::new())).await;
+    again.wait(RECOVERY_WINDOW.as_secs()).await;
     let mut snapshot = again.store.snapshot(again.event).await.unwrap();
 
     // A replica that lacked the last bookings.
