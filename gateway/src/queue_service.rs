@@ -136,12 +136,8 @@ impl Gateway {
             .join_with_ticket(event, user, presence.clone(), ticket)
             .await?;
 
-        let best_of_lost_epoch = [remembered_here, remembered_by_client]
-            .into_iter()
-            .flatten()
-            .filter(|remembered| remembered.is_of_previous_epoch(&place))
-            .min_by_key(|remembered| remembered.last_sent_position);
-        let Some(remembered) = best_of_lost_epoch else {
+        let remembered = [remembered_here, remembered_by_client];
+        let Some(remembered) = RememberedPlace::best_before(&place, remembered) else {
             return Ok((is_new, place));
         };
         let restored = self

@@ -47,6 +47,19 @@ impl RememberedPlace {
     pub(crate) fn is_of_previous_epoch(&self, place: &Place) -> bool {
         self.number == place.number && self.epoch != place.epoch
     }
+
+    /// Of what node and client remember, the best position that was sent for this place in an epoch
+    /// that was lost. 0 is no position: the user had a pass.
+    pub(crate) fn best_before(
+        place: &Place,
+        remembered: impl IntoIterator<Item = Option<Self>>,
+    ) -> Option<Self> {
+        remembered
+            .into_iter()
+            .flatten()
+            .filter(|one| one.last_sent_position > 0 && one.is_of_previous_epoch(place))
+            .min_by_key(|one| one.last_sent_position)
+    }
 }
 
 type Users = HashMap<(EventId, UserId), RememberedPlace>;
@@ -187,6 +200,28 @@ mod tests {
             counting: false,
             last_position: LastPosition::NotSent,
         }
+    }
+
+    #[test]
+    fn chooses_best_position_of_a_lost_epoch() {
+        let remembered = |epoch: &str, number: u64, position: u32| {
+            let ticket = (epoch.parse().unwrap(), number);
+            Some(RememberedPlace::from_ticket(ticket, position))
+        };
+        let best = |here, by_client| {
+            RememberedPlace::best_before(&place(7, 9), [here, by_client])
+                .map(|best| best.last_sent_position)
+        };
+
+        assert_eq!(
+            best(remembered("e0", 7, 5), remembered("e0", 7, 3)),
+            Some(3)
+        );
+        assert_eq!(
+            best(remembered("e0", 7, 5), remembered("e0", 7, 0)),
+            Some(5)
+        );
+        assert_eq!(best(remembered("e1", 7, 2), remembered("e0", 8, 1)), None);
     }
 
     #[test]
