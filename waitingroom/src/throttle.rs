@@ -36,6 +36,10 @@ const PROBE_WINDOW: Duration = Duration::from_secs(60);
 /// Overload that becomes an outage within this time was its onset, and says nothing about the
 /// capacity of booking.
 const OUTAGE_ONSET: Duration = Duration::from_secs(5);
+/// After an outage, admission resumes at this share of the ceiling. Booking took the ceiling before
+/// the outage; half of it leaves room for the requests that waited for the end. At the floor, the
+/// users who arrived during an outage of 10 s waited 3 s longer.
+const RESUME_RATIO: f64 = 0.5;
 /// Without any booking for this long, and from the first decision on, releasing stops: passes would
 /// run out unused.
 pub const BOOKING_ABSENCE_LIMIT: Duration = Duration::from_secs(10);
@@ -96,6 +100,9 @@ pub struct AdmissionThrottle {
     /// Ceiling and start of the overload before the one that lasts.
     #[serde(default)]
     before: Option<(u32, Option<Timestamp>)>,
+    /// When the latest outage ended.
+    #[serde(default)]
+    resumed_at: Option<Timestamp>,
 }
 
 /// The load of booking as a whole, compared with the limits.
@@ -118,6 +125,7 @@ impl AdmissionThrottle {
             booking_seen_at: at,
             paused: false,
             before: None,
+            resumed_at: None,
         }
     }
 
@@ -146,7 +154,7 @@ impl AdmissionThrottle {
         }
 
         if pace.paused {
-            (pace.paused, pace.moved_at) = (false, at);
+            (pace.paused, pace.moved_at, pace.resumed_at) = (false, at, Some(at));
         }
 
         match worst {
@@ -165,7 +173,7 @@ impl AdmissionThrottle {
         self
     }
 
-    /// After the pause, admission resumes at the floor.
+    /// After the pause, admission resumes at [`RESUME_RATIO`] of the ceiling.
     fn pause(&mut self, at: Timestamp, rules: &ThrottleConfig) {
         if self.paused {
             return;
@@ -181,7 +189,7 @@ impl AdmissionThrottle {
 
         self.end_overload();
         (self.paused, self.moved_at) = (true, at);
-        self.thousandths = floor(rules);
+        self.thousandths = ((f64::from(self.ceiling) * RESUME_RATIO) as u32).max(floor(rules));
     }
 
     fn end_overload(&mut self) {
@@ -189,9 +197,10 @@ impl AdmissionThrottle {
     }
 
     fn on_overload(&mut self, at: Timestamp, rules: &ThrottleConfig) {
-        // At the floor there is nothing to decrease, and slow requests are those that waited for
-        // the end of an outage: they say nothing about the ceiling.
-        if self.thousandths <= floor(rules) {
+        // At the floor there is nothing to decrease. Just after an outage, slow requests are those
+        // that waited for its end: they say nothing about the ceiling.
+        let measured_outage = |resumed: Timestamp| at.since(resumed) < DECREASE_INTERVAL;
+        if self.thousandths <= floor(rules) || self.resumed_at.is_some_and(measured_outage) {
             self.strained = true;
             return;
         }
