@@ -68,7 +68,7 @@ pub fn start_metrics(roles: &[&[MetricDefinition]]) {
         let _ = metrics::set_global_recorder(recorder); // only this place sets one
 
         let definitions = [&[metric_definitions::METRICS], roles].concat().concat();
-        definitions.iter().for_each(MetricDefinition::describe);
+        definitions.iter().for_each(MetricDefinition::register);
 
         Exporter {
             handle,

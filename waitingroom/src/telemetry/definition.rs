@@ -27,8 +27,14 @@ pub struct MetricDefinition {
 }
 
 impl MetricDefinition {
-    /// Gives the recorder the help text.
-    pub(super) fn describe(&self) {
+    /// Gives the recorder the help text. A counter without labels is exported as 0 from the start:
+    /// Prometheus' `increase()` does not see the first increment of a series that begins with it
+    /// (metrics-exporter-prometheus 0.18 exports a described metric only once it was touched).
+    pub(super) fn register(&self) {
+        if self.kind == MetricKind::Counter && self.labels.is_empty() {
+            metrics::counter!(self.name).increment(0);
+        }
+
         match self.kind {
             MetricKind::Counter => metrics::describe_counter!(self.name, self.help),
             MetricKind::Gauge => metrics::describe_gauge!(self.name, self.help),
