@@ -11,6 +11,7 @@ use tokio::sync::Mutex;
 use waitingroom::{
     ids::{EventId, ShowId, ZoneId},
     queue::QueueSettings,
+    telemetry,
 };
 
 use crate::{
@@ -139,10 +140,12 @@ impl Catalogue {
             .into_iter()
             .map(Arc::new)
             .collect();
-        let by_id = events
+        let by_id: HashMap<_, _> = events
             .iter()
             .map(|event| (event.event_id, Arc::clone(event)))
             .collect();
+
+        telemetry::retain_events("booking", by_id.keys().copied());
         self.replace(CatalogueSnapshot {
             revision,
             events,

@@ -17,6 +17,7 @@ use waitingroom::{
     process_registry::RegistryError,
     rate::Throttle,
     signal::{Recipient, Signal},
+    telemetry,
 };
 
 use crate::{Worker, schedule::TickSchedule, throttle::POLL_INTERVAL, tick::TickReport};
@@ -184,6 +185,7 @@ impl Scheduler {
             Ok(events) => {
                 let now = Instant::now();
                 self.events.retain(|event, _| events.contains(event));
+                telemetry::retain_events("queue-worker", events.iter().copied());
                 for event in events {
                     self.events
                         .entry(event)

@@ -19,6 +19,7 @@ pub mod protocol;
 pub mod queue;
 pub mod rate;
 pub mod redis_connection;
+pub mod request_id;
 pub mod seats;
 pub mod secret;
 pub mod signal;

@@ -1,13 +1,17 @@
 //! Logs and metrics, the same in every role.
 
 mod definition;
+mod event_series;
 
 use std::{io::IsTerminal, sync::OnceLock, time::Duration};
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 
-pub use self::definition::{MetricDefinition, MetricKind};
+pub use self::{
+    definition::{MetricDefinition, MetricKind},
+    event_series::retain_events,
+};
 use crate::metric_definitions;
 
 /// Upper bounds of latency histograms, in seconds.
@@ -77,14 +81,16 @@ pub fn start_metrics(roles: &[&[MetricDefinition]]) {
     });
 }
 
-/// The metrics in Prometheus' text format, renamed ones under their former names as well.
+/// The metrics in Prometheus' text format, renamed ones under their former names as well, without
+/// those of events that are gone.
 pub fn render_metrics() -> String {
     let runtime = tokio::runtime::Handle::current().metrics();
     metrics::gauge!(metric_definitions::TOKIO_ALIVE_TASKS).set(runtime.num_alive_tasks() as f64);
     METRICS
         .get()
         .map(|exporter| {
-            definition::with_former_names(&exporter.handle.render(), &exporter.definitions)
+            let current = event_series::without_removed_events(&exporter.handle.render());
+            definition::with_former_names(&current, &exporter.definitions)
         })
         .unwrap_or_default()
 }
