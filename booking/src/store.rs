@@ -31,8 +31,10 @@ pub mod error;
 mod heartbeat;
 pub mod postgres;
 mod row;
+mod shared;
 mod sql;
 pub mod sqlite;
+mod statement;
 
 pub use error::StoreError;
 

@@ -3,13 +3,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use async_trait::async_trait;
 use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
-use super::PostgresStore;
-use crate::store::{ExtendedHolds, Heartbeat, Outage, StoreError, heartbeat as rules};
+use crate::store::{ExtendedHolds, Outage, StoreError, heartbeat as rules};
 
 /// Shorter than the wait of the caller: a statement that waits for a lock ends at the server before
 /// its connection is given up.
@@ -91,19 +89,12 @@ impl HeartbeatConnection {
             .map_err(unavailable)?;
         Ok(opened)
     }
-}
 
-fn unavailable(error: sqlx::Error) -> StoreError {
-    StoreError::Unavailable(error.to_string())
-}
-
-#[async_trait]
-impl Heartbeat for PostgresStore {
-    async fn write_heartbeat(&self) -> Result<Option<Outage>, StoreError> {
-        let mut idle = self.heartbeat.idle.lock().await;
+    pub(super) async fn write(&self) -> Result<Option<Outage>, StoreError> {
+        let mut idle = self.idle.lock().await;
         let mut connection = match idle.take() {
             Some(connection) => connection,
-            None => self.heartbeat.open().await?,
+            None => self.open().await?,
         };
 
         let query = sqlx::query_as::<_, (Option<i64>, Option<i64>)>(WRITE_HEARTBEAT)
@@ -118,11 +109,11 @@ impl Heartbeat for PostgresStore {
         Ok(rules::outage(owed))
     }
 
-    async fn extend_holds(&self, outage: Outage) -> Result<ExtendedHolds, StoreError> {
-        let mut idle = self.heartbeat.idle.lock().await;
+    pub(super) async fn extend_holds(&self, outage: Outage) -> Result<ExtendedHolds, StoreError> {
+        let mut idle = self.idle.lock().await;
         let mut connection = match idle.take() {
             Some(connection) => connection,
-            None => self.heartbeat.open().await?,
+            None => self.open().await?,
         };
 
         // Planned each time, as the expiry is: a plan for an empty table reads all of it.
@@ -148,6 +139,10 @@ impl Heartbeat for PostgresStore {
             is_complete: seen == 0,
         })
     }
+}
+
+fn unavailable(error: sqlx::Error) -> StoreError {
+    StoreError::Unavailable(error.to_string())
 }
 
 fn millis(span: Duration) -> i64 {
