@@ -1,7 +1,7 @@
 //! The store of one process: SQLite in a file, or in memory. One connection writes, so writers
 //! never wait for each other's locks; readers have their own.
 
-use std::{collections::HashMap, path::Path, time::Duration};
+use std::{collections::HashMap, io, path::Path, time::Duration};
 
 use async_trait::async_trait;
 use sqlx::{
@@ -12,6 +12,7 @@ use sqlx::{
         SqliteSynchronous,
     },
 };
+use tokio::fs::OpenOptions;
 use uuid::Uuid;
 use waitingroom::{
     clock::{Clock, Timestamp},
@@ -54,14 +55,17 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens the file, or creates it. A commit survives a loss of power.
+    /// Opens the file, or creates it, readable by its owner only. A commit survives a loss of power.
     ///
     /// # Errors
     /// A file that cannot be opened, a migration that fails.
     pub async fn open(file: &Path) -> Result<Self, StoreError> {
+        create_if_missing(file)
+            .await
+            .map_err(|error| StoreError::Unavailable(error.to_string()))?;
+
         let options = SqliteConnectOptions::new()
             .filename(file)
-            .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
@@ -238,6 +242,21 @@ impl Heartbeat for SqliteStore {
 
     async fn extend_holds(&self, outage: Outage) -> Result<ExtendedHolds, StoreError> {
         with_timeout(heartbeat::extend_holds(&self.writer, outage)).await
+    }
+}
+
+/// Creates the file with a mode of its own: SQLite would let everyone read it. The files beside it,
+/// `-wal` and `-shm`, get the mode of the database from SQLite.
+async fn create_if_missing(file: &Path) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    options.mode(0o600);
+
+    match options.open(file).await {
+        // The mode of a file that is there is its owner's choice.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        created => created.map(drop),
     }
 }
 
