@@ -27,6 +27,7 @@ use crate::model::{
 };
 
 mod connection;
+mod dialect;
 pub mod error;
 mod heartbeat;
 pub mod postgres;

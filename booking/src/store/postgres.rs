@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use sqlx::{
     Connection, PgPool, Postgres,
     migrate::Migrator,
-    postgres::{PgConnectOptions, PgPoolOptions, PgQueryResult},
+    postgres::{PgConnectOptions, PgPoolOptions},
 };
 use uuid::Uuid;
 use waitingroom::{
@@ -32,7 +32,7 @@ use super::{
     connection::{Connections, UnfinishedPolicy},
     error::with_store_timeout,
     row::{OutboxBatchRow, UserSeatsRow},
-    shared::{Backend, Dialect},
+    shared::Backend,
     statement::statement,
 };
 use crate::model::booking::{Booking, NewBooking};
@@ -61,20 +61,6 @@ const MIGRATION_TIMEOUT: Duration = Duration::from_secs(60);
 /// Most seats at the pool that reads of users' bookings have, as a part of all: the rest is for
 /// what changes something.
 const READ_POOL_DIVISOR: u32 = 4;
-
-/// The server ends a transaction whose next statement does not come, and any that waits for longer
-/// than its caller would. In the transaction itself, since behind a pooler the session is shared;
-/// with its beginning, since that costs no round trip.
-macro_rules! begin {
-    ($kind:literal) => {
-        concat!(
-            "BEGIN",
-            $kind,
-            "; SET LOCAL statement_timeout = 2000; SET LOCAL lock_timeout = 1000; \
-             SET LOCAL idle_in_transaction_session_timeout = 2000"
-        )
-    };
-}
 
 const TIME: &str = concat!("SELECT ", sql::database_now!());
 
@@ -114,27 +100,6 @@ impl PostgresStore {
             heartbeat: HeartbeatConnection::new(options),
             locked: Arc::default(),
         })
-    }
-}
-
-impl Dialect for Postgres {
-    const BEGIN: &'static str = begin!("");
-
-    const BEGIN_SNAPSHOT: &'static str = begin!(" ISOLATION LEVEL REPEATABLE READ READ ONLY");
-
-    const LOCK_SETTINGS: &'static str =
-        "SELECT queue_settings FROM events WHERE event_id = $1 FOR NO KEY UPDATE";
-
-    const LOCK_APPEARANCE: &'static str =
-        "SELECT appearance FROM events WHERE event_id = $1 FOR NO KEY UPDATE";
-
-    const CLEAR_EXPIRED_KEYS: &'static str =
-        "UPDATE bookings SET idempotency_key = NULL, idempotency_fingerprint = NULL
-    WHERE booking_id IN (SELECT booking_id FROM bookings
-        WHERE idempotency_key IS NOT NULL AND created_at_ms < $1 LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED)";
-
-    fn rows_affected(result: &PgQueryResult) -> u64 {
-        result.rows_affected()
     }
 }
 

@@ -15,13 +15,9 @@ use waitingroom::{
 use super::{
     AsOf, HoldResolution, InsertOutcome, StoreError, TransitionOutcome, TransitionRequest,
     connection::{Connections, Transaction},
+    dialect::Dialect,
     error::with_store_timeout,
-    row::{
-        BookingRow, CheckpointRow, HoldRow, OutboxBatchRow, SummaryRow, UserSeatsRow, ZoneCountRow,
-        audit::AuditRow,
-        catalogue::{EventRow, ShowRow, ZoneRow},
-    },
-    statement::{Binds, Reads, Runs},
+    row::{OutboxBatchRow, UserSeatsRow},
 };
 use crate::model::booking::{Booking, NewBooking};
 
@@ -38,53 +34,6 @@ pub(super) async fn with_timeout<T>(
     step: impl Future<Output = Result<T, StoreError>>,
 ) -> Result<T, StoreError> {
     with_store_timeout(STEP_TIMEOUT, step).await
-}
-
-/// A database that runs the shared queries: the types of their parameters and rows, and the texts
-/// that differ.
-pub(super) trait Dialect:
-    Runs
-    + Binds<Uuid>
-    + Binds<Option<Uuid>>
-    + Binds<i32>
-    + Binds<i64>
-    + Binds<Option<i64>>
-    + for<'t> Binds<&'t str>
-    + Binds<String>
-    + Binds<Option<String>>
-    + Binds<Vec<u8>>
-    + Reads<(i64,)>
-    + Reads<(i64, Option<i64>)>
-    + Reads<(String,)>
-    + Reads<(String, i64)>
-    + Reads<AuditRow>
-    + Reads<BookingRow>
-    + Reads<CheckpointRow>
-    + Reads<EventRow>
-    + Reads<HoldRow>
-    + Reads<OutboxBatchRow>
-    + Reads<ShowRow>
-    + Reads<SummaryRow>
-    + Reads<UserSeatsRow>
-    + Reads<ZoneCountRow>
-    + Reads<ZoneRow>
-{
-    /// Begins a transaction that writes.
-    const BEGIN: &'static str;
-
-    /// Begins a transaction that reads as of one moment.
-    const BEGIN_SNAPSHOT: &'static str;
-
-    /// The queue settings of event `$1`, which nothing else changes until the transaction ends.
-    const LOCK_SETTINGS: &'static str;
-
-    /// The appearance of event `$1`, in the same way.
-    const LOCK_APPEARANCE: &'static str;
-
-    /// Clears at most `$2` keys of attempts made before `$1`.
-    const CLEAR_EXPIRED_KEYS: &'static str;
-
-    fn rows_affected(result: &Self::QueryResult) -> u64;
 }
 
 /// A database as the store uses it: its connections, and the steps that are its own.

@@ -7,10 +7,7 @@ use async_trait::async_trait;
 use sqlx::{
     Sqlite, SqlitePool,
     migrate::Migrator,
-    sqlite::{
-        SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteQueryResult,
-        SqliteSynchronous,
-    },
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 use tokio::fs::OpenOptions;
 use uuid::Uuid;
@@ -24,7 +21,7 @@ use super::{
     TransitionOutcome, TransitionRequest,
     connection::{Connections, UnfinishedPolicy},
     row::{self, OutboxBatchRow, UserSeatsRow},
-    shared::{Backend, Dialect, with_timeout},
+    shared::{Backend, with_timeout},
     statement::statement,
 };
 use crate::model::booking::{Booking, NewBooking};
@@ -123,26 +120,6 @@ impl SqliteStore {
         as_of
             .fixed_ms()
             .map_or_else(|| self.clock.now(), Timestamp::from_millis)
-    }
-}
-
-impl Dialect for Sqlite {
-    /// Those before it have ended, even if their answers were lost.
-    const BEGIN: &'static str = "BEGIN IMMEDIATE";
-
-    const BEGIN_SNAPSHOT: &'static str = "BEGIN";
-
-    const LOCK_SETTINGS: &'static str = "SELECT queue_settings FROM events WHERE event_id = $1";
-
-    const LOCK_APPEARANCE: &'static str = "SELECT appearance FROM events WHERE event_id = $1";
-
-    const CLEAR_EXPIRED_KEYS: &'static str =
-        "UPDATE bookings SET idempotency_key = NULL, idempotency_fingerprint = NULL
-    WHERE booking_id IN (SELECT booking_id FROM bookings
-        WHERE idempotency_key IS NOT NULL AND created_at_ms < $1 LIMIT $2)";
-
-    fn rows_affected(result: &SqliteQueryResult) -> u64 {
-        result.rows_affected()
     }
 }
 

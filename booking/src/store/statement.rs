@@ -2,7 +2,7 @@
 //!
 //! sqlx says what a database can bind and read by bounds on the values, which each generic function
 //! would have to repeat. [`Binds`] and [`Reads`] say the same of the database, so that a trait can
-//! require them once: see `shared::Dialect`.
+//! require them once: see `dialect::Dialect`.
 
 use futures_util::{StreamExt, TryStreamExt, future::BoxFuture, stream::BoxStream};
 use sqlx::{

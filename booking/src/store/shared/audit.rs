@@ -3,11 +3,12 @@
 use async_trait::async_trait;
 use waitingroom::ids::EventId;
 
-use super::{Backend, Dialect, with_timeout};
+use super::{Backend, with_timeout};
 use crate::{
     model::audit::{AuditEntry, AuditRecord},
     store::{
-        AuditStore, StoreError, connection::Transaction, row::audit::AuditRow, statement::statement,
+        AuditStore, StoreError, connection::Transaction, dialect::Dialect, row::audit::AuditRow,
+        statement::statement,
     },
 };
 

@@ -8,12 +8,13 @@ use waitingroom::{
     ids::{BookingId, EventId, IdempotencyKey, PassId, UserId},
 };
 
-use super::{Backend, Dialect, with_timeout};
+use super::{Backend, with_timeout};
 use crate::{
     model::booking::{Attempt, Booking, NewBooking},
     store::{
         AsOf, BookingStore, HoldResolution, InsertOutcome, Page, StoreError, Summary,
         TransitionOutcome, TransitionRequest,
+        dialect::Dialect,
         row::{self, BookingRow, SummaryRow},
         sql::{BOOKING, booking_columns},
         statement::statement,

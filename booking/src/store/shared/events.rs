@@ -8,7 +8,7 @@ use waitingroom::{
     queue::{QueuePatch, QueueSettings},
 };
 
-use super::{Backend, Dialect, audit::append_entry, with_timeout};
+use super::{Backend, audit::append_entry, with_timeout};
 use crate::{
     model::{
         appearance::{Appearance, AppearancePatch},
@@ -16,7 +16,7 @@ use crate::{
         event::Event,
     },
     store::{
-        EventStore, StoreError, connection::Transaction, row::catalogue as row,
+        EventStore, StoreError, connection::Transaction, dialect::Dialect, row::catalogue as row,
         statement::statement,
     },
 };

@@ -8,9 +8,10 @@ use waitingroom::{
     seats::SeatSnapshot,
 };
 
-use super::{Backend, Dialect, with_timeout};
+use super::{Backend, with_timeout};
 use crate::store::{
     InventoryStore, StoreError, ZoneCount,
+    dialect::Dialect,
     row::{self, CheckpointRow, ZoneCountRow},
     statement::statement,
 };
