@@ -21,7 +21,7 @@ use super::{
 };
 use crate::model::booking::{Booking, NewBooking};
 
-pub(super) mod audit;
+mod audit;
 mod bookings;
 mod events;
 mod inventory;
@@ -74,6 +74,7 @@ pub(super) trait Backend: Send + Sync + 'static {
         holds: &[BookingId],
     ) -> impl Future<Output = Result<HashMap<BookingId, HoldResolution>, StoreError>> + Send;
 
+    /// The live seats of the event that these users have; no row for those without any.
     fn count_seats(
         &self,
         event: EventId,
@@ -94,12 +95,14 @@ pub(super) trait Backend: Send + Sync + 'static {
         batches: &[i64],
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
+    /// A transaction that writes.
     fn begin(
         &self,
     ) -> impl Future<Output = Result<Transaction<Self::Database>, StoreError>> + Send {
         self.writer().begin(Self::Database::BEGIN)
     }
 
+    /// A transaction that reads as of one moment.
     fn begin_snapshot(
         &self,
     ) -> impl Future<Output = Result<Transaction<Self::Database>, StoreError>> + Send {

@@ -60,9 +60,6 @@ WITH chosen AS MATERIALIZED (
 )
 SELECT (SELECT count(*) FROM chosen), (SELECT count(*) FROM prolonged), ARRAY(SELECT DISTINCT event_id FROM prolonged)";
 
-const CLEAR_OUTAGE: &str =
-    "UPDATE heartbeat SET owed_from_ms = NULL, owed_to_ms = NULL WHERE owed_to_ms = $1";
-
 /// A connection that is kept between two heartbeats; one whose heartbeat failed, or was dropped, is
 /// not.
 #[derive(Debug, Clone)]
@@ -126,7 +123,7 @@ impl HeartbeatConnection {
             .fetch_one(&mut connection)
             .await?;
         if seen == 0 {
-            sqlx::query(CLEAR_OUTAGE)
+            sqlx::query(rules::CLEAR_OUTAGE)
                 .bind(outage.to.millis())
                 .execute(&mut connection)
                 .await?;

@@ -1,4 +1,4 @@
-//! A batch of bookings in one statement: rows, counters and a outbox batch, all or nothing;
+//! A batch of bookings in one statement: rows, counters and an outbox batch, all or nothing;
 //! no user beyond their limit. If a zone is locked, its bookings go by themselves.
 
 use std::collections::{BTreeMap, HashMap};

@@ -28,9 +28,6 @@ UPDATE bookings SET
 WHERE status = 'reserved' AND expires_at_ms > $1 AND created_at_ms < $2 AND prolonged_to_ms < $2 AND prolonged_ms < $3
 RETURNING event_id";
 
-const CLEAR_OUTAGE: &str =
-    "UPDATE heartbeat SET owed_from_ms = NULL, owed_to_ms = NULL WHERE owed_to_ms = $1";
-
 pub(super) async fn write(
     writer: &Connections<Sqlite>,
     now: Timestamp,
@@ -56,7 +53,7 @@ pub(super) async fn extend_holds(
         .bind(rules::MAX_EXTENSION.as_millis() as i64);
     let extended = writer.fetch_all::<(Uuid,)>(extend).await?;
 
-    let clear = statement(CLEAR_OUTAGE).bind(outage.to.millis());
+    let clear = statement(rules::CLEAR_OUTAGE).bind(outage.to.millis());
     writer.execute(clear).await?;
 
     let holds = extended.len() as u64;
