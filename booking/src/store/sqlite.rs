@@ -224,6 +224,8 @@ impl Heartbeat for SqliteStore {
 
 /// Creates the file with a mode of its own: SQLite would let everyone read it. The files beside it,
 /// `-wal` and `-shm`, get the mode of the database from SQLite.
+///
+/// A file that is there is not opened: to close it would end the locks that this process has on it.
 async fn create_if_missing(file: &Path) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);

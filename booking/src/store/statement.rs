@@ -21,6 +21,7 @@ pub(super) trait Binds<T>: Database {
     fn bind(query: PreparedQuery<Self>, value: T) -> PreparedQuery<Self>;
 }
 
+#[diagnostic::do_not_recommend]
 impl<'t, DB: Database, T: Encode<'t, DB> + Type<DB>> Binds<T> for DB {
     fn bind(query: PreparedQuery<Self>, value: T) -> PreparedQuery<Self> {
         query.bind(value)
@@ -36,6 +37,7 @@ pub(super) trait Reads<R>: Database {
     fn read(row: &Self::Row) -> Result<R, Error>;
 }
 
+#[diagnostic::do_not_recommend]
 impl<DB: Database, R: for<'r> FromRow<'r, DB::Row>> Reads<R> for DB {
     fn read(row: &DB::Row) -> Result<R, Error> {
         R::from_row(row)
