@@ -5,7 +5,7 @@ use std::{ffi::OsString, path::PathBuf};
 use clap::{Arg, ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum, value_parser};
 use waitingroom::ids::UserId;
 
-use crate::config::{SETTINGS, Settings, flag};
+use crate::config::{SETTING_TABLE, Settings, flag};
 
 /// Below the settings, which have one line each.
 const AFTER_HELP: &str = "\
@@ -17,7 +17,7 @@ redis_url. docs/configuration.md has the details.";
 
 /// A realtime waiting room that ends in a seat
 #[derive(Debug, Parser)]
-#[command(version, about, after_help = AFTER_HELP, propagate_version = true)]
+#[command(version, after_help = AFTER_HELP, propagate_version = true)]
 pub struct Cli {
     /// Role or tool to run; every role on the embedded default if it is left out
     #[command(subcommand)]
@@ -45,27 +45,33 @@ pub fn command() -> clap::Command {
         .help("Print help")
         .action(ArgAction::HelpShort)
         .global(true);
-    let command = Cli::command().disable_help_flag(true).arg(help);
+    let command = Cli::command()
+        .disable_help_flag(true)
+        .arg(help)
+        .term_width(0) // else a text beyond column 100 gets a second line
+        .mut_args(with_default);
 
-    SETTINGS.iter().fold(command, |command, setting| {
-        let command = match setting.default {
-            Some(default) => command.mut_arg(setting.name, |arg| {
-                let help = format!("{} [default: {default}]", setting.help);
-                arg.help(help).hide_default_value(true)
-            }),
-            None => command,
-        };
-        match setting.former_name {
-            Some(former) => command.arg(
-                Arg::new(former)
-                    .long(flag(former).trim_start_matches('-').to_owned())
-                    .value_parser(value_parser!(OsString))
-                    .global(true)
-                    .hide(true),
-            ),
-            None => command,
-        }
+    let former_names = SETTING_TABLE
+        .iter()
+        .filter_map(|setting| setting.former_name);
+    former_names.fold(command, |command, name| {
+        let flag = flag(name).trim_start_matches('-').to_owned();
+        let arg = Arg::new(name).long(flag).global(true).hide(true);
+        command.arg(arg.value_parser(value_parser!(OsString)))
     })
+}
+
+/// Writes what applies without a value as clap writes defaults.
+fn with_default(arg: Arg) -> Arg {
+    let setting = SETTING_TABLE
+        .iter()
+        .find(|setting| arg.get_id() == setting.name);
+    match setting.and_then(|setting| Some((setting.help, setting.default?))) {
+        Some((help, default)) => arg
+            .help(format!("{help} [default: {default}]"))
+            .hide_default_value(true),
+        None => arg,
+    }
 }
 
 /// A role, or a tool.
@@ -207,7 +213,13 @@ mod tests {
     fn help_has_one_line_a_setting() {
         let help = command().try_get_matches_from(["stanchion", "gateway", "--help"]);
         let help = help.expect_err("help ends the parse").to_string();
-        for setting in SETTINGS {
+        let sections = SETTING_TABLE.iter().map(|setting| setting.section);
+        let places: Vec<_> = sections
+            .map(|title| help.find(&format!("\n{title}:")))
+            .collect();
+        assert!(places.is_sorted() && places[0].is_some(), "{help}");
+
+        for setting in SETTING_TABLE {
             let flag = format!("{} ", flag(setting.name));
             let line = help.lines().find(|line| line.contains(&flag));
             let line = line.unwrap_or_else(|| panic!("{} is in:\n{help}", setting.name));

@@ -4,6 +4,7 @@
 mod check;
 mod data_dir;
 mod environment;
+mod log_format;
 mod settings;
 mod sources;
 mod table;
@@ -13,7 +14,7 @@ pub use self::{
     check::check,
     data_dir::DataDirectory,
     environment::injected_variables,
-    settings::{SETTINGS, Settings},
+    settings::{SETTING_TABLE, Settings},
     sources::load,
     table::{Setting, SettingValue, flag},
 };

@@ -4,7 +4,7 @@ use std::fmt;
 
 use waitingroom::secret::{MIN_SECRET_BYTES, Secret};
 
-use super::{Settings, settings::SETTINGS};
+use super::{Settings, settings::SETTING_TABLE};
 
 /// A setting with a value that no role could work with.
 #[derive(Debug)]
@@ -57,7 +57,7 @@ pub fn check(settings: &Settings) -> Result<(), Refused> {
 
 /// Numbers keep the ranges of the table.
 fn check_ranges(settings: &Settings) -> Result<(), Refused> {
-    for (setting, value) in SETTINGS.iter().zip(settings.values()) {
+    for (setting, value) in SETTING_TABLE.iter().zip(settings.values()) {
         let number = value.layered().ok().flatten();
         let number = number.and_then(|value| value.to_u128());
         let (Some(number), [range]) = (number, setting.range) else {

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use anyhow::{Result, bail};
 
-use super::{settings::SETTINGS, table::variable};
+use super::{settings::SETTING_TABLE, table::variable};
 
 /// The start of every variable of this project.
 const PREFIX: &str = "STANCHION_";
@@ -28,7 +28,7 @@ pub fn injected_variables() -> Vec<String> {
 /// Names it.
 pub(super) fn check_variables(variables: &[(OsString, OsString)]) -> Result<()> {
     let is_setting = |name: &str| {
-        SETTINGS.iter().any(|setting| {
+        SETTING_TABLE.iter().any(|setting| {
             name == variable(setting.name)
                 || setting
                     .former_name

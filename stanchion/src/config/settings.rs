@@ -1,14 +1,14 @@
 //! The table of settings, and what other crates take from them.
 
-use std::{fmt, net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result};
-use clap::{ArgAction, Args, Command, FromArgMatches, ValueEnum};
+use clap::{ArgAction, Args, Command, FromArgMatches};
 use ipnet::IpNet;
-use serde::{Deserialize, Serialize};
-use waitingroom::{ids::NodeId, secret::Secret, telemetry::LogFormat, throttle::ThrottleConfig};
+use waitingroom::{ids::NodeId, secret::Secret, throttle::ThrottleConfig};
 
 use super::{
+    log_format::Format,
     table::{flag, settings, variable},
     url::ServerUrl,
 };
@@ -113,34 +113,6 @@ settings! {
     }
 }
 
-/// How logs are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Format {
-    /// For people
-    Human,
-    /// One JSON object a line
-    Json,
-}
-
-impl fmt::Display for Format {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Human => "human",
-            Self::Json => "json",
-        })
-    }
-}
-
-impl From<Format> for LogFormat {
-    fn from(format: Format) -> Self {
-        match format {
-            Format::Human => Self::Human,
-            Format::Json => Self::Json,
-        }
-    }
-}
-
 impl Default for Settings {
     /// What applies if no source gives anything.
     fn default() -> Self {
@@ -156,7 +128,7 @@ impl Settings {
             let unset = || setting.default.unwrap_or("not set").to_owned();
             (setting.name, value.shown().unwrap_or_else(unset))
         };
-        SETTINGS.iter().zip(self.values()).map(shown).collect()
+        SETTING_TABLE.iter().zip(self.values()).map(shown).collect()
     }
 
     /// Limits of a guest in queues.

@@ -16,7 +16,7 @@ use toml::Spanned;
 use super::{
     check::{Refused, check},
     environment::check_variables,
-    settings::{SETTINGS, Settings},
+    settings::{SETTING_TABLE, Settings},
     table::{Setting, flag, variable},
 };
 
@@ -75,7 +75,7 @@ impl Provider for Defaults {
     fn data(&self) -> Result<Map<Profile, Dict>, Error> {
         let defaults = Settings::default();
         let mut dict = Dict::new();
-        for (setting, value) in SETTINGS.iter().zip(defaults.values()) {
+        for (setting, value) in SETTING_TABLE.iter().zip(defaults.values()) {
             let value = value.layered().map_err(|error| error.to_string())?;
             if let Some(value) = value {
                 dict.insert(setting.name.to_owned(), value);
@@ -107,10 +107,10 @@ impl Provider for Given {
 
 /// Names and former names, in the order in which a later one counts more.
 fn names() -> impl Iterator<Item = (&'static str, &'static Setting)> {
-    let former = SETTINGS
+    let former = SETTING_TABLE
         .iter()
         .filter_map(|setting| Some((setting.former_name?, setting)));
-    former.chain(SETTINGS.iter().map(|setting| (setting.name, setting)))
+    former.chain(SETTING_TABLE.iter().map(|setting| (setting.name, setting)))
 }
 
 /// Says that a former name is used. `spelled` writes a name as its source does.
@@ -217,7 +217,7 @@ fn parse(setting: &'static Setting, text: &OsString, source: &str) -> Result<Val
 
 /// The value of one setting.
 fn value_of(settings: &Settings, setting: &Setting, source: &str) -> Result<Value> {
-    let mut values = SETTINGS.iter().zip(settings.values());
+    let mut values = SETTING_TABLE.iter().zip(settings.values());
     let (_, value) = values
         .find(|(other, _)| other.name == setting.name)
         .with_context(|| format!("{source} is not a setting"))?;

@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use serde::Serialize;
 use waitingroom::secret::Secret;
 
-use super::{settings::Format, url::ServerUrl};
+use super::{log_format::Format, url::ServerUrl};
 
 /// What is known of a setting besides its value.
 #[derive(Debug)]
@@ -148,7 +148,7 @@ macro_rules! settings {
         )+)+}
 
         /// What is known of each.
-        pub const SETTINGS: &[$crate::config::table::Setting] = &[$($(
+        pub const SETTING_TABLE: &[$crate::config::table::Setting] = &[$($(
             $crate::config::table::Setting {
                 name: stringify!($name),
                 section: $section,

@@ -6,7 +6,7 @@ use clap::ArgMatches;
 
 use super::{
     environment::check_variables,
-    settings::{SETTINGS, Settings},
+    settings::{SETTING_TABLE, Settings},
     sources::{Loaded, from_file, from_flags, from_variables, merge},
     table::{flag, variable},
     *,
@@ -445,7 +445,9 @@ fn defaults_are_those_of_the_libraries() {
 }
 
 fn section(title: &str) -> String {
-    let rows = SETTINGS.iter().filter(|setting| setting.section == title);
+    let rows = SETTING_TABLE
+        .iter()
+        .filter(|setting| setting.section == title);
     let rows: String = rows.map(row).collect();
     format!("| flag | default | range | meaning |\n|---|---|---|---|\n{rows}")
 }
@@ -469,7 +471,7 @@ fn row(setting: &Setting) -> String {
 }
 
 fn renamed() -> String {
-    let rows: String = SETTINGS
+    let rows: String = SETTING_TABLE
         .iter()
         .filter_map(|setting| {
             let former = flag(setting.former_name?);
@@ -483,7 +485,10 @@ fn renamed() -> String {
 #[test]
 fn page_lists_every_setting() {
     let page = std::fs::read_to_string(PAGE).unwrap();
-    let mut titles: Vec<_> = SETTINGS.iter().map(|setting| setting.section).collect();
+    let mut titles: Vec<_> = SETTING_TABLE
+        .iter()
+        .map(|setting| setting.section)
+        .collect();
     titles.dedup();
     let tables = titles.into_iter().map(|title| (title, section(title)));
 
