@@ -74,7 +74,7 @@ settings! {
         /// Admit visitors without a login
         guests: Option<bool>, "BOOL", unset "false, embedded true",
             flag(hide_possible_values = true, num_args = 0..=1, default_missing_value = "true");
-        /// Guests created at once for one address; a fortieth of it per second over time
+        /// Guests created at once for one address, and a fortieth of it per second
         guests_per_address: NonZeroU32, "N", default "200";
         /// Concurrent places in queues of guests of one address, on each gateway
         guest_places_per_address: NonZeroU32, "N", default "200";
