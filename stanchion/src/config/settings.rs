@@ -80,7 +80,7 @@ settings! {
         guest_places_per_address: NonZeroU32, "N", default "200";
         /// Unpaid bookings of guests of one address, on each booking instance
         guest_holds_per_address: NonZeroU32, "N", default "50";
-        /// Bookings of guests of one address within an hour, on each booking instance
+        /// Bookings per hour of guests of one address, on each booking instance
         guest_bookings_per_address: NonZeroU32, "N", default "100";
         /// Seconds for which an unpaid hold counts after its end
         guest_cooldown_seconds: u32, "SECONDS", default "600";
