@@ -21,6 +21,7 @@ BROWSER := tests/browser
 BROWSER_MODULES := $(BROWSER)/node_modules/.package-lock.json
 
 say = @printf '\n== %s\n' '$(1)'
+need = command -v $(1) >/dev/null || { echo "$(1) is not here; tests/services/install brings it"; exit 1; }
 
 .PHONY: help
 help: ## list these targets
@@ -48,7 +49,7 @@ test: services test-web test-rust test-contract test-faults-short test-compose t
 	@printf '\n== all tests passed\n'
 
 .PHONY: services
-services: ## provide what the tests need: Redis, PostgreSQL, NATS, proxies, Chromium, k6, Schemathesis
+services: ## provide what tests and check need: Redis, PostgreSQL, NATS, proxies, Chromium, k6, Schemathesis, promtool, cargo-machete
 	$(call say,services)
 	tests/services/install
 
@@ -125,22 +126,29 @@ bench-strategies: services release ## four ways to bring a pass to its user, sid
 		--runs 3 --table docs/benchmarks/strategies.md --plot docs/performance/strategies.svg
 
 .PHONY: check
-check: $(WEB_DIST) ## formatting, lints, documentation, types; warnings are errors
+check: $(WEB_DIST) ## formatting, lints, unused dependencies, documentation, types, metrics; warnings are errors
 	$(call say,format)
 	$(CARGO) fmt --all --check
 	$(call say,lints)
 	$(CARGO) clippy $(LOCKED) --workspace --all-targets --features gateway/measure -- -D warnings
+	$(call say,unused dependencies)
+	PATH="$$PWD/.venv/bin:$$PATH"
+	$(call need,cargo-machete)
+	cargo-machete
 	$(call say,documentation)
 	RUSTDOCFLAGS=-Dwarnings $(CARGO) doc $(LOCKED) --workspace --no-deps
 	$(call say,types)
 	$(NPM) --prefix $(WEB) run check
 	$(call say,shell scripts)
-	PATH="$$PWD/.venv/bin:$$PATH"
 	if command -v shellcheck >/dev/null; then
 		{ git grep -lE '^#!.*\b(ba)?sh$$'; git ls-files '*.bash'; } | sort -u | xargs shellcheck -x
 	else
 		echo "shellcheck is not here; tests/services/install brings it"
 	fi
+	$(call say,metrics)
+	$(call need,promtool)
+	$(CARGO) build $(LOCKED) -p stanchion
+	STANCHION_BIN="$(TARGET)/debug/stanchion" tests/services/embedded tests/services/check-metrics
 
 .PHONY: clean
 clean: ## remove what was built and what was installed into this clone

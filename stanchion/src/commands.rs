@@ -4,29 +4,34 @@ mod data;
 mod handover;
 mod inspect;
 
-use std::io::{self, Write};
-
 use anyhow::{Context, Result};
+use clap::{ArgMatches, FromArgMatches};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::{
     cli::{Cli, Command, ConfigCommand},
-    config::{Settings, injected_variables},
+    config::{self, Settings, injected_variables},
     process,
     roles::{embedded, servers},
 };
 
-/// Carries out the command line.
+/// Runs the command of the command line.
 ///
 /// # Errors
-/// Whatever kept the command from its end, fit to be shown to a person.
-pub fn run(cli: Cli) -> Result<()> {
+/// The reason why the command failed, fit to be shown to a person.
+pub fn run(arguments: &ArgMatches) -> Result<()> {
+    let cli = Cli::from_arg_matches(arguments)?;
     if let Some(Command::Health(health)) = cli.command {
         return runtime(Some(1))?.block_on(inspect::health(&health)); // needs no settings
     }
 
-    let settings = cli.settings.load()?;
+    let loaded = config::load(arguments, cli.config.as_deref())?;
+    let settings = loaded.settings;
     process::start_logs(&settings)?;
+
+    for warning in loaded.warnings {
+        tracing::warn!("{warning}");
+    }
 
     let injected = injected_variables();
     if !injected.is_empty() {
@@ -40,7 +45,7 @@ pub fn run(cli: Cli) -> Result<()> {
     runtime(settings.threads)?.block_on(dispatch(cli.command, settings))
 }
 
-/// As many threads as are wished, or as there are cores that this process may use.
+/// As many threads as configured, else one for each core that this process may use.
 fn runtime(threads: Option<usize>) -> Result<Runtime> {
     let mut builder = Builder::new_multi_thread();
     if let Some(threads) = threads {
@@ -62,13 +67,5 @@ async fn dispatch(command: Option<Command>, settings: Settings) -> Result<()> {
         Some(Command::Token(token)) => inspect::token(settings, &token),
         Some(Command::Config(ConfigCommand::Check)) => inspect::config_check(&settings),
         Some(Command::Health(_)) => Ok(()),
-    }
-}
-
-/// Prints a result. A reader that has gone away, as `head` does, is no error.
-pub fn print_line(text: &str) -> Result<()> {
-    match writeln!(io::stdout(), "{text}") {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        result => Ok(result?),
     }
 }

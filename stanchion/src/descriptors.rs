@@ -1,9 +1,7 @@
-//! File descriptors: each connection takes one, other things take some, and a process may have so
-//! many.
+//! File descriptors: each connection takes one, other uses take some, and a process may open a
+//! limited number.
 
 use std::fs;
-
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Descriptors for what is opened while the process runs and is no connection: to databases, to
 /// booking, files, and connections beyond the limit.
@@ -22,22 +20,15 @@ pub struct DescriptorBudget {
 }
 
 /// Splits the descriptors that are left after the descriptors that are open now, having raised the
-/// limit as far as it may be. To be asked when everything that the process works with is open.
+/// limit as far as it may be. To be called when everything that the process works with is open.
 pub fn available() -> DescriptorBudget {
-    let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit {
-        current: limit.maximum,
-        maximum: limit.maximum,
-    };
-    let _ = setrlimit(Resource::Nofile, raised); // where it is refused, the old limit holds
-    let current = getrlimit(Resource::Nofile).current;
-
-    split(
-        current.map_or(usize::MAX, |current| {
-            usize::try_from(current).unwrap_or(usize::MAX)
-        }),
-        count_open(),
-    )
+    // If raising is refused, the old limit holds.
+    let limit = rlimit::increase_nofile_limit(rlimit::INFINITY)
+        .or_else(|_| rlimit::Resource::NOFILE.get_soft());
+    let limit = limit.map_or(usize::MAX, |limit| {
+        usize::try_from(limit).unwrap_or(usize::MAX)
+    });
+    split(limit, count_open())
 }
 
 /// 256 of what is left are for others, or half of it if that is less.

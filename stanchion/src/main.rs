@@ -9,12 +9,11 @@ mod cli;
 mod commands;
 mod config;
 mod descriptors;
+mod output;
 mod process;
 mod roles;
 
 use std::process::ExitCode;
-
-use clap::Parser;
 
 /// A sixth of what booking computes under load went into the C library's allocator. Without huge
 /// pages: they would take the memory of many small connections by half as much again.
@@ -22,10 +21,10 @@ use clap::Parser;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    match commands::run(cli::Cli::parse()) {
+    match commands::run(&cli::command().get_matches()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("stanchion: {error:#}");
+            output::print_error(&error);
             ExitCode::FAILURE
         }
     }

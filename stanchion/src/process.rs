@@ -37,11 +37,11 @@ pub struct Process {
     lame_duck: Duration,
 }
 
-/// How long a role on servers goes on serving once it is told to stop: load balancers ask for
+/// How long a role on servers goes on serving after a shutdown signal: load balancers ask for
 /// readiness every few seconds, and Kubernetes takes about one to withdraw an endpoint.
 const DEFAULT_LAME_DUCK: Duration = Duration::from_secs(5);
 
-/// Most connections at once of operators and probes.
+/// Maximum concurrent connections of operators and probes.
 const ADMIN_CONNECTIONS: usize = 64;
 
 /// Starts logs as configured.
@@ -49,10 +49,8 @@ const ADMIN_CONNECTIONS: usize = 64;
 /// # Errors
 /// A log filter that cannot be read.
 pub fn start_logs(settings: &Settings) -> Result<()> {
-    let format = settings
-        .log_format
-        .map_or(telemetry::LogFormat::Human, Into::into);
-    telemetry::start_logs(format, settings.log()).map_err(|error| anyhow::anyhow!("log: {error}"))
+    telemetry::start_logs(settings.log_format.into(), &settings.log)
+        .map_err(|error| anyhow::anyhow!("log: {error}"))
 }
 
 fn listen(address: SocketAddr, name: &str) -> Result<TcpListener> {
@@ -71,8 +69,8 @@ fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
 }
 
 impl Process {
-    /// As [`Process::bind`], for a role behind a proxy or a load balancer: once told to stop, it
-    /// serves on for a while.
+    /// As [`Process::bind`], for a role behind a proxy or a load balancer, which serves on for a while
+    /// after the shutdown signal.
     ///
     /// # Errors
     /// A port that is taken.
@@ -89,7 +87,7 @@ impl Process {
     /// A port that is taken.
     pub async fn bind(settings: &Settings, metrics: &[&[MetricDefinition]]) -> Result<Self> {
         telemetry::start_metrics(metrics);
-        let listener = listen(settings.listen(), "listen")?;
+        let listener = listen(settings.listen, "listen")?;
         let admin_listener = settings
             .admin_listen
             .map(|address| listen(address, "admin_listen"))
@@ -115,10 +113,10 @@ impl Process {
         })
     }
 
-    /// Serves until told to stop, then drains.
+    /// Serves until a shutdown signal, then drains.
     ///
     /// # Errors
-    /// Where a task crashed, or the drain took too long.
+    /// A task crashed, or the drain took too long.
     pub async fn run(mut self, settings: &Settings, router: Router) -> Result<()> {
         let mut shutdown_signal = ShutdownSignals::listen()?;
         let router = with_defaults(router);
@@ -148,7 +146,7 @@ impl Process {
             tokio::select! {
                 () = tokio::time::sleep(self.lame_duck) => {}
                 task = self.crashes.next() => crashed = Some(task),
-                () = shutdown_signal.next() => bail!("told to stop twice; not waiting for clients to go elsewhere"),
+                () = shutdown_signal.next() => bail!("second shutdown signal; exiting without draining"),
             }
         }
 
@@ -156,7 +154,7 @@ impl Process {
         let timeout = settings.drain_window() + SHUTDOWN_TIMEOUT;
         let drained = tokio::select! {
             drained = self.lifecycle.drain_and_join(timeout) => drained,
-            () = shutdown_signal.next() => bail!("told to stop twice; not waiting for the drain"),
+            () = shutdown_signal.next() => bail!("second shutdown signal; exiting without draining"),
         };
 
         match (crashed, drained) {
@@ -173,7 +171,8 @@ impl Process {
 /// Of the public listener, and of the one for operators.
 fn limits(settings: &Settings) -> (ServeLimits, ServeLimits) {
     let defaults = ServeLimits::default();
-    let (wanted, available) = (settings.max_connections(), descriptors::available());
+    let wanted = settings.max_connections;
+    let available = descriptors::available();
     let connections = wanted.min(available.connections);
 
     if wanted > available.connections {
@@ -199,7 +198,7 @@ fn limits(settings: &Settings) -> (ServeLimits, ServeLimits) {
         spare,
         reserve: defaults.reserve.min(spare),
         connections_per_address: settings.max_connections_per_address,
-        trusted_proxies: settings.trusted_proxies.clone().unwrap_or_default(),
+        trusted_proxies: settings.trusted_proxies.clone(),
         ..defaults.clone()
     };
 

@@ -1,6 +1,7 @@
 //! Which backends a role runs on: the one place that knows concrete types. Everything above holds a
 //! trait.
 
+mod authenticator;
 pub mod embedded;
 pub mod servers;
 
@@ -28,6 +29,7 @@ use waitingroom::{
     ticket::TicketKey,
 };
 
+pub use self::authenticator::authenticator;
 use crate::config::Settings;
 
 /// Time limit for the connection to a backend at startup.
@@ -52,7 +54,7 @@ impl Backends {
     pub async fn on_redis(settings: &Settings, kind: &str) -> Result<Self> {
         let url = settings.required(&settings.redis_url, "redis_url")?;
         let servers = RedisServers::parse(url).context("redis_url")?;
-        let connecting = RedisEngine::connect(&servers, settings.redis_prefix());
+        let connecting = RedisEngine::connect(&servers, &settings.redis_prefix);
         let engine = tokio::time::timeout(STARTUP_TIMEOUT, connecting)
             .await
             .context("redis_url: Redis does not answer")?
@@ -64,7 +66,7 @@ impl Backends {
 
         let (now, _) = engine.server_time().await.context("redis_url")?;
         let (clock, redis) = (Clock::steady(now), Some(engine.clone()));
-        let (commands, prefix) = (engine.connection(), settings.redis_prefix());
+        let (commands, prefix) = (engine.connection(), &settings.redis_prefix);
         let signals: Arc<dyn Signals> = match servers {
             RedisServers::One(server) => {
                 Arc::new(RedisSignals::new(server, commands, prefix).context("redis_url")?)
@@ -74,7 +76,7 @@ impl Backends {
             }
         };
 
-        let registry = RedisProcessRegistry::new(engine.connection(), settings.redis_prefix());
+        let registry = RedisProcessRegistry::new(engine.connection(), &settings.redis_prefix);
         let (engine, signals, registry) = (Arc::new(engine), signals, Arc::new(registry));
 
         Ok(Self {
@@ -128,7 +130,7 @@ impl Backends {
 
     fn worker(&self, settings: &Settings) -> Worker {
         let config = WorkerConfig {
-            tick: settings.tick(),
+            tick: settings.admission_interval(),
             throttle: settings.throttle(),
             ..WorkerConfig::default()
         };
@@ -155,8 +157,8 @@ impl Backends {
             node: self.node.clone(),
             heartbeat: settings.heartbeat(),
             drain_window: settings.drain_window(),
-            trusted_proxies: settings.trusted_proxies.clone().unwrap_or_default(),
-            guests: settings.guests_in_line(),
+            trusted_proxies: settings.trusted_proxies.clone(),
+            guests: settings.queue_limits(),
             development_secret,
         };
 
@@ -238,9 +240,9 @@ async fn follow_host_clock(clock: Clock, lifecycle: Lifecycle) {
 /// Those who only look may not take the connections of those who reserve.
 fn booking_config(settings: &Settings) -> booking::BookingConfig {
     booking::BookingConfig {
-        max_availability_readers: settings.max_connections() / 2,
-        trusted_proxies: settings.trusted_proxies.clone().unwrap_or_default(),
-        guest_limits: settings.guests_bookings(),
+        max_availability_readers: settings.max_connections / 2,
+        trusted_proxies: settings.trusted_proxies.clone(),
+        guest_limits: settings.booking_limits(),
         ..booking::BookingConfig::default()
     }
 }

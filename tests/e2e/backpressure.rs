@@ -8,7 +8,7 @@ use stanchion_tests::{
     process::Signal,
     shopping::{new_key, reserve_once},
     simulated_users::admit_all,
-    stack::{PACE_SLOW_MS, Role},
+    stack::{OVERLOAD_LATENCY_MS, Role},
     wait::within,
 };
 use tokio::task::JoinSet;
@@ -65,7 +65,7 @@ fn trade(stack: &Stack, sale: &Sale, admissions: Vec<Admission>) -> JoinSet<()> 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn throttles_queue_while_database_is_slow() {
-    let worker_settings = vec![(PACE_SLOW_MS, String::new())];
+    let worker_settings = vec![(OVERLOAD_LATENCY_MS, String::new())];
     let shape = Shape {
         gateways: 1,
         bookings: 1,

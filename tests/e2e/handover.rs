@@ -161,7 +161,7 @@ async fn keeps_queue_over_saved_restart() {
         stack
             .hand_over(&["begin"])
             .await
-            .contains("1 lines stand still")
+            .contains("1 queues are frozen")
     );
     stack.backends().redis().await.save().await;
     stack.roll_redis_back().await;

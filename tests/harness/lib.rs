@@ -13,6 +13,7 @@ pub mod environment;
 pub mod inventory;
 pub mod nats_cluster;
 pub mod nats_server;
+pub mod output;
 pub mod ports;
 pub mod postgres_server;
 pub mod process;

@@ -23,7 +23,7 @@ const STARTS: usize = 5;
 /// Latency above which booking counts as overloaded, so that the queue is throttled. Debug builds
 /// on a busy machine exceed the default: tests of the throttle set another value, or an empty one
 /// for the default.
-pub const PACE_SLOW_MS: &str = "STANCHION_PACE_SLOW_MS";
+pub const OVERLOAD_LATENCY_MS: &str = "STANCHION_OVERLOAD_LATENCY_MS";
 const NEVER_SLOW_MS: &str = "600000";
 
 /// Time for which a process goes on serving after SIGTERM.
@@ -294,7 +294,7 @@ impl Stack {
         command.args(role.command());
         command
             .env("STANCHION_LISTEN", url.trim_start_matches("http://"))
-            .env(PACE_SLOW_MS, NEVER_SLOW_MS);
+            .env(OVERLOAD_LATENCY_MS, NEVER_SLOW_MS);
         command.env(LAME_DUCK_SECONDS, "0"); // no test waits for readiness before a request
 
         if role != Role::QueueWorker {

@@ -42,6 +42,12 @@ has_schemathesis() {
     [[ $("$contract_venv/bin/schemathesis" --version 2>/dev/null) == "schemathesis, version $wanted" ]]
 }
 
+# The version of cargo-machete that `make check` runs.
+machete_version=0.9.2
+has_machete() { [[ $(cargo-machete --version 2>/dev/null) == "$machete_version" ]]; }
+
+has_promtool() { command -v promtool >/dev/null; }
+
 # Debian packages of the servers that are missing, one a line.
 missing_packages() {
     command -v redis-server >/dev/null || echo redis-server

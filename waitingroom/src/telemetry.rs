@@ -48,6 +48,7 @@ pub fn start_logs(format: LogFormat, filter: &str) -> Result<(), String> {
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        .log_internal_errors(false) // it panics if nothing reads standard error any more
         .with_ansi(colours);
     let _ = match format {
         LogFormat::Human => logs.try_init(),

@@ -3,7 +3,6 @@
 //! costs a bounded amount of memory.
 
 use std::{
-    ops::BitOr,
     sync::{
         Arc,
         atomic::{AtomicU8, AtomicU32, Ordering},
@@ -12,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use bitflags::bitflags;
 use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 use waitingroom::{
@@ -55,31 +55,18 @@ pub(crate) struct RejectedAck {
     pub(crate) error: Option<EngineError>,
 }
 
-/// Why a connection is woken: a set of flags.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct WakeReasons(u8);
-
-impl WakeReasons {
-    /// There are updates.
-    pub(crate) const UPDATES: Self = Self(1);
-    /// A heartbeat is due.
-    pub(crate) const HEARTBEAT: Self = Self(2);
-    /// The node drains: the client is sent the delay until its connection is closed.
-    pub(crate) const DRAIN_NOTICE: Self = Self(4);
-    /// The connection is closed now.
-    pub(crate) const CLOSE: Self = Self(8);
-
-    /// Is this reason in the set?
-    pub(crate) const fn contains(self, reason: Self) -> bool {
-        self.0 & reason.0 != 0
-    }
-}
-
-impl BitOr for WakeReasons {
-    type Output = Self;
-
-    fn bitor(self, other: Self) -> Self {
-        Self(self.0 | other.0)
+bitflags! {
+    /// Why a connection is woken.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub(crate) struct WakeReasons: u8 {
+        /// There are updates.
+        const UPDATES = 1;
+        /// A heartbeat is due.
+        const HEARTBEAT = 2;
+        /// The node drains: the client is sent the delay until its connection is closed.
+        const DRAIN_NOTICE = 4;
+        /// The connection is closed now.
+        const CLOSE = 8;
     }
 }
 
@@ -100,7 +87,7 @@ impl Mailbox {
         }
         match self.wake_reasons.swap(0, Ordering::AcqRel) {
             0 => Poll::Pending,
-            reasons => Poll::Ready(WakeReasons(reasons)),
+            reasons => Poll::Ready(WakeReasons::from_bits_truncate(reasons)),
         }
     }
 
@@ -111,7 +98,7 @@ impl Mailbox {
 
     /// Wakes the connection for these reasons.
     pub(crate) fn wake(&self, reasons: WakeReasons) {
-        if self.wake_reasons.fetch_or(reasons.0, Ordering::AcqRel) == 0 {
+        if self.wake_reasons.fetch_or(reasons.bits(), Ordering::AcqRel) == 0 {
             self.waker.wake();
         }
     }

@@ -1,4 +1,4 @@
-//! Commands on the data: the schema, test data, and the way back to nothing.
+//! Commands on the data: the schema, test data, reset.
 
 use std::sync::Arc;
 
@@ -9,10 +9,10 @@ use booking::{
 };
 use waitingroom::{clock::Clock, engine::memory::InMemoryEngine};
 
-use super::print_line;
 use crate::{
     cli::{Reset, Seed, SeedData},
     config::{DataDirectory, Settings},
+    output::print_line,
     roles::{Backends, embedded, servers},
 };
 
@@ -22,7 +22,7 @@ pub async fn migrate(settings: &Settings) -> Result<()> {
     print_line("the schema is up to date")
 }
 
-/// Writes test data; what is there already stays. A running process finds it by itself.
+/// Writes test data and keeps existing data. A running process finds it by itself.
 pub async fn seed(settings: &Settings, seed: &Seed) -> Result<()> {
     let store = store(settings).await?;
     let now = Clock::System.now();
@@ -40,13 +40,13 @@ pub async fn seed(settings: &Settings, seed: &Seed) -> Result<()> {
     print_line(&format!("{added} events added"))
 }
 
-/// Deletes every booking and empties every line.
+/// Deletes every booking and empties every queue.
 pub async fn reset(settings: &Settings, reset: &Reset) -> Result<()> {
     if settings.database_url.is_none() {
         let directory = DataDirectory::open(settings)?;
         let _lock = directory
             .lock()
-            .context("the line of a running process cannot be emptied from outside")?;
+            .context("the queues of a running process cannot be emptied from outside")?;
         let store = embedded::open_store(&directory).await?;
         let no_engine: waitingroom::engine::SharedEngine = Arc::new(InMemoryEngine::new());
         seed::reset(&store, &no_engine).await.context("reset")?;
@@ -57,12 +57,12 @@ pub async fn reset(settings: &Settings, reset: &Reset) -> Result<()> {
             .await
             .context("reset")?;
     } else {
-        bail!("this deletes every booking; say --delete-all-bookings if you mean it");
+        bail!("this deletes every booking; pass --delete-all-bookings to confirm");
     }
-    print_line("every booking is deleted and every line is empty")
+    print_line("all bookings are deleted and all queues are empty")
 }
 
-/// PostgreSQL where a URL is given, else the embedded default's file.
+/// PostgreSQL if a URL is given, else the embedded default's file.
 async fn store(settings: &Settings) -> Result<SharedStore> {
     match settings.database_url {
         Some(_) => servers::open_store(settings).await,

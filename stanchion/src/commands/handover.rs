@@ -1,5 +1,5 @@
-//! Handing the lines over to another Redis without a loss; see docs/decisions/0021-handover.md.
-//! Booking lets them go on.
+//! Hands the queues over to another Redis without a loss; see docs/decisions/0021-handover.md.
+//! Booking resumes them.
 
 use std::time::{Duration, Instant};
 
@@ -11,23 +11,23 @@ use waitingroom::{
     engine::{EngineError, SharedEngine},
 };
 
-use super::print_line;
 use crate::{
     cli::Handover,
     config::Settings,
+    output::print_line,
     roles::{Backends, servers},
 };
 
-/// Pause between two looks at the lines.
+/// Pause between two reads of the queues' status.
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
-/// Longest wait for lines that need not stand still any longer.
+/// Maximum wait for queues that may resume at once.
 const RESUME_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Carries out `handover …`.
+/// Runs `handover …`.
 pub async fn run(settings: &Settings, handover: &Handover) -> Result<()> {
     if settings.database_url.is_none() {
         bail!(
-            "there is nothing to hand over: the embedded default keeps its lines in its own memory"
+            "there is nothing to hand over: the embedded default keeps its queues in its own memory"
         );
     }
 
@@ -50,25 +50,23 @@ pub async fn run(settings: &Settings, handover: &Handover) -> Result<()> {
     }
 }
 
-/// The mark is in the database before it is in Redis: a line that carries it is known.
+/// The mark is in the database before it is in Redis: a queue that carries it is known.
 async fn begin(store: &SharedStore, engine: &SharedEngine, time: Duration) -> Result<()> {
-    let (mark, until) = (
-        Uuid::new_v4().simple().to_string(),
-        Clock::System.now().plus(time),
-    );
-    let mut lines = 0;
+    let mark = Uuid::new_v4().simple().to_string();
+    let until = Clock::System.now().plus(time);
+    let mut frozen = 0;
 
     for event in store.catalogue().await? {
         store.begin_handover(event.event_id, &mark, until).await?;
         match engine.freeze(event.event_id, &mark).await {
-            Ok(()) => lines += 1,
+            Ok(()) => frozen += 1,
             Err(EngineError::UnknownEvent) => store.end_handover(event.event_id, &mark).await?,
             Err(error) => return Err(error.into()),
         }
     }
 
     print_line(&format!(
-        "{lines} lines stand still for at most {} s: move Redis now",
+        "{frozen} queues are frozen for at most {} s: move Redis now",
         time.as_secs()
     ))
 }
@@ -86,10 +84,10 @@ async fn wait(store: &SharedStore, engine: &SharedEngine, time: Duration) -> Res
             );
         }
         if frozen == 0 {
-            return print_line("every line goes on");
+            return print_line("all queues have resumed");
         }
         if Instant::now() >= until {
-            bail!("{frozen} lines do not go on");
+            bail!("{frozen} queues are still frozen");
         }
         tokio::time::sleep(POLL_INTERVAL).await;
     }

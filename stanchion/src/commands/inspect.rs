@@ -1,4 +1,4 @@
-//! Commands that only look, or print.
+//! Commands that only read and print.
 
 use std::time::Duration;
 
@@ -8,13 +8,14 @@ use waitingroom::{
     clock::Clock,
 };
 
-use super::print_line;
 use crate::{
     cli::{Health, Token},
     config::{DataDirectory, Settings},
+    output::print_line,
+    roles::authenticator,
 };
 
-/// Longest wait for a health answer.
+/// Maximum wait for a health response.
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Prints a user's token.
@@ -43,10 +44,10 @@ pub fn token(settings: Settings, token: &Token) -> Result<()> {
     print_line(&token.context("the token could not be signed")?)
 }
 
-/// Says what is in force.
+/// Prints the effective settings.
 pub fn config_check(settings: &Settings) -> Result<()> {
     if settings.jwt_jwks.is_some() {
-        settings.authenticator(false)?;
+        authenticator(settings, false)?;
     }
 
     let lines = settings
@@ -55,7 +56,7 @@ pub fn config_check(settings: &Settings) -> Result<()> {
         .map(|(name, value)| format!("{name} = {value}"));
     print_line(
         &lines
-            .chain(["the configuration is good".to_owned()])
+            .chain(["the configuration is valid".to_owned()])
             .collect::<Vec<_>>()
             .join("\n"),
     )
@@ -64,7 +65,7 @@ pub fn config_check(settings: &Settings) -> Result<()> {
 /// Asks a role for its health.
 pub async fn health(health: &Health) -> Result<()> {
     if !health.url.starts_with("http://") {
-        bail!("--url must begin with http://; TLS (https://) is not spoken here");
+        bail!("--url must begin with http://; TLS (https://) is not supported");
     }
 
     let http = reqwest::Client::builder().timeout(HEALTH_TIMEOUT).build()?;

@@ -1,5 +1,5 @@
-//! The embedded default's data directory: a database, the secrets made at the first start, and a
-//! lock.
+//! The embedded default's data directory: a database, the secrets created at the first start, and
+//! a lock.
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
@@ -12,9 +12,9 @@ use rand::{Rng, distr::Alphanumeric};
 use serde::{Deserialize, Serialize};
 use waitingroom::secret::Secret;
 
-use super::Settings;
+use super::{Settings, check};
 
-/// Length of a secret that is made here: 48 letters and digits carry 285 bits.
+/// Length of a generated secret: 48 letters and digits carry 285 bits.
 const SECRET_LENGTH: usize = 48;
 
 /// See the module's documentation.
@@ -33,17 +33,14 @@ struct Secrets {
 }
 
 impl DataDirectory {
-    /// The directory of these settings, made where it is missing.
+    /// The directory of these settings, created if it is missing.
     ///
     /// # Errors
-    /// Where it cannot be made.
+    /// It cannot be created.
     pub fn open(settings: &Settings) -> Result<Self> {
-        let path = settings
-            .data_dir
-            .clone()
-            .unwrap_or_else(|| PathBuf::from(".stanchion"));
+        let path = settings.data_dir.clone();
         fs::create_dir_all(&path)
-            .with_context(|| format!("data_dir: cannot make {}", path.display()))?;
+            .with_context(|| format!("data_dir: cannot create {}", path.display()))?;
         Ok(Self(path))
     }
 
@@ -55,7 +52,7 @@ impl DataDirectory {
     /// Keeps other processes off.
     ///
     /// # Errors
-    /// Where another process works here.
+    /// Another process works here.
     pub fn lock(&self) -> Result<Lock> {
         let path = self.0.join("lock");
         let file =
@@ -76,7 +73,7 @@ impl DataDirectory {
     /// The settings with the secrets of this directory, unless secrets are given.
     ///
     /// # Errors
-    /// Where the secrets cannot be read or written.
+    /// The secrets cannot be read or written.
     pub fn secrets(&self, mut settings: Settings) -> Result<Settings> {
         let path = self.0.join("secrets.toml");
         let secrets = if path.exists() {
@@ -91,7 +88,7 @@ impl DataDirectory {
         settings
             .pass_secret
             .get_or_insert_with(|| Secret::from(secrets.pass_secret));
-        settings.check()?;
+        check(&settings)?;
 
         Ok(settings)
     }

@@ -1,43 +1,271 @@
-//! Settings that must be refused, by name.
+//! Settings of all sources, and those that must be refused: by name and source.
 
-use super::{file, *};
+use std::ffi::OsString;
+
+use clap::ArgMatches;
+
+use super::{
+    environment::check_variables,
+    settings::{SETTING_TABLE, Settings},
+    sources::{Loaded, from_file, from_flags, from_variables, merge},
+    table::{flag, variable},
+    *,
+};
+use waitingroom::secret::Secret;
+
+/// The page that is generated from the table.
+const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/configuration.md");
+
+/// The settings of these sources.
+#[derive(Default)]
+struct Sources<'a> {
+    flags: &'a [&'a str],
+    variables: &'a [(&'a str, &'a str)],
+    file: &'a str,
+}
+
+impl Sources<'_> {
+    fn load(&self) -> anyhow::Result<Loaded> {
+        let mut given = from_file(self.file, "s.toml")?;
+        given.extend(from_variables(&environment(self.variables))?);
+        given.extend(from_flags(&arguments(self.flags))?);
+        merge(given)
+    }
+
+    fn settings(&self) -> Settings {
+        self.load().unwrap().settings
+    }
+
+    fn error(&self) -> String {
+        format!("{:#}", self.load().unwrap_err())
+    }
+}
+
+fn environment(variables: &[(&str, &str)]) -> Vec<(OsString, OsString)> {
+    variables
+        .iter()
+        .map(|(name, value)| (name.into(), value.into()))
+        .collect()
+}
+
+fn arguments(flags: &[&str]) -> ArgMatches {
+    let line = ["stanchion"].iter().chain(flags);
+    crate::cli::command().try_get_matches_from(line).unwrap()
+}
+
+fn from_text(file: &str) -> anyhow::Result<Settings> {
+    Ok(merge(from_file(file, "s.toml")?)?.settings)
+}
 
 #[test]
-fn flags_lie_over_the_file() {
-    let below = file::parse("listen = \"127.0.0.1:1\"\nredis_prefix = \"file\"").unwrap();
-    let above = Settings {
-        redis_prefix: Some("flag".into()),
-        ..Settings::default()
+fn flags_override_variables_and_they_override_the_file() {
+    let sources = Sources {
+        file: "listen = \"127.0.0.1:1\"\nredis_prefix = \"file\"\nnats_prefix = \"file\"",
+        variables: &[
+            ("STANCHION_REDIS_PREFIX", "variable"),
+            ("STANCHION_NATS_PREFIX", "variable"),
+        ],
+        flags: &["gateway", "--nats-prefix", "flag"],
     };
-    let both = above.merge(below);
-    assert_eq!(both.redis_prefix(), "flag");
-    assert_eq!(both.listen().port(), 1);
+    let settings = sources.settings();
+    assert_eq!(settings.nats_prefix, "flag");
+    assert_eq!(settings.redis_prefix, "variable");
+    assert_eq!(settings.listen.port(), 1);
+    assert_eq!(settings.database_connections, 8, "a default");
+
+    let emptied = Sources {
+        file: "trusted_proxies = [\"10.0.0.0/8\"]\nguests = true",
+        variables: &[("STANCHION_TRUSTED_PROXIES", "192.0.2.0/24,198.51.100.0/24")],
+        flags: &["--guests=false"],
+    };
+    let settings = emptied.settings();
+    assert_eq!(settings.trusted_proxies.len(), 2, "a list replaces a list");
+    assert_eq!(settings.guests, Some(false));
+}
+
+/// Figment's own reader of variables would take these for numbers, lists and quoted texts.
+#[test]
+fn variables_are_taken_as_they_are_written() {
+    let secrets = [
+        "1234567890123456",
+        "[0123456789abcde",
+        "\"0123456789abcde\"",
+    ];
+    for secret in secrets {
+        let variables = [("STANCHION_JWT_SECRET", secret)];
+        let settings = Sources {
+            variables: &variables,
+            ..Sources::default()
+        }
+        .settings();
+        assert_eq!(settings.jwt_secret, Some(Secret::from(secret)));
+    }
+}
+
+#[test]
+fn a_bad_value_is_refused_by_name_and_source() {
+    let long = "x".repeat(65);
+    for (name, value) in [
+        ("threads", "0"),
+        ("threads", "5000"),
+        ("threads", "many"),
+        ("admission_interval_ms", "0"),
+        ("min_release_percent", "101"),
+        ("overload_latency_ms", "0"),
+        ("heartbeat_ms", "0"),
+        ("database_connections", "0"),
+        ("max_connections", "0"),
+        ("guests_per_address", "0"),
+        ("nats_replicas", "6"),
+        ("listen", "localhost"),
+        ("guests", "perhaps"),
+        ("log_format", "xml"),
+        ("trusted_proxies", "10.0.0.0/33"),
+        ("redis_prefix", "a b"),
+        ("redis_prefix", ""),
+        ("nats_prefix", &long),
+        ("jwt_secret", "short"),
+        ("pass_secret", "short"),
+        ("booking_url", "https://booking:8080"),
+        ("redis_url", "rediss://:hunter22@cache:6379"),
+    ] {
+        let (flag, variable) = (flag(name), variable(name));
+        let error = Sources {
+            variables: &[(&variable, value)],
+            ..Sources::default()
+        }
+        .error();
+        assert!(error.contains(&variable), "{error}");
+        assert!(error.contains(name) || error.contains(&flag), "{error}");
+        assert!(
+            !error.contains("hunter22") && !error.contains("short"),
+            "{error}"
+        );
+
+        let quoted = match name {
+            "trusted_proxies" => format!("[{value:?}]"),
+            _ if value.parse::<u64>().is_ok() => value.to_owned(),
+            _ => format!("{value:?}"),
+        };
+        let file = format!("# comment\n{name} = {quoted}");
+        let error = Sources {
+            file: &file,
+            ..Sources::default()
+        }
+        .error();
+        assert!(error.contains(name), "{error}");
+        assert!(error.contains("s.toml, line 2"), "{error}");
+        assert!(
+            !error.contains("hunter22") && !error.contains("short"),
+            "{error}"
+        );
+    }
+
+    let error = Sources {
+        flags: &["gateway", "--threads", "0"],
+        ..Sources::default()
+    }
+    .error();
+    assert_eq!(error, "threads must be from 1 to 1024 (from --threads)");
 }
 
 #[test]
 fn unknown_keys_and_variables_are_refused_by_name() {
-    let error = file::parse("lisen = \"127.0.0.1:1\"").unwrap_err();
-    assert!(format!("{error:#}").contains("lisen"));
+    let error = from_text("\nlisen = \"127.0.0.1:1\"")
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("s.toml, line 2: lisen is not a setting"),
+        "{error}"
+    );
+    assert!(from_text("config = \"other.toml\"").is_err());
+    assert!(from_text("[threads]\nn = 1").is_err());
 
-    let known = |name: &str, value: &str| {
-        file::check_variables([(name.to_owned(), value.to_owned())].into_iter())
-    };
+    let known = |name: &str, value: &str| check_variables(&environment(&[(name, value)]));
     assert!(
         known("STANCHION_LISEN", "127.0.0.1:1")
             .unwrap_err()
             .to_string()
             .contains("STANCHION_LISEN")
     );
-    assert!(known("STANCHION_LISTEN", "127.0.0.1:1").is_ok() && known("PATH", "/bin").is_ok());
+    for name in [
+        "STANCHION_LISTEN",
+        "STANCHION_CONFIG",
+        "STANCHION_TICK_MS",
+        "PATH",
+    ] {
+        assert!(known(name, "1").is_ok(), "{name}");
+    }
+}
+
+/// Names of the previous release.
+#[test]
+fn former_names_work_with_a_warning() {
+    for (former, name, value) in [
+        ("tick_ms", "admission_interval_ms", "33"),
+        ("pace_floor", "min_release_percent", "44"),
+        ("pace_slow_ms", "overload_latency_ms", "55"),
+    ] {
+        let (flag_of_former, variable_of_former) = (flag(former), variable(former));
+        let file = format!("{former} = {value}");
+        let by_flag = Sources {
+            flags: &["queue-worker", &flag_of_former, value],
+            ..Sources::default()
+        };
+        let by_variable = Sources {
+            variables: &[(&variable_of_former, value)],
+            ..Sources::default()
+        };
+        let by_file = Sources {
+            file: &file,
+            ..Sources::default()
+        };
+
+        for (sources, spelled) in [
+            (by_flag, [flag(former), flag(name)]),
+            (by_variable, [variable(former), variable(name)]),
+            (by_file, [former.to_owned(), name.to_owned()]),
+        ] {
+            let loaded = sources.load().unwrap();
+            let effective = loaded.settings.effective();
+            assert!(
+                effective.contains(&(name, value.to_owned())),
+                "{effective:?}"
+            );
+            let [warning] = loaded.warnings.as_slice() else {
+                panic!("one warning: {:?}", loaded.warnings);
+            };
+            assert!(
+                spelled.iter().all(|name| warning.contains(name)),
+                "{warning}"
+            );
+        }
+
+        let both = Sources {
+            variables: &[(&variable(name), "66"), (&variable_of_former, "0")],
+            ..Sources::default()
+        };
+        let effective = both.settings().effective();
+        assert!(
+            effective.contains(&(name, "66".to_owned())),
+            "{effective:?}"
+        );
+    }
+
+    let error = Sources {
+        flags: &["--tick-ms", "0"],
+        ..Sources::default()
+    }
+    .error();
+    assert!(error.contains("--tick-ms"), "{error}");
+    assert!(Sources::default().load().unwrap().warnings.is_empty());
 }
 
 /// As Kubernetes writes them into every pod beside a service `stanchion` or `stanchion-redis`, and
 /// Docker for a link.
 #[test]
 fn what_a_container_runtime_injects_is_no_setting() {
-    let known = |name: &str, value: &str| {
-        file::check_variables([(name.to_owned(), value.to_owned())].into_iter())
-    };
+    let known = |name: &str, value: &str| check_variables(&environment(&[(name, value)]));
 
     for (name, value) in [
         ("STANCHION_SERVICE_HOST", "10.96.0.12"),
@@ -77,61 +305,57 @@ fn what_a_container_runtime_injects_is_no_setting() {
 }
 
 #[test]
-fn what_is_not_spoken_is_refused_by_name() {
+fn unsupported_schemes_are_refused_by_name() {
     let booking = |url: &str| {
-        Settings {
-            booking_url: Some(url.to_owned()),
+        let booking_url = Some(url.to_owned());
+        check(&Settings {
+            booking_url,
             ..Settings::default()
-        }
-        .check()
+        })
     };
     assert!(booking("http://booking:8080").is_ok() && booking("http://[::1]:8080/").is_ok());
-
     for url in [
         "https://booking:8080",
         "booking:8080",
         "http://",
         "ftp://booking",
     ] {
-        assert!(
-            booking(url)
-                .unwrap_err()
-                .to_string()
-                .contains("booking_url"),
-            "{url}"
-        );
+        let error = booking(url).unwrap_err().to_string();
+        assert!(error.contains("booking_url"), "{url}");
     }
 
     let redis = |url: &str| {
-        Settings {
-            redis_url: Some(url.to_owned().into()),
+        let redis_url = Some(url.to_owned().into());
+        check(&Settings {
+            redis_url,
             ..Settings::default()
-        }
-        .check()
+        })
     };
     assert!(redis("redis://127.0.0.1:6379").is_ok() && redis("redis+cluster://a:1,b:2").is_ok());
     assert!(redis("redis+unix:///run/redis.sock").is_ok());
-
-    for url in [
-        "rediss://:hunter22@cache:6379",
-        "rediss+cluster://:hunter22@a:1",
-        "127.0.0.1:6379",
-    ] {
+    for url in ["rediss+cluster://:hunter22@a:1", "127.0.0.1:6379"] {
         let error = redis(url).unwrap_err().to_string();
-        assert!(
-            error.contains("redis_url") && !error.contains("hunter22"),
-            "{error}"
-        );
+        assert!(error.contains("redis_url"), "{error}");
+        assert!(!error.contains("hunter22"), "{error}");
     }
+}
 
-    let nats = |url: &str| {
-        Settings {
-            nats_url: Some(url.to_owned().into()),
-            ..Settings::default()
-        }
-        .check()
+#[test]
+fn settings_that_exclude_each_other_are_refused() {
+    let secret = Some(Secret::from("0123456789abcdef"));
+    let same = Settings {
+        jwt_secret: secret.clone(),
+        pass_secret: secret,
+        ..Settings::default()
     };
-    assert!(nats("nats://127.0.0.1:4222").is_ok() && nats("127.0.0.1:4222").is_ok());
+    assert!(check(&same).unwrap_err().to_string().contains("differ"));
+
+    let one_port = Settings {
+        admin_listen: Some(Settings::default().listen),
+        ..Settings::default()
+    };
+    let error = check(&one_port).unwrap_err().to_string();
+    assert!(error.contains("admin_listen"), "{error}");
 }
 
 #[test]
@@ -145,85 +369,14 @@ fn a_file_of_any_content_is_read_or_refused() {
                 let place = usize::from(*place) % bytes.len();
                 bytes[place] = *byte;
             }
-            if let Ok(settings) = file::parse(&String::from_utf8_lossy(&bytes)) {
-                let _ = settings.check(); // right or wrong, it says so
+            if let Ok(settings) = from_text(&String::from_utf8_lossy(&bytes)) {
                 assert!(!settings.effective().is_empty());
             }
         });
 }
 
 #[test]
-fn bad_values_are_refused_by_name() {
-    let secret = |text: &str| Some(Secret::from(text));
-    let cases = [
-        (
-            Settings {
-                jwt_secret: secret("short"),
-                ..Settings::default()
-            },
-            "jwt_secret",
-        ),
-        (
-            Settings {
-                pass_secret: secret("short"),
-                ..Settings::default()
-            },
-            "pass_secret",
-        ),
-        (
-            Settings {
-                threads: Some(0),
-                ..Settings::default()
-            },
-            "threads",
-        ),
-        (
-            Settings {
-                threads: Some(5_000),
-                ..Settings::default()
-            },
-            "threads",
-        ),
-        (
-            Settings {
-                tick_ms: Some(0),
-                ..Settings::default()
-            },
-            "tick_ms",
-        ),
-        (
-            Settings {
-                redis_prefix: Some("a b".into()),
-                ..Settings::default()
-            },
-            "redis_prefix",
-        ),
-        (
-            Settings {
-                nats_replicas: Some(6),
-                ..Settings::default()
-            },
-            "nats_replicas",
-        ),
-    ];
-
-    for (settings, name) in cases {
-        assert!(
-            settings.check().unwrap_err().to_string().contains(name),
-            "{name}"
-        );
-    }
-
-    let same = Settings {
-        jwt_secret: secret("0123456789abcdef"),
-        pass_secret: secret("0123456789abcdef"),
-        ..Settings::default()
-    };
-    assert!(same.check().unwrap_err().to_string().contains("differ"));
-}
-
-#[test]
-fn what_a_role_needs_is_asked_for_by_name() {
+fn a_missing_setting_is_asked_for_by_name() {
     let settings = Settings::default();
     let error = settings
         .required(&settings.redis_url, "redis_url")
@@ -234,17 +387,125 @@ fn what_a_role_needs_is_asked_for_by_name() {
 
 #[test]
 fn secrets_are_not_printed() {
+    let url = |text: &str| Some(text.to_owned().into());
     let settings = Settings {
         jwt_secret: Some(Secret::from("0123456789abcdef")),
-        database_url: Some("postgres://shop:hunter22@db/stanchion".to_owned().into()),
-        redis_url: Some("redis://:hunter22@cache:6379".to_owned().into()),
+        database_url: url("postgres://shop:hunter22@db/stanchion?password=hunter22"),
+        redis_url: url("redis+cluster://:hunter22@cache:6379,cache-2:6379"),
+        nats_url: url("nats:hunter22@bus:4222,nats:hunter22@bus-2:4222"),
         ..Settings::default()
     };
     let shown = format!("{settings:?} {:?}", settings.effective());
 
-    assert!(
-        !shown.contains("0123456789") && !shown.contains("hunter22"),
-        "{shown}"
+    assert!(!shown.contains("0123456789"), "{shown}");
+    assert!(!shown.contains("hunter22"), "{shown}");
+    for server in ["@db/stanchion", "@cache:6379,cache-2:6379", "@bus-2:4222"] {
+        assert!(shown.contains(server), "{shown}");
+    }
+
+    for file in [
+        "jwt_secret = \"hunter22",
+        "jwt_secret = hunter22",
+        "jwt_secret = [\"hunter22\"]",
+        "jwt_secret = { hunter22 = 1 }",
+        "redis_url = [\"redis://:hunter22@cache\"]",
+        "pass_secret = 'hunter22'",
+    ] {
+        let error = format!("{:#}", from_text(file).unwrap_err());
+        assert!(
+            error.contains("line 1") && !error.contains("hunter22"),
+            "{error}"
+        );
+    }
+}
+
+/// Libraries have defaults of their own, which are to be the same.
+#[test]
+fn defaults_are_those_of_the_libraries() {
+    let settings = Settings::default();
+    let (throttle, wanted) = (
+        settings.throttle(),
+        waitingroom::throttle::ThrottleConfig::default(),
     );
-    assert!(shown.contains("@db/stanchion") && shown.contains("@cache:6379"));
+    assert_eq!((throttle.floor, throttle.slow), (wanted.floor, wanted.slow));
+
+    let limits = waitingroom::http::ServeLimits::default();
+    assert_eq!(settings.max_connections, limits.connections);
+
+    let (limits, wanted) = (settings.queue_limits(), gateway::GuestLimits::default());
+    assert_eq!(
+        (limits.guests, limits.places, limits.join_for),
+        (wanted.guests, wanted.places, wanted.join_for)
+    );
+    let (limits, wanted) = (settings.booking_limits(), booking::GuestLimits::default());
+    assert_eq!(
+        (limits.holds, limits.bookings, limits.cool_down),
+        (wanted.holds, wanted.bookings, wanted.cool_down)
+    );
+}
+
+fn section(title: &str) -> String {
+    let rows = SETTING_TABLE
+        .iter()
+        .filter(|setting| setting.section == title);
+    let rows: String = rows.map(row).collect();
+    format!("| flag | default | range | meaning |\n|---|---|---|---|\n{rows}")
+}
+
+fn row(setting: &Setting) -> String {
+    let default = match setting.default {
+        Some(text) if text.contains(' ') => text.to_owned(),
+        Some(text) => format!("`{text}`"),
+        None => String::new(),
+    };
+    let range = match setting.range {
+        [range] if *range.end() == u64::MAX => format!("from {}", range.start()),
+        [range] => format!("{} to {}", range.start(), range.end()),
+        _ => String::new(),
+    };
+    format!(
+        "| `{}` | {default} | {range} | {} |\n",
+        flag(setting.name),
+        setting.help
+    )
+}
+
+fn renamed() -> String {
+    let rows: String = SETTING_TABLE
+        .iter()
+        .filter_map(|setting| {
+            let former = flag(setting.former_name?);
+            Some(format!("| `{former}` | `{}` |\n", flag(setting.name)))
+        })
+        .collect();
+    format!("| former name | name |\n|---|---|\n{rows}")
+}
+
+/// `UPDATE_DOCS=1` writes the page.
+#[test]
+fn page_lists_every_setting() {
+    let page = std::fs::read_to_string(PAGE).unwrap();
+    let mut titles: Vec<_> = SETTING_TABLE
+        .iter()
+        .map(|setting| setting.section)
+        .collect();
+    titles.dedup();
+    let tables = titles.into_iter().map(|title| (title, section(title)));
+
+    let mut wanted = page.clone();
+    for (title, table) in tables.chain([("Renamed", renamed())]) {
+        let mark = format!("<!-- settings: {title} -->\n\n");
+        let (before, rest) = wanted.split_once(&mark).expect(title);
+        let (_, after) = rest.split_once("\n<!-- end of settings -->").expect(title);
+        wanted = format!("{before}{mark}{table}\n<!-- end of settings -->{after}");
+    }
+
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(PAGE, wanted).unwrap();
+    } else {
+        assert!(
+            page == wanted,
+            "run the test with UPDATE_DOCS=1 and commit docs/configuration.md"
+        );
+    }
 }

@@ -21,14 +21,14 @@ use waitingroom::{
 };
 
 use self::hosts::AllowedHosts;
-use super::{Backends, subscription_check};
+use super::{Backends, authenticator, subscription_check};
 use crate::{
-    commands::print_line,
     config::{DataDirectory, Settings},
+    output::print_line,
     process::Process,
 };
 
-/// Runs every role until told to stop.
+/// Runs every role until a shutdown signal.
 ///
 /// # Errors
 /// A data directory, database or port that cannot be used.
@@ -45,7 +45,7 @@ pub async fn run(settings: Settings) -> Result<()> {
         }
     }
 
-    if settings.dev_tokens() && (settings.jwt_secret.is_some() || settings.jwt_jwks.is_some()) {
+    if settings.dev_tokens && (settings.jwt_secret.is_some() || settings.jwt_jwks.is_some()) {
         bail!(
             "dev_tokens: users' tokens are signed elsewhere (jwt_secret, jwt_jwks); none can be handed out here"
         );
@@ -100,7 +100,7 @@ async fn serve(settings: &Settings, store: SharedStore, clock: Clock) -> Result<
         clock,
         redis: None,
     };
-    let authenticator = settings.authenticator(settings.guests.unwrap_or(true))?;
+    let authenticator = authenticator(settings, settings.guests.unwrap_or(true))?;
 
     let booking_backends = backends.booking_backends(
         settings,
@@ -117,10 +117,7 @@ async fn serve(settings: &Settings, store: SharedStore, clock: Clock) -> Result<
         Some(url) => Arc::new(HttpBookingApi::new(url)),
         None => Arc::new(InProcessBookingApi::new(with_defaults(booking.router()))),
     };
-    let development_secret = settings
-        .jwt_secret
-        .clone()
-        .filter(|_| settings.dev_tokens());
+    let development_secret = settings.jwt_secret.clone().filter(|_| settings.dev_tokens);
     let gateway = backends.gateway(
         settings,
         lifecycle,
@@ -135,7 +132,7 @@ async fn serve(settings: &Settings, store: SharedStore, clock: Clock) -> Result<
         .router()
         .merge(booking.router())
         .merge(ops_routes(lifecycle.clone(), checks));
-    let router = AllowedHosts::new(settings.allowed_hosts.iter().flatten())?.guard(router);
+    let router = AllowedHosts::new(settings.allowed_hosts.iter())?.guard(router);
     backends.spawn_reporter(
         lifecycle,
         &[Role::Gateway, Role::Booking, Role::QueueWorker],
@@ -148,7 +145,7 @@ async fn serve(settings: &Settings, store: SharedStore, clock: Clock) -> Result<
         queue_worker::run(backends.worker(settings), lifecycle.clone()),
     );
     print_line(&format!(
-        "Stanchion is open at http://{}",
+        "listening on http://{}",
         display_address(process.address)
     ))?;
     process.run(settings, router).await

@@ -14,10 +14,10 @@ use waitingroom::{
     process_registry::Role,
 };
 
-use super::{Backends, subscription_check};
+use super::{Backends, authenticator, subscription_check};
 use crate::{config::Settings, process::Process};
 
-/// Runs a gateway until told to stop.
+/// Runs a gateway until a shutdown signal.
 ///
 /// # Errors
 /// A missing setting, a backend that does not answer, a port that is taken.
@@ -30,7 +30,7 @@ pub async fn gateway(settings: Settings) -> Result<()> {
     let guests = settings.guests.unwrap_or(false);
     warn_ignored_settings(&settings);
 
-    let authenticator = settings.authenticator(guests)?;
+    let authenticator = authenticator(&settings, guests)?;
     let backends = Backends::on_redis(&settings, "gw").await?;
     let process = Process::bind_role(&settings, gateway::metric_definitions::METRICS).await?;
     let booking = Arc::new(HttpBookingApi::new(&booking_url));
@@ -53,7 +53,7 @@ pub async fn gateway(settings: Settings) -> Result<()> {
     process.run(&settings, router).await
 }
 
-/// Runs booking until told to stop.
+/// Runs booking until a shutdown signal.
 ///
 /// # Errors
 /// As [`gateway()`].
@@ -62,12 +62,12 @@ pub async fn booking(settings: Settings) -> Result<()> {
     let guests = settings.guests.unwrap_or(false);
 
     warn_ignored_settings(&settings);
-    let authenticator = settings.authenticator(guests)?;
+    let authenticator = authenticator(&settings, guests)?;
     let nats = settings.required(&settings.nats_url, "nats_url")?;
-    let prefix = settings.nats_prefix();
+    let prefix = &settings.nats_prefix;
     let nats = NatsConfig {
         stream: prefix.to_uppercase(),
-        prefix: prefix.to_owned(),
+        prefix: prefix.clone(),
         replicas: settings.nats_replicas,
         ..NatsConfig::new(&**nats)
     };
@@ -77,7 +77,7 @@ pub async fn booking(settings: Settings) -> Result<()> {
     let bus = NatsBus::connect(nats).await.context("nats_url")?;
     let process = Process::bind_role(&settings, booking::metric_definitions::METRICS).await?;
     let config = BookingConfig {
-        subject_prefix: prefix.to_owned(),
+        subject_prefix: prefix.clone(),
         ..super::booking_config(&settings)
     };
     let booking_backends =
@@ -101,7 +101,7 @@ pub async fn booking(settings: Settings) -> Result<()> {
     process.run(&settings, router).await
 }
 
-/// Runs a queue worker until told to stop.
+/// Runs a queue worker until a shutdown signal.
 ///
 /// # Errors
 /// As [`gateway()`].
@@ -122,11 +122,11 @@ pub async fn queue_worker(settings: Settings) -> Result<()> {
     process.run(&settings, router).await
 }
 
-/// What is for the embedded default only.
+/// Settings of the embedded default only.
 fn warn_ignored_settings(settings: &Settings) {
     for (given, name) in [
-        (settings.dev_tokens(), "dev_tokens"),
-        (settings.allowed_hosts.is_some(), "allowed_hosts"),
+        (settings.dev_tokens, "dev_tokens"),
+        (!settings.allowed_hosts.is_empty(), "allowed_hosts"),
     ] {
         if given {
             tracing::warn!("{name} has effect on the embedded default only");
@@ -140,7 +140,7 @@ fn warn_ignored_settings(settings: &Settings) {
 /// No URL, or no answer.
 pub async fn open_store(settings: &Settings) -> Result<SharedStore> {
     let url = settings.required(&settings.database_url, "database_url")?;
-    let store = PostgresStore::open(url, settings.database_connections())
+    let store = PostgresStore::open(url, settings.database_connections)
         .await
         .context("database_url")?;
     Ok(Arc::new(store))

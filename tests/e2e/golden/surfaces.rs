@@ -28,19 +28,32 @@ pub fn see_codes(contract: &mut Contract) {
 pub fn see_settings(contract: &mut Contract) {
     see_help(contract, &[]);
     let effective = output(&["config", "check"]);
-    for (name, _) in effective.lines().filter_map(|line| line.split_once(" = ")) {
+    let names = effective.lines().filter_map(|line| line.split_once(" = "));
+    let names: Vec<_> = names.map(|(name, _)| name).collect();
+
+    for name in &names {
         contract.see("settings", format!("setting {name}"));
     }
+    assert!(!is_variable("STANCHION_NOTHING"));
+    for name in names.iter().chain(&["config"]) {
+        let variable = format!("STANCHION_{}", name.to_uppercase());
+        if is_variable(&variable) {
+            contract.see("settings", format!("variable {variable}"));
+        }
+    }
+}
+
+/// Does the command know this variable? It refuses others by name.
+fn is_variable(name: &str) -> bool {
+    let mut command = bare_command();
+    let output = command.args(["config", "check"]).env(name, "").output();
+    let errors = output.expect("the binary starts").stderr;
+    !String::from_utf8_lossy(&errors).contains(&format!("{name} is not a setting"))
 }
 
 fn see_help(contract: &mut Contract, command: &[&str]) {
     let help = output(&[command, &["--help"]].concat());
     let is_name = |character: char| character.is_ascii_alphanumeric() || "-_".contains(character);
-    for word in help.split(|character| !is_name(character)) {
-        if word.starts_with("STANCHION_") {
-            contract.see("settings", format!("variable {word}"));
-        }
-    }
     let options = help
         .lines()
         .filter(|line| line.trim_start().starts_with('-'));
@@ -65,12 +78,20 @@ fn see_help(contract: &mut Contract, command: &[&str]) {
     }
 }
 
-fn output(arguments: &[&str]) -> String {
+/// The binary without settings of the environment.
+fn bare_command() -> Command {
     let mut command = Command::new(environment::binary());
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("STANCHION_")) {
         command.env_remove(name);
     }
-    let output = command.args(arguments).output().expect("the binary starts");
+    command
+}
+
+fn output(arguments: &[&str]) -> String {
+    let output = bare_command()
+        .args(arguments)
+        .output()
+        .expect("the binary starts");
     assert!(output.status.success(), "{arguments:?}: {output:?}");
     String::from_utf8(output.stdout).expect("help is text")
 }

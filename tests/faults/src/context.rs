@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use anyhow::Result;
 use rand::{Rng, rngs::StdRng, seq::IndexedRandom};
 use stanchion_audit::Fault;
-use stanchion_tests::process::Signal;
+use stanchion_tests::{output, process::Signal};
 use tokio::time::sleep;
 use uuid::Uuid;
 
@@ -59,7 +59,7 @@ impl Context {
     /// A line of progress.
     pub fn say(&self, text: &str) {
         let at = (self.journal.clock.now_ms() - self.began_ms) as f64 / 1_000.0;
-        eprintln!("  [{at:6.2}] {text}");
+        output::report(&format!("  [{at:6.2}] {text}"));
     }
 
     /// A fault begins. `silences`: users may count as absent for it.

@@ -28,6 +28,7 @@ use anyhow::{Context, Result, bail};
 use clap::Parser;
 use rand::Rng;
 use stanchion_audit::World;
+use stanchion_tests::output;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
@@ -53,7 +54,7 @@ fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("stanchion-faults: {error:#}");
+            output::report(&format!("stanchion-faults: {error:#}"));
             ExitCode::from(2)
         }
     }
@@ -64,7 +65,7 @@ async fn act(command: Command) -> Result<bool> {
     match command {
         Command::List => {
             for scenario in scenario::every() {
-                println!("{:<32} {}", scenario.name, scenario.text);
+                output::print(&format!("{:<32} {}\n", scenario.name, scenario.text))?;
             }
             Ok(true)
         }
@@ -87,7 +88,7 @@ async fn act(command: Command) -> Result<bool> {
                 recoveries,
                 &world,
             );
-            print!("{}", report.text());
+            output::print(&report.text())?;
             Ok(report.is_good())
         }
     }
@@ -110,9 +111,9 @@ async fn run_all(options: &RunOptions) -> Result<bool> {
     }
 
     if options.json {
-        println!("{}", serde_json::to_string_pretty(&reports)?);
+        output::print(&format!("{}\n", serde_json::to_string_pretty(&reports)?))?;
     } else {
-        print!("{}", table(&reports));
+        output::print(&table(&reports))?;
     }
 
     if let Some(file) = &options.table {
@@ -153,24 +154,26 @@ async fn run_once(scenario: &Scenario, seed: u64, options: &RunOptions) -> Resul
     let mut tries = 0;
 
     loop {
-        eprintln!("{} seed {seed}: {}", scenario.name, scenario.text);
+        output::report(&format!("{} seed {seed}: {}", scenario.name, scenario.text));
         let scenario = *scenario;
         // A task of its own: the harness panics if it cannot go on, and the other runs can.
         let done = tokio::spawn(async move { run(&scenario, seed, size).await }).await;
         match done.unwrap_or_else(|error| Err(error.into())) {
             Ok((report, world)) => {
-                eprint!("{}", report.text());
+                output::report(report.text().trim_end());
                 if let Some(folder) = options.worlds.as_ref().filter(|_| !report.is_good()) {
                     fs::create_dir_all(folder)?;
                     let file = folder.join(format!("{}-{seed}.json", scenario.name));
                     fs::write(&file, serde_json::to_vec(&world)?)?;
-                    eprintln!("  the world is in {}", file.display());
+                    output::report(&format!("  the world is in {}", file.display()));
                 }
                 return Ok(report);
             }
             Err(error) if tries < options.retries => {
                 tries += 1;
-                eprintln!("  could not be carried out, tried again: {error:#}");
+                output::report(&format!(
+                    "  could not be carried out, tried again: {error:#}"
+                ));
             }
             Err(error) => return Err(error.context(format!("{} with seed {seed}", scenario.name))),
         }

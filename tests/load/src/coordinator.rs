@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep};
 use self::{growth::Growth, run::Run, testbed::Testbed, watch::Watch, workers::Workers};
 use crate::{
     cli::Cli,
-    descriptors,
+    descriptors, output,
     plan::{Plan, Purpose},
     report::{Ending, Report},
     scenario::Script,
@@ -79,7 +79,7 @@ async fn coordinate(cli: &Cli) -> Result<bool> {
         report.audited(books.violations(report.counts.reserved, report.counts.booked));
     }
 
-    print!("{}", report.table());
+    output::print(&report.table())?;
 
     if let Some(file) = &cli.json {
         std::fs::write(file, report.json()?)?;

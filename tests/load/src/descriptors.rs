@@ -1,7 +1,6 @@
 //! File descriptors: a connection takes one, and a process may have so many.
 
 use anyhow::{Result, bail};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Descriptors that are kept for everything but users: standard streams, the runtime, REST
 /// connections.
@@ -12,19 +11,10 @@ const CROWDED: u32 = 5_000;
 
 /// Descriptors this process may open, after raising the soft limit to the hard one.
 pub fn limit() -> u32 {
-    let limit = getrlimit(Resource::Nofile);
-    if limit.current != limit.maximum {
-        let raised = Rlimit {
-            current: limit.maximum,
-            maximum: limit.maximum,
-        };
-        let _ = setrlimit(Resource::Nofile, raised); // where it is refused, the old limit holds
-    }
-
-    let current = getrlimit(Resource::Nofile).current;
-    current.map_or(u32::MAX, |current| {
-        u32::try_from(current).unwrap_or(u32::MAX)
-    })
+    // If raising is refused, the old limit holds.
+    let limit = rlimit::increase_nofile_limit(rlimit::INFINITY)
+        .or_else(|_| rlimit::Resource::NOFILE.get_soft());
+    limit.map_or(u32::MAX, |limit| u32::try_from(limit).unwrap_or(u32::MAX))
 }
 
 /// How many processes these users need; each also has `connections` for the line's requests and for

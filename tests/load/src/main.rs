@@ -17,6 +17,7 @@ mod http;
 mod latency;
 mod loopback;
 mod meters;
+mod output;
 mod plan;
 mod queue_client;
 mod report;
@@ -58,6 +59,6 @@ fn main() -> ExitCode {
 }
 
 fn failed(error: &anyhow::Error) -> ExitCode {
-    eprintln!("stanchion-load: {error:#}");
+    output::report(&format!("stanchion-load: {error:#}"));
     ExitCode::FAILURE
 }

@@ -171,7 +171,7 @@ async fn opened(child: &mut Child) -> Result<u16> {
     while let Some(line) = lines.next_line().await? {
         let port = line
             .rsplit_once(':')
-            .filter(|_| line.contains("is open at http://"));
+            .filter(|_| line.contains("listening on http://"));
         if let Some(port) = port.and_then(|(_, port)| port.trim().parse().ok()) {
             tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} }); // keeps the pipe empty
             return Ok(port);

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use stanchion_tests::{
     environment, ports,
     process::{Process, Signal},
-    stack::PACE_SLOW_MS,
+    stack::OVERLOAD_LATENCY_MS,
     tokens::{JWT_SECRET, PASS_SECRET},
 };
 use tokio::{
@@ -89,7 +89,7 @@ impl Member {
         member.set("STANCHION_LISTEN", &format!("127.0.0.1:{}", member.port));
         member.set("STANCHION_HEARTBEAT_MS", "5000");
         member.set("STANCHION_DRAIN_SECONDS", "3");
-        member.set(PACE_SLOW_MS, NEVER_SLOW_MS);
+        member.set(OVERLOAD_LATENCY_MS, NEVER_SLOW_MS);
         member.set("NO_COLOR", "1");
 
         if kind != Kind::Worker {

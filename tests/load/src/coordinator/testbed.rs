@@ -8,6 +8,7 @@ use crate::{
     cli::Cli,
     http::Pool,
     loopback::Endpoint,
+    output,
     plan::Sale,
     report::{Ending, ServerLog},
     sale::Operator,
@@ -161,10 +162,10 @@ impl Testbed {
     pub async fn tear_down(self, cli: &Cli) -> Result<ServerLog> {
         let Some((setup, server)) = self.own else {
             if let Err(error) = self.operator.set_state(&self.sale, "closed").await {
-                eprintln!(
+                output::report(&format!(
                     "stanchion-load: the event {} could not be closed on {:?}: {error:#}",
                     self.sale.event, cli.url
-                );
+                ));
             }
             return Ok(ServerLog::default());
         };

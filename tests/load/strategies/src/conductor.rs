@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use redis::{Client, aio::MultiplexedConnection};
 use serde_json::json;
 use stanchion_tests::{
-    EventBuilder, Shape, Stack, redis_server::RedisServer, scratch::Scratch, stack::Role,
+    EventBuilder, Shape, Stack, output, redis_server::RedisServer, scratch::Scratch, stack::Role,
 };
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
@@ -43,7 +43,7 @@ pub async fn run(workload: Workload) -> Result<()> {
     }
 
     let table = tables.join("\n\n");
-    println!("{table}");
+    output::print(&format!("{table}\n"))?;
 
     workload
         .table
@@ -55,11 +55,15 @@ async fn play(workload: &Workload) -> Result<Vec<Run>> {
     let mut runs = Vec::new();
     for round in 1..=workload.runs {
         for strategy in &workload.strategies {
-            eprintln!("round {round} of {}: {}", workload.runs, strategy.title());
+            output::report(&format!(
+                "round {round} of {}: {}",
+                workload.runs,
+                strategy.title()
+            ));
             let run = one(*strategy, workload)
                 .await
                 .with_context(|| strategy.name())?;
-            eprintln!("  {}", report::line(&run));
+            output::report(&format!("  {}", report::line(&run)));
             runs.push(run);
         }
     }

@@ -14,7 +14,7 @@ use futures_util::{SinkExt, StreamExt};
 use hdrhistogram::Histogram;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
-use stanchion_tests::tokens;
+use stanchion_tests::{output, tokens};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
@@ -90,13 +90,13 @@ pub async fn run(crowd: Crowd) -> Result<()> {
     let _ = timeout(JOIN_PATIENCE, all).await; // the report says how many joined
 
     counts.messages.store(0, Ordering::Relaxed);
-    println!("joined");
+    output::print("joined\n")?;
 
     let mut line = String::new();
     BufReader::new(tokio::io::stdin())
         .read_line(&mut line)
         .await?;
-    println!("{}", message::json(&counts.received()));
+    output::print(&format!("{}\n", message::json(&counts.received())))?;
 
     Ok(())
 }
@@ -118,7 +118,7 @@ impl Counts {
 
 async fn browse(crowd: Arc<Crowd>, number: u32, counts: Arc<Counts>) {
     if let Err(error) = wait(&crowd, number, &counts).await {
-        eprintln!("{}: {error:#}", name(number));
+        output::report(&format!("{}: {error:#}", name(number)));
     }
 }
 

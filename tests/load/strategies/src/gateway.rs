@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use futures_util::{SinkExt, StreamExt};
+use stanchion_tests::output;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::{
     WebSocketStream, accept_async_with_config,
@@ -28,7 +29,7 @@ pub async fn run(strategy: Strategy, redis: &str) -> Result<()> {
     let route = Route::open(strategy, redis).await?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
 
-    println!("{}", listener.local_addr()?.port());
+    output::print(&format!("{}\n", listener.local_addr()?.port()))?;
 
     loop {
         let Ok((stream, _)) = listener.accept().await else {

@@ -25,6 +25,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use cli::{Cli, Part};
+use stanchion_tests::output;
 
 fn main() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -38,7 +39,7 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("stanchion-strategies: {error:#}");
+            output::report(&format!("stanchion-strategies: {error:#}"));
             ExitCode::FAILURE
         }
     }
