@@ -10,6 +10,7 @@ use waitingroom::{
 };
 
 use crate::{
+    engine_timeout::with_engine_timeout,
     error::BookingError,
     inventory::rebuild::RebuildReport,
     model::{
@@ -119,8 +120,7 @@ impl AppState {
             })
             .await?;
 
-        let nodes = self
-            .with_timeout(self.engine().leave(event_id, user, self.now()))
+        let nodes = with_engine_timeout(self.engine().leave(event_id, user, self.now()))
             .await?
             .ok_or(BookingError::NotInQueue)?;
 

@@ -10,6 +10,7 @@ mod admin;
 mod api;
 mod catalogue;
 mod database_clock;
+mod engine_timeout;
 mod error;
 mod inventory;
 mod live;

@@ -8,6 +8,7 @@ use waitingroom::{http::Check, lifecycle::Lifecycle, process_registry::BookingLo
 use crate::{
     api,
     catalogue::Catalogue,
+    engine_timeout::with_engine_timeout,
     error::BookingError,
     inventory::rebuild::InventoryRebuilder,
     pipeline::{Pipeline, PipelineDeps, PipelineReceivers},
@@ -75,8 +76,7 @@ impl BookingService {
                 if state.load_monitor.queues.are_all_unreachable() {
                     return Err("no line answers".to_owned());
                 }
-                state
-                    .with_timeout(state.engine().ready())
+                with_engine_timeout(state.engine().ready())
                     .await
                     .map_err(|error| error.to_string())
             })

@@ -12,7 +12,10 @@ use waitingroom::{
 };
 
 use super::{extract::Operator, params};
-use crate::{error::BookingError, model::event::Event, state::AppState, store::ZoneCount};
+use crate::{
+    engine_timeout::with_engine_timeout, error::BookingError, model::event::Event, state::AppState,
+    store::ZoneCount,
+};
 
 #[derive(Default, Deserialize)]
 pub(super) struct SyncRequest {
@@ -122,7 +125,7 @@ pub(super) async fn status(
 }
 
 async fn event_status(state: &AppState, event: EventId) -> Result<Vec<ZoneStatus>, BookingError> {
-    let seats = match state.with_timeout(state.engine().seats(event)).await {
+    let seats = match with_engine_timeout(state.engine().seats(event)).await {
         Ok(seats) => seats,
         Err(EngineError::UnknownEvent) => Vec::new(),
         Err(error) => return Err(error.into()),

@@ -11,11 +11,12 @@ use waitingroom::{
 };
 
 use crate::{
-    error::BookingError, inventory::rebuild::RebuildReport, model::event::Event, state::AppState,
+    engine_timeout::with_engine_timeout, error::BookingError, inventory::rebuild::RebuildReport,
+    model::event::Event, state::AppState,
 };
 
-/// Longest wait for one call of the engine, and for a signal.
-const CALL_TIMEOUT: Duration = Duration::from_secs(2);
+/// Longest wait for a signal.
+const SIGNAL_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl AppState {
     /// Reads the catalogue if it has changed, and announces changed settings. An announcement that
@@ -115,7 +116,7 @@ impl AppState {
         settings: &QueueSettings,
     ) -> Result<(), BookingError> {
         let configure = self.engine().configure(event, settings);
-        match self.with_timeout(configure).await {
+        match with_engine_timeout(configure).await {
             Err(EngineError::UnknownEvent) => {
                 let missing = self.catalogue.event(event).await?;
                 self.inventory.rebuild_if_missing(&missing).await?;
@@ -130,25 +131,10 @@ impl AppState {
         };
         let signals = [(Recipient::AllNodes, signal)];
         let send = self.backends.signals.send(&signals);
-        if !matches!(tokio::time::timeout(CALL_TIMEOUT, send).await, Ok(Ok(_))) {
+        if !matches!(tokio::time::timeout(SIGNAL_TIMEOUT, send).await, Ok(Ok(_))) {
             tracing::warn!(%event, "failed to publish settings change; next tick republishes");
         }
         Ok(())
-    }
-
-    /// A call of the engine, which takes [`CALL_TIMEOUT`] at most.
-    pub(crate) async fn with_timeout<T>(
-        &self,
-        call: impl Future<Output = Result<T, EngineError>>,
-    ) -> Result<T, EngineError> {
-        tokio::time::timeout(CALL_TIMEOUT, call)
-            .await
-            .unwrap_or_else(|_| {
-                let timeout_ms = CALL_TIMEOUT.as_millis();
-                Err(EngineError::Unavailable(format!(
-                    "no answer in {timeout_ms} ms"
-                )))
-            })
     }
 }
 

@@ -10,6 +10,7 @@ use waitingroom::{
 };
 
 use crate::{
+    engine_timeout::with_engine_timeout,
     error::BookingError,
     state::{AppState, EVENT_CONCURRENCY},
 };
@@ -29,7 +30,7 @@ impl AppState {
             let id = event.event_id;
             (
                 id,
-                self.with_timeout(self.engine().recovery_point(id)).await,
+                with_engine_timeout(self.engine().recovery_point(id)).await,
             )
         });
         let mut reads = stream::iter(reads).buffer_unordered(EVENT_CONCURRENCY);

@@ -19,7 +19,9 @@ use waitingroom::{
     seats::{Tally, ZoneTally},
 };
 
-use crate::{error::BookingError, state::AppState, store::ZoneCount};
+use crate::{
+    engine_timeout::with_engine_timeout, error::BookingError, state::AppState, store::ZoneCount,
+};
 
 /// How often an event is compared; less often if there are more than ten times
 /// [`MAX_EVENTS_PER_BATCH`].
@@ -264,7 +266,7 @@ impl AppState {
             .await?;
         let last_user = users.last().map(|(user, _)| user.clone());
         let counted = self.engine().counted_users(event, &from.counted);
-        let (mut counted, next_counted) = self.with_timeout(counted).await?;
+        let (mut counted, next_counted) = with_engine_timeout(counted).await?;
         counted.retain(|name| !users.iter().any(|(user, _)| user == name));
         let counted_seats = self.store().seats_of_users(event, &counted).await?;
         let counted_seats: HashMap<UserId, u32> = counted_seats.into_iter().collect();
@@ -277,9 +279,7 @@ impl AppState {
         // 2. The database, the engine, and the database again.
         let names: Vec<UserId> = users.iter().map(|(user, _)| user.clone()).collect();
         let before = self.store().zone_counts(Some(event)).await?;
-        let tally = self
-            .with_timeout(self.engine().tally(event, &names))
-            .await?;
+        let tally = with_engine_timeout(self.engine().tally(event, &names)).await?;
         let after = self.store().zone_counts(Some(event)).await?;
 
         let next = Cursor {

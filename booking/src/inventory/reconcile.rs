@@ -13,6 +13,7 @@ use waitingroom::{
 };
 
 use crate::{
+    engine_timeout::with_engine_timeout,
     error::BookingError,
     settlements::dispatcher::settlement_for_status,
     state::{AppState, EVENT_CONCURRENCY},
@@ -53,7 +54,7 @@ impl AppState {
         let stale = self
             .engine()
             .stale_holds(event, now, STALE_AFTER, BATCH_SIZE);
-        let stale = self.with_timeout(stale).await?;
+        let stale = with_engine_timeout(stale).await?;
         if stale.is_empty() {
             return Ok(0);
         }

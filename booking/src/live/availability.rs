@@ -15,6 +15,7 @@ use tokio::sync::Mutex;
 use waitingroom::ids::{EventId, ZoneId};
 
 use crate::{
+    engine_timeout::with_engine_timeout,
     error::BookingError,
     live::feed::{Feed, sse_event},
     model::event::Event,
@@ -123,7 +124,7 @@ impl AppState {
 
     async fn count_available(&self, event: EventId) -> Result<HashMap<ZoneId, u32>, BookingError> {
         // An event without zones is about to be loaded.
-        if let Ok(zones) = self.with_timeout(self.engine().seats(event)).await
+        if let Ok(zones) = with_engine_timeout(self.engine().seats(event)).await
             && !zones.is_empty()
         {
             return Ok(zones

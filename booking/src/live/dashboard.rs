@@ -28,6 +28,7 @@ use super::{
     history::History,
 };
 use crate::{
+    engine_timeout::with_engine_timeout,
     error::BookingError,
     live::feed::{Feed, sse_event},
     model::event::Event,
@@ -257,8 +258,8 @@ impl AppState {
     ) -> Result<Arc<EventSnapshot>, BookingError> {
         let id = event.event_id;
         let (status, seats) = tokio::join!(
-            self.with_timeout(self.engine().status(id)),
-            self.with_timeout(self.engine().seats(id))
+            with_engine_timeout(self.engine().status(id)),
+            with_engine_timeout(self.engine().seats(id))
         );
         let status = status?;
         let seats = seats?;

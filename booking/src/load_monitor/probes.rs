@@ -14,6 +14,7 @@ use waitingroom::{
 };
 
 use crate::{
+    engine_timeout::with_timeout,
     model::event::Event,
     state::AppState,
     store::{Outage, StoreError},
@@ -116,14 +117,7 @@ impl AppState {
     ) -> (EventId, Instant, Result<QueueStatus, EngineError>) {
         let id = event.event_id;
         let asked_at = Instant::now();
-        let status = tokio::time::timeout(QUEUE_STATUS_TIMEOUT, self.engine().status(id))
-            .await
-            .unwrap_or_else(|_| {
-                let timeout_ms = QUEUE_STATUS_TIMEOUT.as_millis();
-                Err(EngineError::Unavailable(format!(
-                    "no answer in {timeout_ms} ms"
-                )))
-            });
+        let status = with_timeout(QUEUE_STATUS_TIMEOUT, self.engine().status(id)).await;
 
         (id, asked_at, status)
     }

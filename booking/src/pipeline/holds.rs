@@ -15,7 +15,7 @@ use waitingroom::{
 };
 
 use super::{PendingInsert, PipelineDeps, ReservationOutcome};
-use crate::model::booking::NewBooking;
+use crate::{engine_timeout::with_timeout, model::booking::NewBooking};
 
 /// Longest wait for the engine. A request that was queued for as long is not held any more.
 const HOLD_TIMEOUT: Duration = Duration::from_secs(2);
@@ -104,11 +104,7 @@ async fn reserve_batch(
 ) -> Result<Vec<ReserveOutcome>, EngineError> {
     let started = Instant::now();
     let reserve = deps.engine.reserve_all(event, holds, deps.clock.now());
-    let outcomes = tokio::time::timeout(HOLD_TIMEOUT, reserve)
-        .await
-        .map_err(|_| {
-            EngineError::Unavailable(format!("no answer in {} ms", HOLD_TIMEOUT.as_millis()))
-        })??;
+    let outcomes = with_timeout(HOLD_TIMEOUT, reserve).await?;
 
     metrics::histogram!(crate::metric_definitions::HOLD_BATCH_SIZE).record(holds.len() as f64);
     metrics::histogram!(crate::metric_definitions::HOLD_DURATION)
