@@ -7,28 +7,83 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures_util::future::BoxFuture;
 use waitingroom::{ids::EventId, lifecycle::Lifecycle};
 
 use crate::{
+    catalogue::Catalogue,
+    database_clock::DatabaseClock,
     error::BookingError,
-    inventory::{checkpoint::LastCheckpoints, drift::ComparisonSchedule},
-    outbox::{OutboxRelay, RelayReport},
-    reservations::expiry::BatchSize,
-    state::AppState,
+    inventory::{InventoryServices, rebuild::InventoryRebuilder},
+    live::LiveServices,
+    load_monitor::probes::DatabaseProbe,
+    outbox::{OutboxPublisher, RelayReport},
+    reservations::{expiry::ExpiryService, key_cleanup::KeyCleanup},
+    settlements::dispatcher::SettlementDispatcher,
 };
 
-const BACKLOG_INTERVAL: Duration = Duration::from_secs(1);
-const CATALOGUE_SYNC_INTERVAL: Duration = Duration::from_millis(500);
-const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(1);
-const CLOCK_SYNC_INTERVAL: Duration = Duration::from_secs(1);
-const DRIFT_INTERVAL: Duration = Duration::from_secs(1);
-const EXPIRY_INTERVAL: Duration = Duration::from_millis(250);
-const KEY_CLEANUP_INTERVAL: Duration = Duration::from_secs(60);
-const KEY_CLEANUP_LIMIT: u32 = 1_000;
-const PROBE_INTERVAL: Duration = Duration::from_millis(500);
-const QUEUE_CHECK_INTERVAL: Duration = Duration::from_millis(500);
-const REBUILD_INTERVAL: Duration = Duration::from_millis(500);
-const RECONCILE_INTERVAL: Duration = Duration::from_secs(1);
+/// The services that tasks run.
+pub(crate) struct TaskServices {
+    pub(crate) inventory: InventoryServices,
+    pub(crate) live: LiveServices,
+    pub(crate) expiry: ExpiryService,
+    pub(crate) key_cleanup: KeyCleanup,
+    pub(crate) settlements: SettlementDispatcher,
+    pub(crate) outbox: OutboxPublisher,
+    pub(crate) database_probe: DatabaseProbe,
+    pub(crate) database_clock: Arc<DatabaseClock>,
+}
+
+/// The tasks that run at an interval. Three others wait for work instead, and have a loop each.
+const TASKS: [Task; 11] = [
+    Task::new("reconcile", every(1_000), |services| {
+        iteration(services.inventory.reconciler.reconcile_holds())
+    }),
+    Task::new("catalogue sync", every(500), |services| {
+        iteration(services.inventory.catalogue_sync.sync())
+    }),
+    Task::new("queue check", every(500), |services| {
+        iteration(services.inventory.queue_check.restore_missing_events())
+    }),
+    Task::new("database probe", every(500), |services| {
+        iteration(services.database_probe.probe())
+    }),
+    Task::new("database clock", every(1_000), |services| {
+        iteration(services.database_clock.sync())
+    }),
+    Task::new("expiry", every(250), |services| {
+        Box::pin(services.expiry.sweep())
+    }),
+    // A comparison that is confirming a difference is not waited for when the drain begins.
+    Task::new("drift", every(1_000), |services| {
+        iteration(services.inventory.drift.compare_due())
+    })
+    .cancelled_by_drain(),
+    Task::new("availability", every(1_000), |services| {
+        iteration(services.live.availability.publish())
+    })
+    .finally(|services| {
+        services.live.availability.feed.close();
+        iteration(async { Ok::<_, BookingError>(()) })
+    }),
+    Task::new("dashboard", at_rate(1_000), |services| {
+        iteration(async {
+            services.live.dashboard.sample_events().await;
+            Ok::<_, BookingError>(())
+        })
+    })
+    .finally(|services| {
+        services.live.dashboard.feed.close();
+        iteration(async { Ok::<_, BookingError>(()) })
+    }),
+    Task::new("checkpoint", every(1_000), |services| {
+        iteration(services.inventory.checkpoints.save())
+    })
+    .finally(|services| iteration(services.inventory.checkpoints.save())),
+    Task::new("key cleanup", every(60_000), |services| {
+        iteration(services.key_cleanup.clear_expired())
+    }),
+];
 
 /// While messages are pending, and while none are.
 const RELAY_INTERVALS: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis(200)];
@@ -36,78 +91,137 @@ const RELAY_INTERVALS: [Duration; 2] = [Duration::from_millis(20), Duration::fro
 /// After a message that the bus did not acknowledge.
 const RELAY_RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Of dashboards and availability feeds.
-const SAMPLE_INTERVAL: Duration = Duration::from_secs(1);
+const BACKLOG_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Before an event whose rebuild failed is rebuilt again.
+const REBUILD_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Before failed settlements are sent again: the first wait, and the longest.
 const SETTLEMENT_RETRY_BACKOFF: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(1)];
 
 /// Starts every task.
-pub(crate) fn start(state: &Arc<AppState>, lifecycle: &Lifecycle) {
-    periodic_tasks(state, lifecycle);
-
-    let spawn = Spawner { state, lifecycle };
-    spawn.task("expiry", expiry);
-    spawn.task("rebuild", rebuild);
-    spawn.task("drift", drift);
-    spawn.task("settlements", settlements);
-    spawn.task("availability", availability);
-    spawn.task("dashboard", dashboard);
-    spawn.task("checkpoint", checkpoint);
-    spawn.task("outbox relay", relay);
-    spawn.task("key cleanup", key_cleanup);
-}
-
-/// Tasks that do the same at each interval and keep nothing between two iterations.
-fn periodic_tasks(state: &Arc<AppState>, lifecycle: &Lifecycle) {
-    let spawn = Spawner { state, lifecycle };
-    spawn.periodic("reconcile", RECONCILE_INTERVAL, |state| async move {
-        state.reconcile_holds().await.map(drop)
-    });
-
-    spawn.periodic(
-        "catalogue sync",
-        CATALOGUE_SYNC_INTERVAL,
-        |state| async move { state.sync_catalogue().await },
-    );
-    spawn.periodic("queue check", QUEUE_CHECK_INTERVAL, |state| async move {
-        state.restore_missing_events().await.map(drop)
-    });
-
-    spawn.periodic("database probe", PROBE_INTERVAL, |state| async move {
-        Ok(state.probe_database().await?)
-    });
-
-    spawn.periodic("database clock", CLOCK_SYNC_INTERVAL, |state| async move {
-        Ok(state.sync_database_clock().await?)
-    });
-}
-
-struct Spawner<'a> {
-    state: &'a Arc<AppState>,
-    lifecycle: &'a Lifecycle,
-}
-
-impl Spawner<'_> {
-    fn task<F>(&self, name: &'static str, task: fn(Arc<AppState>, Lifecycle) -> F)
-    where
-        F: Future<Output = ()> + Send + 'static,
-    {
-        let running = task(Arc::clone(self.state), self.lifecycle.clone());
-        self.lifecycle.spawn(name, running);
+pub(crate) fn start(services: TaskServices, lifecycle: &Lifecycle) {
+    let services = Arc::new(services);
+    for task in TASKS {
+        let running = task.run(Arc::clone(&services), lifecycle.clone());
+        lifecycle.spawn(task.name, running);
     }
 
-    /// Waits for `interval` before each iteration.
-    fn periodic<F>(&self, name: &'static str, interval: Duration, iterate: fn(Arc<AppState>) -> F)
-    where
-        F: Future<Output = Result<(), BookingError>> + Send + 'static,
-    {
-        let (state, lifecycle) = (Arc::clone(self.state), self.lifecycle.clone());
-        self.lifecycle.spawn(name, async move {
-            while lifecycle.sleep_or_drain(interval).await {
-                log_failure(name, iterate(Arc::clone(&state)).await);
-            }
-        });
+    let rebuilds = rebuild_loop(Arc::clone(&services), lifecycle.clone());
+    lifecycle.spawn("rebuild", rebuilds);
+
+    let retries = settlement_loop(services.settlements.clone(), lifecycle.clone());
+    lifecycle.spawn("settlements", retries);
+
+    lifecycle.spawn("outbox relay", relay_loop(services, lifecycle.clone()));
+}
+
+/// A row of the table.
+#[derive(Clone, Copy)]
+struct Task {
+    name: &'static str,
+    interval: Interval,
+    iterate: fn(&TaskServices) -> BoxFuture<'_, Iteration>,
+    on_drain: OnDrain,
+}
+
+/// The pause before the next iteration; `None` for the interval of the task, which is the pause
+/// after an iteration that failed as well.
+type Iteration = Result<Option<Duration>, BookingError>;
+
+#[derive(Clone, Copy)]
+enum Interval {
+    /// Between two iterations, and before the first.
+    Pause(Duration),
+    /// Between the beginnings of two iterations; the first begins at once.
+    Rate(Duration),
+}
+
+/// What the beginning of the drain does to a task, which has no further iteration.
+#[derive(Clone, Copy)]
+enum OnDrain {
+    /// The present iteration is completed.
+    Complete,
+    /// The present iteration is dropped.
+    Cancel,
+    /// The present iteration is completed, and this is done afterwards.
+    Finally(fn(&TaskServices) -> BoxFuture<'_, Iteration>),
+}
+
+const fn every(ms: u64) -> Interval {
+    Interval::Pause(Duration::from_millis(ms))
+}
+
+const fn at_rate(ms: u64) -> Interval {
+    Interval::Rate(Duration::from_millis(ms))
+}
+
+/// An iteration after which the task pauses for its interval.
+fn iteration<'a, T, E: Into<BookingError>>(
+    work: impl Future<Output = Result<T, E>> + Send + 'a,
+) -> BoxFuture<'a, Iteration> {
+    Box::pin(async { work.await.map(|_| None).map_err(Into::into) })
+}
+
+impl Task {
+    const fn new(
+        name: &'static str,
+        interval: Interval,
+        iterate: fn(&TaskServices) -> BoxFuture<'_, Iteration>,
+    ) -> Self {
+        Self {
+            name,
+            interval,
+            iterate,
+            on_drain: OnDrain::Complete,
+        }
+    }
+
+    const fn cancelled_by_drain(self) -> Self {
+        Self {
+            on_drain: OnDrain::Cancel,
+            ..self
+        }
+    }
+
+    const fn finally(self, last: fn(&TaskServices) -> BoxFuture<'_, Iteration>) -> Self {
+        Self {
+            on_drain: OnDrain::Finally(last),
+            ..self
+        }
+    }
+
+    async fn run(self, services: Arc<TaskServices>, lifecycle: Lifecycle) {
+        let mut due = Instant::now();
+        let mut pause = match self.interval {
+            Interval::Pause(interval) => interval,
+            Interval::Rate(_) => Duration::ZERO,
+        };
+
+        while lifecycle.sleep_or_drain(pause).await {
+            let cancelled = async {
+                match self.on_drain {
+                    OnDrain::Cancel => lifecycle.draining().await,
+                    _ => std::future::pending().await,
+                }
+            };
+            let asked_pause = tokio::select! {
+                result = (self.iterate)(&services) => log_failure(self.name, result),
+                () = cancelled => return,
+            };
+
+            pause = match self.interval {
+                Interval::Pause(interval) => asked_pause.unwrap_or(interval),
+                Interval::Rate(interval) => {
+                    due = (due + interval).max(Instant::now());
+                    due.saturating_duration_since(Instant::now())
+                }
+            };
+        }
+
+        if let OnDrain::Finally(last) = self.on_drain {
+            log_failure(self.name, last(&services).await);
+        }
     }
 }
 
@@ -120,132 +234,66 @@ fn log_failure<T: Default, E: Display>(task: &'static str, iteration: Result<T, 
     })
 }
 
-async fn expiry(state: Arc<AppState>, lifecycle: Lifecycle) {
-    let mut batch_size = BatchSize::default();
-    let mut pause = None;
-    while lifecycle
-        .sleep_or_drain(pause.unwrap_or(EXPIRY_INTERVAL))
-        .await
-    {
-        // The clock has logged by itself what is wrong with it.
-        if let Err(error) = state.backends.clock.check() {
-            tracing::debug!(error, "no hold is expired by a wrong clock");
-            continue;
-        }
-
-        // An outage lasts, or holds have not got its time back yet.
-        if !state.load_monitor.may_expire() {
-            pause = None;
-            continue;
-        }
-
-        let report = log_failure("expiry", state.expire_due_holds(&mut batch_size).await);
-        pause = report.pause(state.has_reservations_in_flight());
-    }
-}
-
-/// An event stays in the queue until its rebuild has succeeded.
-async fn rebuild(state: Arc<AppState>, lifecycle: Lifecycle) {
+/// Rebuilds events as requested. An event stays in the queue until its rebuild has succeeded.
+async fn rebuild_loop(services: Arc<TaskServices>, lifecycle: Lifecycle) {
+    let inventory = &services.inventory.rebuilder;
     loop {
         let event = tokio::select! {
-            event = state.rebuild_queue.next() => event,
+            event = inventory.rebuild_queue.next() => event,
             () = lifecycle.draining() => return,
         };
-        let cooldown = state.inventory.cooldown_left(event).await;
+        let cooldown = inventory.cooldown_left(event).await;
         if !lifecycle.sleep_or_drain(cooldown).await {
             return;
         }
 
-        if log_failure("rebuild", rebuild_event(&state, event).await).is_none() {
-            state.rebuild_queue.request(event);
+        let rebuilt = rebuild(&services.inventory.catalogue, inventory, event).await;
+        if log_failure("rebuild", rebuilt).is_none() {
+            inventory.rebuild_queue.request(event);
             lifecycle.sleep_or_drain(REBUILD_INTERVAL).await;
         }
     }
 }
 
 /// Succeeds for an event that is gone, too.
-async fn rebuild_event(state: &AppState, event: EventId) -> Result<Option<()>, BookingError> {
-    match state.catalogue.event(event).await {
+async fn rebuild(
+    catalogue: &Catalogue,
+    inventory: &InventoryRebuilder,
+    event: EventId,
+) -> Result<Option<()>, BookingError> {
+    match catalogue.event(event).await {
         Err(BookingError::EventNotFound) => Ok(Some(())),
-        event => state.inventory.rebuild(&event?).await.map(|_| Some(())),
-    }
-}
-
-/// A comparison that is confirming a difference is not waited for when the drain begins.
-async fn drift(state: Arc<AppState>, lifecycle: Lifecycle) {
-    let mut schedule = ComparisonSchedule::default();
-    while lifecycle.sleep_or_drain(DRIFT_INTERVAL).await {
-        tokio::select! {
-            compared = state.compare_due(&mut schedule) => log_failure("drift", compared),
-            () = lifecycle.draining() => return,
-        }
+        event => inventory.rebuild(&event?).await.map(|_| Some(())),
     }
 }
 
 /// Sends failed settlements again, the last time after the drain has begun.
-async fn settlements(state: Arc<AppState>, lifecycle: Lifecycle) {
+async fn settlement_loop(settlements: SettlementDispatcher, lifecycle: Lifecycle) {
     let [shortest, longest] = SETTLEMENT_RETRY_BACKOFF;
     let mut backoff = shortest;
     loop {
         tokio::select! {
-            () = state.settlements.wait_for_pending() => {}
+            () = settlements.wait_for_pending() => {}
             () = lifecycle.draining() => {}
         }
         if !lifecycle.sleep_or_drain(backoff).await {
             break;
         }
 
-        let is_empty = state.settlements.retry().await;
+        let is_empty = settlements.retry().await;
         backoff = if is_empty {
             shortest
         } else {
             longest.min(2 * backoff)
         };
     }
-    state.settlements.retry().await;
+    settlements.retry().await;
 }
 
-async fn availability(state: Arc<AppState>, lifecycle: Lifecycle) {
-    while lifecycle.sleep_or_drain(SAMPLE_INTERVAL).await {
-        log_failure("availability", state.publish_availability().await);
-    }
-    state.availability.feed.close();
-}
-
-/// Keeps to the interval, however long a sample takes.
-async fn dashboard(state: Arc<AppState>, lifecycle: Lifecycle) {
-    let mut next = Instant::now();
-    while lifecycle
-        .sleep_or_drain(next.saturating_duration_since(Instant::now()))
-        .await
-    {
-        state.sample_events().await;
-        next = (next + SAMPLE_INTERVAL).max(Instant::now());
-    }
-
-    state.dashboard.feed.close();
-}
-
-/// Writes the last checkpoints after the drain has begun.
-async fn checkpoint(state: Arc<AppState>, lifecycle: Lifecycle) {
-    let mut last = LastCheckpoints::default();
-    while lifecycle.sleep_or_drain(CHECKPOINT_INTERVAL).await {
-        log_failure("checkpoint", state.save_checkpoints(&mut last).await);
-    }
-    log_failure("checkpoint", state.save_checkpoints(&mut last).await);
-}
-
-/// Publishes for the last time after the drain has begun.
-async fn relay(state: Arc<AppState>, lifecycle: Lifecycle) {
-    let relay = OutboxRelay::new(
-        state.store().clone(),
-        state.backends.bus.clone(),
-        state.config.subject_prefix.clone(),
-    );
-    let publish = async || {
-        let published = relay.publish_pending(state.database_now()).await;
-        log_failure("outbox relay", published)
-    };
+/// Publishes committed messages, the last time after the drain has begun.
+async fn relay_loop(services: Arc<TaskServices>, lifecycle: Lifecycle) {
+    let outbox = &services.outbox;
+    let publish = async || log_failure("outbox relay", outbox.publish_pending().await);
 
     let [busy, idle] = RELAY_INTERVALS;
     let mut pause = busy;
@@ -262,29 +310,9 @@ async fn relay(state: Arc<AppState>, lifecycle: Lifecycle) {
         };
 
         if measured_at.elapsed() >= BACKLOG_INTERVAL {
-            let lag = relay.record_backlog(state.database_now()).await;
-            state
-                .load_monitor
-                .set_outbox_lag(log_failure("outbox relay", lag));
+            log_failure("outbox relay", outbox.record_backlog().await);
             measured_at = Instant::now();
         }
     }
     publish().await;
-}
-
-async fn key_cleanup(state: Arc<AppState>, lifecycle: Lifecycle) {
-    while lifecycle.sleep_or_drain(KEY_CLEANUP_INTERVAL).await {
-        state.guest_limiter.evict_expired(state.now());
-
-        let before = state.database_now().minus(state.config.idempotency_key_ttl);
-        loop {
-            let cleared = state
-                .store()
-                .clear_expired_keys(before, KEY_CLEANUP_LIMIT)
-                .await;
-            if log_failure("key cleanup", cleared) < u64::from(KEY_CLEANUP_LIMIT) {
-                break;
-            }
-        }
-    }
 }

@@ -20,7 +20,7 @@ use waitingroom::{
 
 use crate::{
     engine_timeout::with_timeout, error::BookingError, inventory::known_gateways::KnownGateways,
-    model::event::Event, store::SharedStore,
+    model::event::Event, settlements::rebuild_queue::RebuildQueue, store::SharedStore,
 };
 
 /// Longest wait for the commits of pending holds, before the snapshot is taken.
@@ -64,7 +64,9 @@ pub(crate) struct InventoryRebuilder {
     engine: SharedEngine,
     clock: Clock,
     /// Gateways that bring their users back to a queue that was lost.
-    pub(crate) known_gateways: KnownGateways,
+    pub(crate) known_gateways: Arc<KnownGateways>,
+    /// Requests for rebuilds that no caller waits for.
+    pub(crate) rebuild_queue: Arc<RebuildQueue>,
     /// When each event's last rebuild of this process began; the lock makes rebuilds take turns.
     last_rebuilds: Mutex<HashMap<EventId, Instant>>,
 }
@@ -75,7 +77,8 @@ impl InventoryRebuilder {
             store,
             engine,
             clock,
-            known_gateways: KnownGateways::default(),
+            known_gateways: Arc::default(),
+            rebuild_queue: Arc::default(),
             last_rebuilds: Mutex::default(),
         }
     }
@@ -103,6 +106,25 @@ impl InventoryRebuilder {
     ) -> Result<RebuildReport, BookingError> {
         self.rebuild_serialized(event, RebuildReason::EventMissing)
             .await
+    }
+
+    /// Rebuilds these events, one after the other, and adds the reports up.
+    ///
+    /// # Errors
+    /// As [`InventoryRebuilder::rebuild`]; the events behind the one that failed are left alone.
+    pub(crate) async fn rebuild_all(
+        &self,
+        events: &[Arc<Event>],
+    ) -> Result<RebuildReport, BookingError> {
+        let mut total = RebuildReport::default();
+        for event in events {
+            let report = self.rebuild(event).await?;
+            total.zones += report.zones;
+            total.holds += report.holds;
+            total.corrected += report.corrected;
+        }
+
+        Ok(total)
     }
 
     async fn rebuild_serialized(
