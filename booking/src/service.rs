@@ -32,13 +32,12 @@ impl BookingService {
     pub async fn bind(backends: Backends, config: BookingConfig) -> Result<Self, BookingError> {
         let Services {
             state,
-            catalogue,
             tasks,
             health,
             receivers,
         } = Services::new(backends, config);
 
-        catalogue.refresh().await?;
+        tasks.inventory.catalogue.refresh().await?;
         tasks.database_clock.sync().await?;
 
         // Before any request and before the first expiry: while every instance was down, users

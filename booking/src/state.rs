@@ -139,7 +139,6 @@ extract_by_type! {
 pub(crate) struct Services {
     /// For handlers.
     pub(crate) state: AppState,
-    pub(crate) catalogue: Arc<Catalogue>,
     /// For tasks.
     pub(crate) tasks: TaskServices,
     /// For readiness and the process registry.
@@ -168,7 +167,6 @@ impl Services {
         let inventory = inventory_services(&backends, &shared);
         let live = live_services(&backends, &shared, config.max_availability_readers);
         Self {
-            catalogue: Arc::clone(&shared.catalogue),
             state: app_state(&backends, &config, &shared, pipeline, &inventory, &live),
             tasks: task_services(backends, config, shared, inventory, live),
             health,

@@ -1,13 +1,10 @@
 //! The background tasks of the role. An iteration that fails is logged and counted; the next one
 //! tries again. All tasks end when the drain begins.
 
-use std::{
-    fmt::Display,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{fmt::Display, sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
+use tokio::time::Instant;
 use waitingroom::{ids::EventId, lifecycle::Lifecycle};
 
 use crate::{
@@ -35,54 +32,78 @@ pub(crate) struct TaskServices {
 }
 
 /// The tasks that run at an interval. Three others wait for work instead, and have a loop each.
-const TASKS: [Task; 11] = [
-    Task::new("reconcile", every(1_000), |services| {
-        iteration(services.inventory.reconciler.reconcile_holds())
-    }),
-    Task::new("catalogue sync", every(500), |services| {
-        iteration(services.inventory.catalogue_sync.sync())
-    }),
-    Task::new("queue check", every(500), |services| {
-        iteration(services.inventory.queue_check.restore_missing_events())
-    }),
-    Task::new("database probe", every(500), |services| {
-        iteration(services.database_probe.probe())
-    }),
-    Task::new("database clock", every(1_000), |services| {
-        iteration(services.database_clock.sync())
-    }),
-    Task::new("expiry", every(250), |services| {
-        Box::pin(services.expiry.sweep())
-    }),
-    // A comparison that is confirming a difference is not waited for when the drain begins.
-    Task::new("drift", every(1_000), |services| {
-        iteration(services.inventory.drift.compare_due())
-    })
-    .cancelled_by_drain(),
-    Task::new("availability", every(1_000), |services| {
-        iteration(services.live.availability.publish())
-    })
-    .finally(|services| {
-        services.live.availability.feed.close();
-        iteration(async { Ok::<_, BookingError>(()) })
-    }),
-    Task::new("dashboard", at_rate(1_000), |services| {
-        iteration(async {
-            services.live.dashboard.sample_events().await;
-            Ok::<_, BookingError>(())
-        })
-    })
-    .finally(|services| {
-        services.live.dashboard.feed.close();
-        iteration(async { Ok::<_, BookingError>(()) })
-    }),
-    Task::new("checkpoint", every(1_000), |services| {
-        iteration(services.inventory.checkpoints.save())
-    })
-    .finally(|services| iteration(services.inventory.checkpoints.save())),
-    Task::new("key cleanup", every(60_000), |services| {
-        iteration(services.key_cleanup.clear_expired())
-    }),
+const TASKS: [Task<TaskServices>; 11] = [
+    Task {
+        name: "reconcile",
+        interval: every(1_000),
+        iterate: |services| iteration(services.inventory.reconciler.reconcile_holds()),
+        on_drain: OnDrain::Complete,
+    },
+    Task {
+        name: "catalogue sync",
+        interval: every(500),
+        iterate: |services| iteration(services.inventory.catalogue_sync.sync()),
+        on_drain: OnDrain::Complete,
+    },
+    Task {
+        name: "queue check",
+        interval: every(500),
+        iterate: |services| iteration(services.inventory.queue_check.restore_missing_events()),
+        on_drain: OnDrain::Complete,
+    },
+    Task {
+        name: "database probe",
+        interval: every(500),
+        iterate: |services| iteration(services.database_probe.probe()),
+        on_drain: OnDrain::Complete,
+    },
+    Task {
+        name: "database clock",
+        interval: every(1_000),
+        iterate: |services| iteration(services.database_clock.sync()),
+        on_drain: OnDrain::Complete,
+    },
+    Task {
+        name: "expiry",
+        interval: every(250),
+        iterate: |services| Box::pin(services.expiry.sweep()),
+        on_drain: OnDrain::Complete,
+    },
+    Task {
+        name: "drift",
+        interval: every(1_000),
+        iterate: |services| iteration(services.inventory.drift.compare_due()),
+        // A comparison may be confirming a difference for seconds.
+        on_drain: OnDrain::Cancel,
+    },
+    Task {
+        name: "availability",
+        interval: every(1_000),
+        iterate: |services| iteration(services.live.availability.publish()),
+        on_drain: OnDrain::Finally(|services| {
+            infallible(async { services.live.availability.feed.close() })
+        }),
+    },
+    Task {
+        name: "dashboard",
+        interval: at_rate(1_000),
+        iterate: |services| infallible(services.live.dashboard.sample_events()),
+        on_drain: OnDrain::Finally(|services| {
+            infallible(async { services.live.dashboard.feed.close() })
+        }),
+    },
+    Task {
+        name: "checkpoint",
+        interval: every(1_000),
+        iterate: |services| iteration(services.inventory.checkpoints.save()),
+        on_drain: OnDrain::Finally(|services| iteration(services.inventory.checkpoints.save())),
+    },
+    Task {
+        name: "key cleanup",
+        interval: every(60_000),
+        iterate: |services| iteration(services.key_cleanup.clear_expired()),
+        on_drain: OnDrain::Complete,
+    },
 ];
 
 /// While messages are pending, and while none are.
@@ -103,8 +124,9 @@ const SETTLEMENT_RETRY_BACKOFF: [Duration; 2] = [Duration::from_millis(50), Dura
 pub(crate) fn start(services: TaskServices, lifecycle: &Lifecycle) {
     let services = Arc::new(services);
     for task in TASKS {
+        let name = task.name;
         let running = task.run(Arc::clone(&services), lifecycle.clone());
-        lifecycle.spawn(task.name, running);
+        lifecycle.spawn(name, running);
     }
 
     let rebuilds = rebuild_loop(Arc::clone(&services), lifecycle.clone());
@@ -116,14 +138,16 @@ pub(crate) fn start(services: TaskServices, lifecycle: &Lifecycle) {
     lifecycle.spawn("outbox relay", relay_loop(services, lifecycle.clone()));
 }
 
-/// A row of the table.
-#[derive(Clone, Copy)]
-struct Task {
+/// A row of the table: a task that works with services of type `S`.
+struct Task<S> {
+    /// In logs and metrics.
     name: &'static str,
     interval: Interval,
-    iterate: fn(&TaskServices) -> BoxFuture<'_, Iteration>,
-    on_drain: OnDrain,
+    iterate: Iterate<S>,
+    on_drain: OnDrain<S>,
 }
+
+type Iterate<S> = fn(&S) -> BoxFuture<'_, Iteration>;
 
 /// The pause before the next iteration; `None` for the interval of the task, which is the pause
 /// after an iteration that failed as well.
@@ -137,15 +161,14 @@ enum Interval {
     Rate(Duration),
 }
 
-/// What the beginning of the drain does to a task, which has no further iteration.
-#[derive(Clone, Copy)]
-enum OnDrain {
+/// What happens when the drain begins. There is no further iteration.
+enum OnDrain<S> {
     /// The present iteration is completed.
     Complete,
     /// The present iteration is dropped.
     Cancel,
     /// The present iteration is completed, and this is done afterwards.
-    Finally(fn(&TaskServices) -> BoxFuture<'_, Iteration>),
+    Finally(Iterate<S>),
 }
 
 const fn every(ms: u64) -> Interval {
@@ -163,35 +186,16 @@ fn iteration<'a, T, E: Into<BookingError>>(
     Box::pin(async { work.await.map(|_| None).map_err(Into::into) })
 }
 
-impl Task {
-    const fn new(
-        name: &'static str,
-        interval: Interval,
-        iterate: fn(&TaskServices) -> BoxFuture<'_, Iteration>,
-    ) -> Self {
-        Self {
-            name,
-            interval,
-            iterate,
-            on_drain: OnDrain::Complete,
-        }
-    }
+/// The same, of work that cannot fail.
+fn infallible<'a>(work: impl Future<Output = ()> + Send + 'a) -> BoxFuture<'a, Iteration> {
+    Box::pin(async {
+        work.await;
+        Ok(None)
+    })
+}
 
-    const fn cancelled_by_drain(self) -> Self {
-        Self {
-            on_drain: OnDrain::Cancel,
-            ..self
-        }
-    }
-
-    const fn finally(self, last: fn(&TaskServices) -> BoxFuture<'_, Iteration>) -> Self {
-        Self {
-            on_drain: OnDrain::Finally(last),
-            ..self
-        }
-    }
-
-    async fn run(self, services: Arc<TaskServices>, lifecycle: Lifecycle) {
+impl<S: Send + Sync + 'static> Task<S> {
+    async fn run(self, services: Arc<S>, lifecycle: Lifecycle) {
         let mut due = Instant::now();
         let mut pause = match self.interval {
             Interval::Pause(interval) => interval,
@@ -315,4 +319,104 @@ async fn relay_loop(services: Arc<TaskServices>, lifecycle: Lifecycle) {
         }
     }
     publish().await;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::*;
+
+    /// Counts iterations; each takes `work_ms` and asks for the pause `asked_ms`, unless it fails.
+    #[derive(Default)]
+    struct Counter {
+        begun: AtomicU64,
+        completed: AtomicU64,
+        work_ms: u64,
+        asked_ms: Option<u64>,
+        fails: bool,
+    }
+
+    fn count(counter: &Counter) -> BoxFuture<'_, Iteration> {
+        Box::pin(async {
+            counter.begun.fetch_add(1, Ordering::Relaxed);
+            tokio::time::sleep(Duration::from_millis(counter.work_ms)).await;
+            counter.completed.fetch_add(1, Ordering::Relaxed);
+            if counter.fails {
+                return Err(BookingError::Unavailable("on purpose"));
+            }
+            Ok(counter.asked_ms.map(Duration::from_millis))
+        })
+    }
+
+    fn task(interval: Interval, on_drain: OnDrain<Counter>) -> Task<Counter> {
+        Task {
+            name: "test",
+            interval,
+            iterate: count,
+            on_drain,
+        }
+    }
+
+    /// Iterations that begin within `ms`, and those that are complete once the task has ended.
+    async fn iterations(task: Task<Counter>, counter: Counter, ms: u64) -> (u64, u64) {
+        let (counter, (lifecycle, _panics)) = (Arc::new(counter), Lifecycle::new());
+        let task = tokio::spawn(task.run(Arc::clone(&counter), lifecycle.clone()));
+        tokio::time::sleep(Duration::from_millis(ms)).await;
+        let begun = counter.begun.load(Ordering::Relaxed);
+
+        lifecycle.begin_drain();
+        task.await.unwrap();
+        (begun, counter.completed.load(Ordering::Relaxed))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn pauses_as_asked_or_for_interval() {
+        let task = || task(every(100), OnDrain::Complete);
+        let usual = iterations(task(), Counter::default(), 1_050).await;
+        assert_eq!(usual, (10, 10));
+
+        let asking = Counter {
+            asked_ms: Some(10),
+            ..Counter::default()
+        };
+        let (begun, _) = iterations(task(), asking, 195).await;
+        assert_eq!(begun, 10, "the first after the interval");
+
+        let failing = Counter {
+            fails: true,
+            asked_ms: Some(10),
+            ..Counter::default()
+        };
+        assert_eq!(iterations(task(), failing, 1_050).await, (10, 10));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn rate_ignores_length_of_iterations() {
+        let steady = |work_ms| {
+            let counter = Counter {
+                work_ms,
+                ..Counter::default()
+            };
+            iterations(task(at_rate(100), OnDrain::Complete), counter, 1_050)
+        };
+
+        assert_eq!(steady(80).await, (11, 11), "the first at once");
+        assert_eq!(steady(200).await, (6, 6), "one after the other");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn drain_completes_cancels_or_finishes() {
+        let drained = |on_drain| {
+            let slow = Counter {
+                work_ms: 1_000,
+                ..Counter::default()
+            };
+            iterations(task(every(100), on_drain), slow, 200)
+        };
+
+        assert_eq!(drained(OnDrain::Complete).await, (1, 1));
+        assert_eq!(drained(OnDrain::Cancel).await, (1, 0));
+        assert_eq!(drained(OnDrain::Finally(count)).await, (1, 2));
+    }
 }

@@ -33,8 +33,8 @@ impl ReservationService {
     /// booking.
     ///
     /// # Errors
-    /// As [`ReservationService::reserve`]; if no alternative fits, why the last one was rejected. The pass
-    /// stays valid then.
+    /// As [`ReservationService::reserve`]; if no alternative fits, why the last one was rejected.
+    /// The pass stays valid then.
     pub(crate) async fn reserve_first_available(
         &self,
         request: &ReserveFirstAvailable,
