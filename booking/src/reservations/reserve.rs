@@ -63,7 +63,7 @@ impl ReservationService {
         use ReservationOutcome::{Duplicate, Rejected};
 
         // 1. Validate: the zone is there, the pass is good, the sale is open, and a guest has
-        //    bookings left. If one of the last three is too late, the request may repeat an
+        //    bookings left. If it is too late for one of the last three, the request may repeat an
         //    earlier one that was in time.
         let (event, show) = (request.event_id, request.show_id);
         let zone = self.catalogue.zone(event, show, request.zone_id).await?;
@@ -110,6 +110,8 @@ impl ReservationService {
             (Rejected(ReserveOutcome::PassUsed(earlier)), None) => {
                 self.await_in_flight(earlier).await.and(Err(PassUsed))?
             }
+            // The engine has forgotten what the database remembers: an old key, or a pass of a lost
+            // queue.
             (Duplicate, None) if self.store.pass_is_used(&pass.pass_id).await? => {
                 return Err(PassUsed);
             }
