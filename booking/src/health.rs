@@ -7,13 +7,13 @@ use waitingroom::{engine::SharedEngine, process_registry::BookingLoad};
 use crate::{engine_timeout::with_engine_timeout, load_monitor::LoadMonitor, pipeline::Pipeline};
 
 /// See the module's documentation.
-pub(crate) struct Health {
+pub(crate) struct BookingHealth {
     pub(crate) load: Arc<LoadMonitor>,
     pub(crate) engine: SharedEngine,
     pub(crate) pipeline: Pipeline,
 }
 
-impl Health {
+impl BookingHealth {
     /// Fails while the database is known to be down.
     pub(crate) fn check_database(&self) -> Result<(), String> {
         let writable = self.load.require_database();

@@ -8,7 +8,7 @@ use waitingroom::{http::Check, lifecycle::Lifecycle, process_registry::BookingLo
 use crate::{
     api,
     error::BookingError,
-    health::Health,
+    health::BookingHealth,
     pipeline::PipelineReceivers,
     state::{AppState, Backends, BookingConfig, Services},
     tasks::{self, TaskServices},
@@ -18,7 +18,7 @@ use crate::{
 pub struct BookingService {
     state: AppState,
     tasks: TaskServices,
-    health: Arc<Health>,
+    health: Arc<BookingHealth>,
     receivers: PipelineReceivers,
 }
 

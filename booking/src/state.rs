@@ -15,7 +15,7 @@ use crate::{
     authentication::RequestAuthenticator,
     catalogue::Catalogue,
     database_clock::DatabaseClock,
-    health::Health,
+    health::BookingHealth,
     inventory::{
         InventoryServices, catalogue_sync::CatalogueSync, checkpoint::CheckpointWriter,
         drift::DriftDetector, queue_check::QueueCheck, rebuild::InventoryRebuilder,
@@ -142,7 +142,7 @@ pub(crate) struct Services {
     /// For tasks.
     pub(crate) tasks: TaskServices,
     /// For readiness and the process registry.
-    pub(crate) health: Health,
+    pub(crate) health: BookingHealth,
     /// The stages of the pipeline, to be started.
     pub(crate) receivers: PipelineReceivers,
 }
@@ -159,7 +159,7 @@ impl Services {
         };
         let (pipeline, receivers) = Pipeline::new(deps, Arc::clone(&shared.load));
 
-        let health = Health {
+        let health = BookingHealth {
             load: Arc::clone(&shared.load),
             engine: backends.engine.clone(),
             pipeline: pipeline.clone(),
