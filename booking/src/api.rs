@@ -13,8 +13,6 @@ mod params;
 mod reserve;
 mod sse;
 
-use std::sync::Arc;
-
 use axum::{
     Router,
     routing::{delete, get, post, put},
@@ -23,7 +21,7 @@ use axum::{
 use crate::state::AppState;
 
 /// Paths are written out: a nested router costs each request a layer.
-pub(crate) fn router(state: Arc<AppState>) -> Router {
+pub(crate) fn router(state: AppState) -> Router {
     Router::new()
         .route("/api/v1/events", get(events::list))
         .route("/api/v1/events/{event_id}", get(events::get))

@@ -9,7 +9,7 @@ use std::{
 
 use waitingroom::clock::{Clock, Timestamp};
 
-use crate::{state::AppState, store::StoreError};
+use crate::store::{SharedStore, StoreError};
 
 /// An answer that takes longer says too little about its time.
 const MAX_ROUND_TRIP: Duration = Duration::from_millis(500);
@@ -17,11 +17,57 @@ const MAX_ROUND_TRIP: Duration = Duration::from_millis(500);
 /// Differences from this on are logged.
 const WARN_DIFFERENCE: Duration = Duration::from_secs(1);
 
-/// By how many milliseconds the database's clock is ahead of this host's.
-#[derive(Debug, Default)]
-pub(crate) struct DatabaseClock(AtomicI64);
+/// See the module's documentation.
+pub(crate) struct DatabaseClock {
+    /// This host's clock. In tests, which set the time, it is the database's as well.
+    clock: Clock,
+    store: SharedStore,
+    offset: ClockOffset,
+}
 
 impl DatabaseClock {
+    /// A clock that agrees with this host's until [`DatabaseClock::sync`] has read the database's.
+    pub(crate) fn new(clock: Clock, store: SharedStore) -> Self {
+        Self {
+            clock,
+            store,
+            offset: ClockOffset::default(),
+        }
+    }
+
+    /// Now, by the database's clock.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.offset.database_time(self.clock.now())
+    }
+
+    /// Reads the database's clock.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub(crate) async fn sync(&self) -> Result<(), StoreError> {
+        let clock @ Clock::System = &self.clock else {
+            return Ok(());
+        };
+
+        let before = clock.now();
+        let database = self.store.time().await?;
+        if self.offset.observe(before, database, clock.now()) {
+            let ahead_ms = database.millis() - before.millis();
+            tracing::warn!(
+                ahead_ms,
+                "the database's clock and this host's differ; holds go by the database's. Is NTP running?"
+            );
+        }
+
+        Ok(())
+    }
+}
+
+/// By how many milliseconds the database's clock is ahead of this host's.
+#[derive(Debug, Default)]
+struct ClockOffset(AtomicI64);
+
+impl ClockOffset {
     /// The database's clock was at `database` between these two readings of this host's. True if
     /// the difference is new and worth a warning.
     fn observe(&self, before: Timestamp, database: Timestamp, after: Timestamp) -> bool {
@@ -42,39 +88,13 @@ impl DatabaseClock {
     }
 }
 
-impl AppState {
-    /// Now, by the database's clock. In tests, which set the time, both clocks are one.
-    pub(crate) fn database_now(&self) -> Timestamp {
-        self.database_clock.database_time(self.now())
-    }
-
-    /// Reads the database's clock.
-    pub(crate) async fn sync_database_clock(&self) -> Result<(), StoreError> {
-        let clock @ Clock::System = &self.backends.clock else {
-            return Ok(());
-        };
-
-        let before = clock.now();
-        let database = self.store().time().await?;
-        if self.database_clock.observe(before, database, clock.now()) {
-            let ahead_ms = database.millis() - before.millis();
-            tracing::warn!(
-                ahead_ms,
-                "the database's clock and this host's differ; holds go by the database's. Is NTP running?"
-            );
-        }
-
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn database_time_ignores_host_clock() {
-        let (clock, at) = (DatabaseClock::default(), Timestamp::from_millis);
+        let (clock, at) = (ClockOffset::default(), Timestamp::from_millis);
         assert!(
             !clock.observe(at(10_000), at(10_020), at(10_040)),
             "the clocks agree"

@@ -8,9 +8,12 @@
 
 mod admin;
 mod api;
+mod authentication;
 mod catalogue;
 mod database_clock;
+mod engine_timeout;
 mod error;
+mod health;
 mod inventory;
 mod live;
 mod load_monitor;

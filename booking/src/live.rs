@@ -5,3 +5,14 @@ pub(crate) mod dashboard;
 mod event_metrics;
 pub(crate) mod feed;
 mod history;
+pub(crate) mod registry_reader;
+
+use std::sync::Arc;
+
+use self::{availability::AvailabilityService, dashboard::DashboardService};
+
+/// The services of this module that tasks run.
+pub(crate) struct LiveServices {
+    pub(crate) availability: Arc<AvailabilityService>,
+    pub(crate) dashboard: Arc<DashboardService>,
+}

@@ -2,7 +2,7 @@
 //! answers, whether anything can be booked at all. The queue worker throttles admission by it
 //! ([`waitingroom::throttle`]).
 
-mod probes;
+pub(crate) mod probes;
 mod reachability;
 
 use std::{
@@ -11,9 +11,10 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use waitingroom::process_registry::BookingLoad;
+use waitingroom::{ids::EventId, process_registry::BookingLoad};
 
 use self::reachability::{DatabaseReachability, QueueReachability};
+use crate::error::BookingError;
 
 /// Answers are counted in windows of a second. The load is that of this many full windows and the
 /// present one.
@@ -75,7 +76,7 @@ pub(crate) struct LoadMonitor {
     began: Instant,
     state: Mutex<State>,
     database: DatabaseReachability,
-    pub(crate) queues: QueueReachability,
+    queues: QueueReachability,
 }
 
 /// One reservation in flight. Dropped without [`InFlightGuard::end`], its client has gone and no
@@ -125,8 +126,32 @@ impl LoadMonitor {
         self.state.lock().outbox_lag = lag;
     }
 
-    /// True if the last probe could not write: no work that needs the database is begun.
-    pub(crate) fn is_database_down(&self) -> bool {
+    /// Fails at once while the last probe could not write: no work that needs the database is begun.
+    pub(crate) fn require_database(&self) -> Result<(), BookingError> {
+        if self.is_database_down() {
+            return Err(BookingError::Unavailable(
+                "the database cannot be written; try again in a moment",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Fails at once while the queue is known not to answer.
+    pub(crate) fn require_queue(&self, event: EventId) -> Result<(), BookingError> {
+        if self.queues.is_unreachable(event) {
+            return Err(BookingError::Unavailable(
+                "the line does not answer; try again in a moment",
+            ));
+        }
+        Ok(())
+    }
+
+    /// True if there are queues, and none answers.
+    pub(crate) fn are_all_queues_unreachable(&self) -> bool {
+        self.queues.are_all_unreachable()
+    }
+
+    fn is_database_down(&self) -> bool {
         self.database.is_down(Instant::now())
     }
 
@@ -150,6 +175,11 @@ impl LoadMonitor {
             .filter(|streak| now < streak.latest + ATTEMPT_WINDOW)
             .map_or(now, |first| first.since);
         state.failure_streak = Some(FailureStreak { since, latest: now });
+    }
+
+    /// The queue has answered a reservation.
+    pub(crate) fn queue_answered(&self, event: EventId, now: Instant) {
+        self.queues.reserve_answered(event, now);
     }
 
     /// True if nothing can be booked here.

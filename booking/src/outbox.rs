@@ -13,6 +13,9 @@ use waitingroom::{
 };
 
 use crate::{
+    database_clock::DatabaseClock,
+    error::BookingError,
+    load_monitor::LoadMonitor,
     model::{booking::OutboxMessage, outbox::OutboxBatch},
     store::{SharedStore, StoreError},
 };
@@ -171,6 +174,30 @@ fn publish_rounds(messages: &[Message]) -> Vec<Vec<usize>> {
     }
 
     publish_rounds
+}
+
+/// The relay of this process, at the database's time. Reports the backlog to the load monitor.
+pub(crate) struct OutboxPublisher {
+    pub(crate) relay: OutboxRelay,
+    pub(crate) database_clock: Arc<DatabaseClock>,
+    pub(crate) load: Arc<LoadMonitor>,
+}
+
+impl OutboxPublisher {
+    /// Publishes pending messages, up to a limit.
+    pub(crate) async fn publish_pending(&self) -> Result<RelayReport, BookingError> {
+        let now = self.database_clock.now();
+        Ok(self.relay.publish_pending(now).await?)
+    }
+
+    /// Records the number of pending messages and the age of the oldest: zero if that is not known.
+    pub(crate) async fn record_backlog(&self) -> Result<(), BookingError> {
+        let lag = self.relay.record_backlog(self.database_clock.now()).await;
+        self.load
+            .set_outbox_lag(*lag.as_ref().unwrap_or(&Duration::ZERO));
+        lag?;
+        Ok(())
+    }
 }
 
 #[cfg(test)]

@@ -18,12 +18,15 @@ use tokio::sync::{mpsc, oneshot};
 use waitingroom::{
     clock::Clock,
     engine::{EngineError, SharedEngine},
+    ids::EventId,
+    process_registry::BookingLoad,
     seats::{Reserve, ReserveOutcome},
 };
 
 use self::{commits::MAX_BATCH, holds::HoldRequest, latency::CommitLatency};
 use crate::{
     error::BookingError,
+    load_monitor::LoadMonitor,
     model::booking::{Booking, NewBooking},
     settlements::dispatcher::SettlementDispatcher,
     store::{SharedStore, StoreError, TransitionOutcome, TransitionRequest},
@@ -65,6 +68,33 @@ pub(crate) enum ReservationOutcome {
     TimedOut,
 }
 
+impl ReservationOutcome {
+    /// True if the engine does not hold the event or its zones.
+    pub(crate) fn is_lost_by_engine(&self) -> bool {
+        matches!(
+            self,
+            Self::EngineFailed(EngineError::UnknownEvent)
+                | Self::Rejected(ReserveOutcome::UnknownZone)
+        )
+    }
+
+    /// True if the engine has lost seats that the database counts.
+    pub(crate) fn shows_drift(&self) -> bool {
+        matches!(self, Self::NoSeats | Self::OverLimit(_))
+    }
+
+    /// True if an earlier request with the same key, which the engine does not remember, may have
+    /// made the booking.
+    pub(crate) fn may_be_repeated(&self) -> bool {
+        use ReserveOutcome::{PassExpired, PassRevoked, PassUsed};
+
+        matches!(
+            self,
+            Self::Duplicate | Self::Rejected(PassExpired | PassRevoked | PassUsed(_))
+        )
+    }
+}
+
 /// A held reservation, to be committed.
 #[derive(Debug)]
 struct PendingInsert {
@@ -87,6 +117,8 @@ pub(crate) struct Pipeline {
     inserts: mpsc::WeakSender<PendingInsert>,
     transitions: mpsc::Sender<PendingTransition>,
     latency: Arc<CommitLatency>,
+    /// Knows whether database and queues answer, and is informed of what they did.
+    load: Arc<LoadMonitor>,
 }
 
 /// What the stages work with.
@@ -99,7 +131,6 @@ pub(crate) struct PipelineDeps {
 }
 
 /// The other ends of the queues, until [`PipelineReceivers::start`].
-#[derive(Debug)]
 pub(crate) struct PipelineReceivers {
     hold_requests: mpsc::Receiver<HoldRequest>,
     /// The hold stage's: the commit stage ends after it.
@@ -107,15 +138,19 @@ pub(crate) struct PipelineReceivers {
     inserts: mpsc::Receiver<PendingInsert>,
     transitions: mpsc::Receiver<PendingTransition>,
     latency: Arc<CommitLatency>,
+    deps: PipelineDeps,
 }
 
 /// A slot in the queue of reservations, taken before any seats are held.
 #[derive(Debug)]
-pub(crate) struct PipelinePermit<'a>(mpsc::Permit<'a, HoldRequest>);
+pub(crate) struct PipelinePermit<'a> {
+    slot: mpsc::Permit<'a, HoldRequest>,
+    load: &'a LoadMonitor,
+}
 
 impl Pipeline {
     /// A pipeline with empty queues.
-    pub(crate) fn new() -> (Self, PipelineReceivers) {
+    pub(crate) fn new(deps: PipelineDeps, load: Arc<LoadMonitor>) -> (Self, PipelineReceivers) {
         let (hold_sender, hold_requests) = mpsc::channel(QUEUE_CAPACITY);
         let (insert_sender, inserts) = mpsc::channel(QUEUE_CAPACITY);
         let (transition_sender, transitions) = mpsc::channel(QUEUE_CAPACITY);
@@ -126,6 +161,7 @@ impl Pipeline {
             inserts: insert_sender.downgrade(),
             transitions: transition_sender,
             latency: Arc::clone(&latency),
+            load,
         };
         let receivers = PipelineReceivers {
             hold_requests,
@@ -133,16 +169,21 @@ impl Pipeline {
             inserts,
             transitions,
             latency,
+            deps,
         };
         (pipeline, receivers)
     }
 
-    /// A slot for one reservation.
+    /// A slot for one reservation of this event.
     ///
     /// # Errors
-    /// [`BookingError::Unavailable`] if the pipeline is full, slow or closed.
-    pub(crate) fn reserve_slot(&self) -> Result<PipelinePermit<'_>, BookingError> {
+    /// [`BookingError::Unavailable`] if database or queue are known not to answer, or the pipeline
+    /// is full, slow or closed: nothing was tried.
+    pub(crate) fn reserve_slot(&self, event: EventId) -> Result<PipelinePermit<'_>, BookingError> {
         const BUSY: BookingError = BookingError::Unavailable("too many reservations are under way");
+
+        self.load.require_database()?;
+        self.load.require_queue(event)?;
 
         let (queued, _) = self.queue_length();
         metrics::gauge!(crate::metric_definitions::COMMIT_QUEUE_LENGTH).set(queued as f64);
@@ -151,12 +192,21 @@ impl Pipeline {
         if self.latency.estimated_wait(batches_ahead, Instant::now()) > MAX_QUEUE_WAIT {
             return Err(BUSY);
         }
-        let slot = self.hold_requests.try_reserve();
-        slot.map(PipelinePermit).map_err(|_| BUSY)
+        let slot = self.hold_requests.try_reserve().map_err(|_| BUSY)?;
+        Ok(PipelinePermit {
+            slot,
+            load: &self.load,
+        })
+    }
+
+    /// The load on booking at this moment.
+    pub(crate) fn load(&self) -> BookingLoad {
+        let (queued, capacity) = self.queue_length();
+        self.load.load(Instant::now(), queued, capacity)
     }
 
     /// Queued reservations, without the batches in flight, and the capacity of one queue.
-    pub(crate) fn queue_length(&self) -> (u64, u64) {
+    fn queue_length(&self) -> (u64, u64) {
         let hold_requests = QUEUE_CAPACITY - self.hold_requests.capacity();
         let inserts = self
             .inserts
@@ -168,12 +218,15 @@ impl Pipeline {
     /// Confirms or cancels one booking.
     ///
     /// # Errors
-    /// [`BookingError::Unavailable`] if the queue is full or closed, and the errors of the store.
+    /// [`BookingError::Unavailable`] if the database is known not to answer, or the queue is full or
+    /// closed, and the errors of the store.
     pub(crate) async fn submit_transition(
         &self,
         request: TransitionRequest,
     ) -> Result<TransitionOutcome, BookingError> {
         const BUSY: BookingError = BookingError::Unavailable("too many bookings are being changed");
+
+        self.load.require_database()?;
 
         let (answer, outcome) = oneshot::channel();
         self.transitions
@@ -191,17 +244,34 @@ impl Pipeline {
 impl PipelinePermit<'_> {
     /// Holds the seats and stores the booking.
     pub(crate) async fn submit(self, hold: Reserve, row: NewBooking) -> ReservationOutcome {
+        let event = hold.event_id;
         let (answer, outcome) = oneshot::channel();
-        self.0.send(HoldRequest {
+        self.slot.send(HoldRequest {
             hold,
             row,
             queued_at: Instant::now(),
             answer,
         });
 
-        outcome.await.unwrap_or_else(|_| {
+        let outcome = outcome.await.unwrap_or_else(|_| {
             let lost = StoreError::Uncertain("this node stopped before the answer".into());
             ReservationOutcome::StoreFailed(lost)
-        })
+        });
+        record_outcome(self.load, event, &outcome);
+        outcome
+    }
+}
+
+/// Records whether the queue answered, and the database stored.
+fn record_outcome(load: &LoadMonitor, event: EventId, outcome: &ReservationOutcome) {
+    let now = Instant::now();
+    match outcome {
+        ReservationOutcome::EngineFailed(EngineError::Unavailable(_))
+        | ReservationOutcome::StoreFailed(_) => load.reservation_failed(now),
+        ReservationOutcome::Stored(_) => {
+            load.reservation_stored();
+            load.queue_answered(event, now);
+        }
+        _ => load.queue_answered(event, now),
     }
 }

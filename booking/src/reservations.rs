@@ -3,5 +3,9 @@
 pub(crate) mod expiry;
 pub(crate) mod first_available;
 pub(crate) mod guest_limits;
+pub(crate) mod key_cleanup;
+pub(crate) mod queries;
+pub(crate) mod request;
+pub(crate) mod request_validator;
 pub(crate) mod reserve;
-mod transitions;
+pub(crate) mod transitions;

@@ -1,35 +1,48 @@
-//! The state that every request and every task of this role works with.
+//! The services of this role, and how they are built on its backends.
 
 use std::{sync::Arc, time::Duration};
 
+use axum::extract::FromRef;
 use ipnet::IpNet;
-use tokio::sync::Mutex;
-
 use waitingroom::{
-    auth::Authenticator,
-    bus::Bus,
-    clock::{Clock, Timestamp},
-    engine::SharedEngine,
-    guest_address::GuestAddressKey,
-    http::ServeLimits,
-    ids::EventId,
-    pass::PassKey,
-    process_registry::SharedProcessRegistry,
-    signal::Signals,
+    auth::Authenticator, bus::Bus, clock::Clock, engine::SharedEngine,
+    guest_address::GuestAddressKey, http::ServeLimits, pass::PassKey,
+    process_registry::SharedProcessRegistry, signal::Signals,
 };
 
 use crate::{
+    admin::AdminService,
+    authentication::RequestAuthenticator,
     catalogue::Catalogue,
     database_clock::DatabaseClock,
-    error::BookingError,
-    inventory::rebuild::InventoryRebuilder,
-    live::{availability::Availability, dashboard::Dashboard},
-    load_monitor::LoadMonitor,
-    pipeline::Pipeline,
-    read_limit::ReadLimiter,
-    reservations::guest_limits::{GuestLimiter, GuestLimits},
-    settlements::{dispatcher::SettlementDispatcher, rebuild_queue::RebuildQueue},
+    health::BookingHealth,
+    inventory::{
+        InventoryServices, catalogue_sync::CatalogueSync, checkpoint::CheckpointWriter,
+        drift::DriftDetector, queue_check::QueueCheck, rebuild::InventoryRebuilder,
+        reconcile::HoldReconciler,
+    },
+    live::{
+        LiveServices, availability::AvailabilityService, dashboard::DashboardService,
+        registry_reader::RegistryReader,
+    },
+    load_monitor::{
+        LoadMonitor,
+        probes::{DatabaseProbe, QueueProbe},
+    },
+    outbox::{OutboxPublisher, OutboxRelay},
+    pipeline::{Pipeline, PipelineDeps, PipelineReceivers},
+    reservations::{
+        expiry::ExpiryService,
+        guest_limits::{GuestLimiter, GuestLimits},
+        key_cleanup::KeyCleanup,
+        queries::BookingQueries,
+        request_validator::RequestValidator,
+        reserve::ReservationService,
+        transitions::TransitionService,
+    },
+    settlements::dispatcher::SettlementDispatcher,
     store::SharedStore,
+    tasks::TaskServices,
 };
 
 /// What the role is built on; the binary decides which backends these are.
@@ -84,91 +97,285 @@ impl Default for BookingConfig {
     }
 }
 
-/// Events that a task works on at the same time: if a shard of Redis does not answer, its events
-/// delay at most as many of the others.
-pub(crate) const EVENT_CONCURRENCY: usize = 32;
+/// The services that handlers extract. A clone costs one reference count, and each request makes
+/// one.
+#[derive(Clone)]
+pub(crate) struct AppState(Arc<HandlerServices>);
 
-/// See the module's documentation.
-pub(crate) struct AppState {
-    pub(crate) backends: Backends,
-    pub(crate) config: BookingConfig,
-    pub(crate) catalogue: Arc<Catalogue>,
-    pub(crate) pipeline: Pipeline,
-    pub(crate) inventory: InventoryRebuilder,
-    pub(crate) rebuild_queue: Arc<RebuildQueue>,
-    pub(crate) guest_limiter: GuestLimiter,
-    pub(crate) settlements: SettlementDispatcher,
-    pub(crate) availability: Availability,
-    pub(crate) dashboard: Dashboard,
-    pub(crate) load_monitor: LoadMonitor,
-    pub(crate) database_clock: DatabaseClock,
-    pub(crate) read_limiter: ReadLimiter,
-    /// Makes announcements of changed settings take turns.
-    pub(crate) announcement_lock: Mutex<()>,
+struct HandlerServices {
+    authenticator: Arc<RequestAuthenticator>,
+    catalogue: Arc<Catalogue>,
+    reservations: Arc<ReservationService>,
+    transitions: Arc<TransitionService>,
+    bookings: Arc<BookingQueries>,
+    availability: Arc<AvailabilityService>,
+    dashboard: Arc<DashboardService>,
+    admin: Arc<AdminService>,
 }
 
-impl AppState {
-    pub(crate) fn new(
-        backends: Backends,
-        config: BookingConfig,
-        catalogue: Arc<Catalogue>,
-        pipeline: Pipeline,
-        inventory: InventoryRebuilder,
-    ) -> Self {
-        let rebuild_queue = Arc::<RebuildQueue>::default();
-        let settlements = SettlementDispatcher::new(
-            backends.engine.clone(),
-            backends.clock.clone(),
-            Arc::clone(&rebuild_queue),
-        );
+/// `State<Arc<S>>` for a service of each field.
+macro_rules! extract_by_type {
+    ($($field:ident: $service:ty,)*) => {$(
+        impl FromRef<AppState> for Arc<$service> {
+            fn from_ref(state: &AppState) -> Self {
+                Arc::clone(&state.0.$field)
+            }
+        }
+    )*};
+}
+
+extract_by_type! {
+    authenticator: RequestAuthenticator,
+    catalogue: Catalogue,
+    reservations: ReservationService,
+    transitions: TransitionService,
+    bookings: BookingQueries,
+    availability: AvailabilityService,
+    dashboard: DashboardService,
+    admin: AdminService,
+}
+
+/// The whole role.
+pub(crate) struct Services {
+    /// For handlers.
+    pub(crate) state: AppState,
+    /// For tasks.
+    pub(crate) tasks: TaskServices,
+    /// For readiness and the process registry.
+    pub(crate) health: BookingHealth,
+    /// The stages of the pipeline, to be started.
+    pub(crate) receivers: PipelineReceivers,
+}
+
+impl Services {
+    /// Builds every service. Nothing is read or started yet.
+    pub(crate) fn new(backends: Backends, config: BookingConfig) -> Self {
+        let shared = Shared::new(&backends, &config);
+        let deps = PipelineDeps {
+            store: backends.store.clone(),
+            engine: backends.engine.clone(),
+            clock: backends.clock.clone(),
+            settlements: shared.settlements.clone(),
+        };
+        let (pipeline, receivers) = Pipeline::new(deps, Arc::clone(&shared.load));
+
+        let health = BookingHealth {
+            load: Arc::clone(&shared.load),
+            engine: backends.engine.clone(),
+            pipeline: pipeline.clone(),
+        };
+        let inventory = inventory_services(&backends, &shared);
+        let live = live_services(&backends, &shared, config.max_availability_readers);
+        Self {
+            state: app_state(&backends, &config, &shared, pipeline, &inventory, &live),
+            tasks: task_services(backends, config, shared, inventory, live),
+            health,
+            receivers,
+        }
+    }
+}
+
+/// What several services work with.
+struct Shared {
+    catalogue: Arc<Catalogue>,
+    rebuilder: Arc<InventoryRebuilder>,
+    settlements: SettlementDispatcher,
+    load: Arc<LoadMonitor>,
+    database_clock: Arc<DatabaseClock>,
+    guest_limiter: GuestLimiter,
+}
+
+impl Shared {
+    fn new(backends: &Backends, config: &BookingConfig) -> Self {
+        let Backends {
+            store,
+            engine,
+            clock,
+            ..
+        } = backends;
+        let rebuilder = InventoryRebuilder::new(store.clone(), engine.clone(), clock.clone());
+        let rebuild_queue = Arc::clone(&rebuilder.rebuild_queue);
 
         Self {
-            settlements,
-            rebuild_queue,
+            catalogue: Arc::new(Catalogue::new(store.clone())),
+            settlements: SettlementDispatcher::new(engine.clone(), clock.clone(), rebuild_queue),
+            rebuilder: Arc::new(rebuilder),
+            load: Arc::default(),
+            database_clock: Arc::new(DatabaseClock::new(clock.clone(), store.clone())),
             guest_limiter: GuestLimiter::new(config.guest_limits),
-            availability: Availability::new(config.max_availability_readers),
-            backends,
-            config,
-            catalogue,
-            pipeline,
-            inventory,
-            dashboard: Dashboard::new(),
-            load_monitor: LoadMonitor::default(),
-            database_clock: DatabaseClock::default(),
-            read_limiter: ReadLimiter::default(),
-            announcement_lock: Mutex::default(),
         }
     }
+}
 
-    pub(crate) fn store(&self) -> &SharedStore {
-        &self.backends.store
+fn inventory_services(backends: &Backends, shared: &Shared) -> InventoryServices {
+    let Backends { store, engine, .. } = backends;
+    let catalogue = &shared.catalogue;
+    let catalogue_sync = Arc::new(CatalogueSync::new(
+        Arc::clone(catalogue),
+        Arc::clone(&shared.rebuilder),
+        engine.clone(),
+        Arc::clone(&backends.signals),
+    ));
+    let queue_check = QueueCheck {
+        probe: QueueProbe {
+            catalogue: Arc::clone(catalogue),
+            engine: engine.clone(),
+            load: Arc::clone(&shared.load),
+        },
+        catalogue: Arc::clone(catalogue),
+        inventory: Arc::clone(&shared.rebuilder),
+        catalogue_sync: Arc::clone(&catalogue_sync),
+    };
+
+    InventoryServices {
+        catalogue: Arc::clone(catalogue),
+        rebuilder: Arc::clone(&shared.rebuilder),
+        catalogue_sync,
+        queue_check,
+        reconciler: HoldReconciler {
+            catalogue: Arc::clone(catalogue),
+            engine: engine.clone(),
+            store: store.clone(),
+            settlements: shared.settlements.clone(),
+            clock: backends.clock.clone(),
+        },
+        drift: DriftDetector::new(
+            Arc::clone(catalogue),
+            engine.clone(),
+            store.clone(),
+            Arc::clone(&shared.load),
+            shared.settlements.clone(),
+            Arc::clone(&shared.rebuilder.rebuild_queue),
+        ),
+        checkpoints: CheckpointWriter::new(Arc::clone(catalogue), engine.clone(), store.clone()),
     }
+}
 
-    pub(crate) fn engine(&self) -> &SharedEngine {
-        &self.backends.engine
+fn live_services(backends: &Backends, shared: &Shared, max_readers: usize) -> LiveServices {
+    let Backends { store, engine, .. } = backends;
+    let catalogue = &shared.catalogue;
+    let registry = RegistryReader {
+        process_registry: backends.process_registry.clone(),
+        known_gateways: Arc::clone(&shared.rebuilder.known_gateways),
+    };
+
+    LiveServices {
+        availability: Arc::new(AvailabilityService::new(
+            Arc::clone(catalogue),
+            engine.clone(),
+            store.clone(),
+            max_readers,
+        )),
+        dashboard: Arc::new(DashboardService::new(
+            Arc::clone(catalogue),
+            engine.clone(),
+            store.clone(),
+            registry,
+            backends.clock.clone(),
+        )),
     }
+}
 
-    /// Fails at once while the database is known to be down.
-    pub(crate) fn require_database(&self) -> Result<(), BookingError> {
-        if self.load_monitor.is_database_down() {
-            return Err(BookingError::Unavailable(
-                "the database cannot be written; try again in a moment",
-            ));
-        }
-        Ok(())
-    }
+fn app_state(
+    backends: &Backends,
+    config: &BookingConfig,
+    shared: &Shared,
+    pipeline: Pipeline,
+    inventory: &InventoryServices,
+    live: &LiveServices,
+) -> AppState {
+    let Backends {
+        store,
+        engine,
+        clock,
+        ..
+    } = backends;
 
-    /// Fails at once while the queue is known not to answer.
-    pub(crate) fn require_queue(&self, event: EventId) -> Result<(), BookingError> {
-        if self.load_monitor.queues.is_unreachable(event) {
-            return Err(BookingError::Unavailable(
-                "the line does not answer; try again in a moment",
-            ));
-        }
-        Ok(())
-    }
+    let authenticator = RequestAuthenticator {
+        tokens: backends.authenticator.clone(),
+        addresses: backends.addresses.clone(),
+        trusted_proxies: config.trusted_proxies.clone(),
+    };
+    let reservations = ReservationService {
+        catalogue: Arc::clone(&shared.catalogue),
+        validator: RequestValidator {
+            pass_key: backends.pass_key.clone(),
+            guest_limiter: shared.guest_limiter.clone(),
+            clock: clock.clone(),
+        },
+        pipeline: pipeline.clone(),
+        inventory: Arc::clone(&shared.rebuilder),
+        store: store.clone(),
+        load: Arc::clone(&shared.load),
+        database_clock: Arc::clone(&shared.database_clock),
+    };
+    let transitions = TransitionService {
+        pipeline,
+        guest_limiter: shared.guest_limiter.clone(),
+        clock: clock.clone(),
+    };
+    let bookings = BookingQueries::new(store.clone(), Arc::clone(&shared.database_clock));
+    let admin = AdminService {
+        store: store.clone(),
+        catalogue: Arc::clone(&shared.catalogue),
+        catalogue_sync: Arc::clone(&inventory.catalogue_sync),
+        inventory: Arc::clone(&shared.rebuilder),
+        engine: engine.clone(),
+        signals: Arc::clone(&backends.signals),
+        clock: clock.clone(),
+    };
 
-    pub(crate) fn now(&self) -> Timestamp {
-        self.backends.clock.now()
+    AppState(Arc::new(HandlerServices {
+        authenticator: Arc::new(authenticator),
+        catalogue: Arc::clone(&shared.catalogue),
+        reservations: Arc::new(reservations),
+        transitions: Arc::new(transitions),
+        bookings: Arc::new(bookings),
+        availability: Arc::clone(&live.availability),
+        dashboard: Arc::clone(&live.dashboard),
+        admin: Arc::new(admin),
+    }))
+}
+
+fn task_services(
+    backends: Backends,
+    config: BookingConfig,
+    shared: Shared,
+    inventory: InventoryServices,
+    live: LiveServices,
+) -> TaskServices {
+    let Backends {
+        store, clock, bus, ..
+    } = backends;
+
+    TaskServices {
+        inventory,
+        live,
+        expiry: ExpiryService::new(
+            store.clone(),
+            shared.settlements.clone(),
+            Arc::clone(&shared.load),
+            clock.clone(),
+            Arc::clone(&shared.database_clock),
+        ),
+        key_cleanup: KeyCleanup {
+            store: store.clone(),
+            guest_limiter: shared.guest_limiter,
+            clock,
+            database_clock: Arc::clone(&shared.database_clock),
+            key_ttl: config.idempotency_key_ttl,
+        },
+        settlements: shared.settlements,
+        outbox: OutboxPublisher {
+            relay: OutboxRelay::new(store.clone(), bus, config.subject_prefix),
+            database_clock: Arc::clone(&shared.database_clock),
+            load: Arc::clone(&shared.load),
+        },
+        database_probe: DatabaseProbe {
+            store,
+            load: shared.load,
+            rebuild_queue: Arc::clone(&shared.rebuilder.rebuild_queue),
+        },
+        database_clock: shared.database_clock,
     }
 }

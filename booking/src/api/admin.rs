@@ -18,8 +18,10 @@ use super::{
     params,
 };
 use crate::{
+    admin::AdminService,
+    catalogue::Catalogue,
+    live::availability::AvailabilityService,
     model::appearance::{Appearance, AppearancePatch},
-    state::AppState,
 };
 
 #[derive(Serialize)]
@@ -29,12 +31,12 @@ pub(super) struct OperatorEventList {
 
 pub(super) async fn list(
     _: Operator,
-    State(state): State<Arc<AppState>>,
+    State(admin): State<Arc<AdminService>>,
+    State(availability): State<Arc<AvailabilityService>>,
 ) -> Result<Json<OperatorEventList>, Problem> {
-    state.sync_catalogue().await?;
     let mut events = Vec::new();
-    for event in state.catalogue.events() {
-        events.push(operator_response(&state, &event).await?);
+    for event in admin.events(None).await? {
+        events.push(operator_response(&availability, &event).await?);
     }
 
     Ok(Json(OperatorEventList { events }))
@@ -42,15 +44,16 @@ pub(super) async fn list(
 
 pub(super) async fn create(
     Operator(operator): Operator,
-    State(state): State<Arc<AppState>>,
+    State(admin): State<Arc<AdminService>>,
+    State(availability): State<Arc<AvailabilityService>>,
     LargeJson(request): LargeJson<NewEvent>,
 ) -> Result<impl IntoResponse, Problem> {
     let event = request.into_event()?;
-    let created = state.create_event(&event, &operator).await?;
+    let created = admin.create_event(&event, &operator).await?;
 
     Ok((
         StatusCode::CREATED,
-        Json(operator_response(&state, &created).await?),
+        Json(operator_response(&availability, &created).await?),
     ))
 }
 
@@ -63,10 +66,10 @@ pub(super) struct QueueResponse {
 
 pub(super) async fn queue(
     _: Operator,
-    State(state): State<Arc<AppState>>,
+    State(catalogue): State<Arc<Catalogue>>,
     Path(event): Path<String>,
 ) -> Result<Json<QueueResponse>, Problem> {
-    let event = state.catalogue.event(params::event_id(&event)?).await?;
+    let event = catalogue.event(params::event_id(&event)?).await?;
     Ok(Json(QueueResponse {
         event_id: event.event_id,
         settings: event.queue.clone(),
@@ -75,7 +78,7 @@ pub(super) async fn queue(
 
 pub(super) async fn update_queue(
     Operator(operator): Operator,
-    State(state): State<Arc<AppState>>,
+    State(admin): State<Arc<AdminService>>,
     Path(event): Path<String>,
     Json(patch): Json<QueuePatch>,
 ) -> Result<Json<QueueResponse>, Problem> {
@@ -84,7 +87,7 @@ pub(super) async fn update_queue(
         .with(&patch)
         .map_err(|invalid| params::invalid_setting("", &invalid))?;
 
-    let settings = state.update_queue(event_id, &patch, &operator).await?;
+    let settings = admin.update_queue(event_id, &patch, &operator).await?;
     Ok(Json(QueueResponse { event_id, settings }))
 }
 
@@ -97,7 +100,7 @@ pub(super) struct RemovedResponse {
 
 pub(super) async fn remove_place(
     Operator(operator): Operator,
-    State(state): State<Arc<AppState>>,
+    State(admin): State<Arc<AdminService>>,
     Path((event, user)): Path<(String, String)>,
 ) -> Result<Json<RemovedResponse>, Problem> {
     let event_id = params::event_id(&event)?;
@@ -105,7 +108,7 @@ pub(super) async fn remove_place(
         .parse()
         .map_err(|_| Problem::invalid("user_id", "must be 1 to 255 printable characters"))?;
 
-    state.remove_place(event_id, &user_id, &operator).await?;
+    admin.remove_place(event_id, &user_id, &operator).await?;
     Ok(Json(RemovedResponse {
         event_id,
         user_id,
@@ -121,7 +124,7 @@ pub(super) struct AppearanceResponse {
 
 pub(super) async fn update_appearance(
     Operator(operator): Operator,
-    State(state): State<Arc<AppState>>,
+    State(admin): State<Arc<AdminService>>,
     Path(event): Path<String>,
     LargeJson(patch): LargeJson<AppearancePatch>,
 ) -> Result<Json<AppearanceResponse>, Problem> {
@@ -130,7 +133,7 @@ pub(super) async fn update_appearance(
         .with(&patch)
         .map_err(|invalid| params::invalid_setting("", &invalid))?;
 
-    let appearance = state.update_appearance(event_id, &patch, &operator).await?;
+    let appearance = admin.update_appearance(event_id, &patch, &operator).await?;
     Ok(Json(AppearanceResponse {
         event_id,
         appearance,

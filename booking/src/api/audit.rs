@@ -10,7 +10,7 @@ use waitingroom::{
 };
 
 use super::{extract::Operator, params};
-use crate::{error::BookingError, model::audit::AuditRecord, state::AppState};
+use crate::{admin::AdminService, model::audit::AuditRecord};
 
 const DEFAULT_LIMIT: u64 = 50;
 const MAX_LIMIT: u64 = 200;
@@ -32,7 +32,7 @@ pub(super) struct AuditResponse {
 
 pub(super) async fn list(
     _: Operator,
-    State(state): State<Arc<AppState>>,
+    State(admin): State<Arc<AdminService>>,
     Query(query): Query<AuditQuery>,
 ) -> Result<Json<AuditResponse>, Problem> {
     let limit = params::number(
@@ -48,11 +48,7 @@ pub(super) async fn list(
         1..=i64::MAX as u64,
     )? as i64;
     let event = params::event_filter(query.event_id.as_deref())?;
-    let entries = state
-        .store()
-        .audit_records(event, before, limit)
-        .await
-        .map_err(BookingError::from)?;
+    let entries = admin.audit_records(event, before, limit).await?;
 
     let next = entries
         .last()

@@ -6,36 +6,19 @@ use axum::{extract::State, response::Response};
 use waitingroom::{http::Path, problem::Problem};
 
 use super::{params, sse};
-use crate::state::AppState;
+use crate::{catalogue::Catalogue, live::availability::AvailabilityService};
 
 /// Min time between two events: seats change faster than anyone can read.
 const MIN_UPDATE_INTERVAL: Duration = Duration::from_secs(1);
 
 pub(super) async fn stream(
-    State(state): State<Arc<AppState>>,
+    State(catalogue): State<Arc<Catalogue>>,
+    State(availability): State<Arc<AvailabilityService>>,
     Path(event): Path<String>,
 ) -> Result<Response, Problem> {
-    let event = state.catalogue.event(params::event_id(&event)?).await?;
-    let permit = state
-        .availability
-        .feed
-        .acquire()
-        .ok_or_else(sse::no_capacity)?;
-    let reader = match state
-        .availability
-        .feed
-        .subscribe_existing(event.event_id, permit)
-    {
-        Ok(reader) => reader,
-        Err(permit) => {
-            let first = state.availability_update(&event).await?;
-            state
-                .availability
-                .feed
-                .subscribe(event.event_id, first, permit)
-                .ok_or_else(sse::draining)?
-        }
-    };
+    let event = catalogue.event(params::event_id(&event)?).await?;
+    let first = availability.update(&event);
+    let reader = sse::subscribe(&availability.feed, event.event_id, first).await?;
 
     Ok(sse::response(reader, MIN_UPDATE_INTERVAL))
 }

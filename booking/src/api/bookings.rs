@@ -6,15 +6,13 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use waitingroom::{
     http::{Json, Path, Query},
-    ids::{EventId, UserId},
     problem::Problem,
 };
 
 use super::{extract::Caller, params};
 use crate::{
-    error::BookingError,
     model::{booking::Booking, money::Currency},
-    state::AppState,
+    reservations::{queries::BookingQueries, transitions::TransitionService},
     store::{Summary, Transition},
 };
 
@@ -22,45 +20,32 @@ const DEFAULT_PAGE_SIZE: u32 = 20;
 const MAX_PAGE_SIZE: u32 = 100;
 
 pub(super) async fn confirm(
-    State(state): State<Arc<AppState>>,
+    State(transitions): State<Arc<TransitionService>>,
     Caller(user): Caller,
     Path(booking): Path<String>,
 ) -> Result<Json<Booking>, Problem> {
-    Ok(Json(
-        state
-            .apply_transition(user, params::booking_id(&booking)?, Transition::Confirm)
-            .await?,
-    ))
+    let booking_id = params::booking_id(&booking)?;
+    let confirmed = transitions.apply(user, booking_id, Transition::Confirm);
+    Ok(Json(confirmed.await?))
 }
 
 pub(super) async fn cancel(
-    State(state): State<Arc<AppState>>,
+    State(transitions): State<Arc<TransitionService>>,
     Caller(user): Caller,
     Path(booking): Path<String>,
 ) -> Result<Json<Booking>, Problem> {
-    Ok(Json(
-        state
-            .apply_transition(user, params::booking_id(&booking)?, Transition::Cancel)
-            .await?,
-    ))
+    let booking_id = params::booking_id(&booking)?;
+    let cancelled = transitions.apply(user, booking_id, Transition::Cancel);
+    Ok(Json(cancelled.await?))
 }
 
 pub(super) async fn get(
-    State(state): State<Arc<AppState>>,
+    State(bookings): State<Arc<BookingQueries>>,
     Caller(user): Caller,
     Path(booking): Path<String>,
 ) -> Result<Json<Booking>, Problem> {
-    let _permit = state.read_limiter.acquire(&user)?;
-    let booking = state
-        .store()
-        .booking(params::booking_id(&booking)?)
-        .await
-        .map_err(BookingError::from)?;
-
-    let own = booking
-        .filter(|booking| booking.user == user)
-        .ok_or(BookingError::BookingNotFound)?;
-    Ok(Json(own.at(state.database_now())))
+    let booking_id = params::booking_id(&booking)?;
+    Ok(Json(bookings.booking(&user, booking_id).await?))
 }
 
 #[derive(Deserialize)]
@@ -79,7 +64,7 @@ pub(super) struct PageResponse {
 }
 
 pub(super) async fn list(
-    State(state): State<Arc<AppState>>,
+    State(bookings): State<Arc<BookingQueries>>,
     Caller(user): Caller,
     Query(query): Query<PageQuery>,
 ) -> Result<Json<PageResponse>, Problem> {
@@ -91,26 +76,14 @@ pub(super) async fn list(
     )? as u32;
     let offset = params::number(query.offset.as_deref(), "offset", 0, 0..=i64::MAX as u64)?;
     let event = params::event_filter(query.event_id.as_deref())?;
-    let _permit = state.read_limiter.acquire(&user)?;
-    let page = state
-        .store()
-        .list(&user, event, limit, offset)
-        .await
-        .map_err(BookingError::from)?;
+    let page = bookings.list(&user, event, limit, offset).await?;
 
     Ok(Json(PageResponse {
-        bookings: with_current_status(page.bookings, &state),
+        bookings: page.bookings,
         total: page.total,
         limit,
         offset,
     }))
-}
-
-fn with_current_status(bookings: Vec<Booking>, state: &AppState) -> Vec<Booking> {
-    bookings
-        .into_iter()
-        .map(|booking| booking.at(state.database_now()))
-        .collect()
 }
 
 #[derive(Serialize)]
@@ -119,17 +92,12 @@ pub(super) struct Pending {
 }
 
 pub(super) async fn pending(
-    State(state): State<Arc<AppState>>,
+    State(bookings): State<Arc<BookingQueries>>,
     Caller(user): Caller,
 ) -> Result<Json<Pending>, Problem> {
-    let _permit = state.read_limiter.acquire(&user)?;
-    let bookings = state
-        .store()
-        .pending(&user, state.database_now())
-        .await
-        .map_err(BookingError::from)?;
-
-    Ok(Json(Pending { bookings }))
+    Ok(Json(Pending {
+        bookings: bookings.pending(&user).await?,
+    }))
 }
 
 #[derive(Deserialize)]
@@ -149,31 +117,17 @@ pub(super) struct SummaryResponse {
 }
 
 pub(super) async fn summary(
-    State(state): State<Arc<AppState>>,
+    State(bookings): State<Arc<BookingQueries>>,
     Caller(user): Caller,
     Query(query): Query<SummaryQuery>,
 ) -> Result<Json<SummaryResponse>, Problem> {
-    Ok(Json(
-        summarize(
-            &state,
-            &user,
-            params::event_filter(query.event_id.as_deref())?,
-        )
-        .await?,
-    ))
+    let event = params::event_filter(query.event_id.as_deref())?;
+    let summaries = bookings.summary(&user, event).await?;
+    Ok(Json(total(&summaries)))
 }
 
-async fn summarize(
-    state: &AppState,
-    user: &UserId,
-    event: Option<EventId>,
-) -> Result<SummaryResponse, BookingError> {
-    let _permit = state.read_limiter.acquire(user)?;
-    let summaries = state
-        .store()
-        .summary(user, event, state.database_now())
-        .await?;
-    let currency = match summaries.as_slice() {
+fn total(summaries: &[Summary]) -> SummaryResponse {
+    let currency = match summaries {
         [only] => Some(only.currency),
         _ => None,
     };
@@ -186,5 +140,5 @@ async fn summarize(
         currency,
     };
 
-    Ok(summaries.iter().fold(SummaryResponse::default(), add))
+    summaries.iter().fold(SummaryResponse::default(), add)
 }

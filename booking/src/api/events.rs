@@ -14,13 +14,14 @@ use waitingroom::{
 
 use super::params;
 use crate::{
+    catalogue::Catalogue,
     error::BookingError,
+    live::availability::AvailabilityService,
     model::{
         appearance::Appearance,
         event::{Event, Show, Zone},
         money::Currency,
     },
-    state::AppState,
 };
 
 #[derive(Serialize)]
@@ -69,10 +70,9 @@ struct ZoneResponse {
     available: u32,
 }
 
-pub(super) async fn list(State(state): State<Arc<AppState>>) -> Json<EventList> {
+pub(super) async fn list(State(catalogue): State<Arc<Catalogue>>) -> Json<EventList> {
     Json(EventList {
-        events: state
-            .catalogue
+        events: catalogue
             .events()
             .iter()
             .map(|event| summary(event))
@@ -81,19 +81,20 @@ pub(super) async fn list(State(state): State<Arc<AppState>>) -> Json<EventList> 
 }
 
 pub(super) async fn get(
-    State(state): State<Arc<AppState>>,
+    State(catalogue): State<Arc<Catalogue>>,
+    State(availability): State<Arc<AvailabilityService>>,
     Path(event): Path<String>,
 ) -> Result<Json<EventResponse>, Problem> {
-    let event = state.catalogue.event(params::event_id(&event)?).await?;
-    Ok(Json(event_response(&state, &event).await?))
+    let event = catalogue.event(params::event_id(&event)?).await?;
+    Ok(Json(event_response(&availability, &event).await?))
 }
 
 /// The event with its available seats.
 pub(super) async fn event_response(
-    state: &AppState,
+    availability: &AvailabilityService,
     event: &Event,
 ) -> Result<EventResponse, BookingError> {
-    let available = state.available(event.event_id).await?;
+    let available = availability.available(event.event_id).await?;
     let shows = event
         .shows
         .iter()
@@ -113,12 +114,12 @@ pub(super) async fn event_response(
 
 /// The event as operators see it.
 pub(super) async fn operator_response(
-    state: &AppState,
+    availability: &AvailabilityService,
     event: &Event,
 ) -> Result<EventResponse, BookingError> {
     Ok(EventResponse {
         queue: Some(event.queue.clone()),
-        ..event_response(state, event).await?
+        ..event_response(availability, event).await?
     })
 }
 

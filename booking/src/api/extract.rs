@@ -1,17 +1,14 @@
 //! Extractors that turn a token into an identity.
 
-use std::{
-    net::{IpAddr, SocketAddr},
-    sync::Arc,
-};
+use std::{net::IpAddr, sync::Arc};
 
 use axum::{
-    extract::{ConnectInfo, FromRequestParts},
+    extract::{FromRef, FromRequestParts},
     http::request::Parts,
 };
-use waitingroom::{guest_address::HEADER, http::client_address, ids::UserId, problem::Problem};
+use waitingroom::{ids::UserId, problem::Problem};
 
-use crate::state::AppState;
+use crate::authentication::RequestAuthenticator;
 
 /// A user with a valid token.
 pub(super) struct Caller(pub(super) UserId);
@@ -25,64 +22,46 @@ pub(super) struct Buyer {
 /// A user whose token has the role `admin`.
 pub(super) struct Operator(pub(super) UserId);
 
-impl FromRequestParts<Arc<AppState>> for Caller {
+impl<S> FromRequestParts<S> for Caller
+where
+    S: Send + Sync,
+    Arc<RequestAuthenticator>: FromRef<S>,
+{
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &Arc<AppState>) -> Result<Self, Problem> {
-        Ok(Self(
-            state
-                .backends
-                .authenticator
-                .authenticate(&parts.headers)?
-                .user,
-        ))
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let authenticator = Arc::<RequestAuthenticator>::from_ref(state);
+        authenticator.user(&parts.headers).map(Self)
     }
 }
 
-impl FromRequestParts<Arc<AppState>> for Buyer {
+impl<S> FromRequestParts<S> for Buyer
+where
+    S: Send + Sync,
+    Arc<RequestAuthenticator>: FromRef<S>,
+{
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &Arc<AppState>) -> Result<Self, Problem> {
-        let identity = state.backends.authenticator.authenticate(&parts.headers)?;
-        let guest_address = identity
-            .guest
-            .and_then(|_| address(state, &identity.user, parts));
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let authenticator = Arc::<RequestAuthenticator>::from_ref(state);
+        let (user, guest_address) = authenticator.buyer(parts)?;
         Ok(Self {
-            user: identity.user,
+            user,
             guest_address,
         })
     }
 }
 
-/// The address that a gateway has signed; without a gateway, that of the connection, or the one
-/// that a trusted proxy names.
-fn address(state: &AppState, user: &UserId, parts: &Parts) -> Option<IpAddr> {
-    let vouched = parts
-        .headers
-        .get(HEADER)
-        .and_then(|value| value.to_str().ok());
-
-    vouched
-        .and_then(|value| state.backends.addresses.verify(user, value))
-        .or_else(|| {
-            let ConnectInfo(peer) = parts.extensions.get::<ConnectInfo<SocketAddr>>()?;
-            Some(client_address(
-                peer.ip(),
-                &parts.headers,
-                &state.config.trusted_proxies,
-            ))
-        })
-}
-
-impl FromRequestParts<Arc<AppState>> for Operator {
+impl<S> FromRequestParts<S> for Operator
+where
+    S: Send + Sync,
+    Arc<RequestAuthenticator>: FromRef<S>,
+{
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &Arc<AppState>) -> Result<Self, Problem> {
-        state
-            .backends
-            .authenticator
-            .authenticate(&parts.headers)?
-            .operator()
-            .map(|identity| Self(identity.user))
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let authenticator = Arc::<RequestAuthenticator>::from_ref(state);
+        let identity = authenticator.operator(&parts.headers)?;
+        Ok(Self(identity.user))
     }
 }

@@ -1,18 +1,17 @@
 //! Operators: engine against database.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use axum::extract::State;
 use serde::{Deserialize, Deserializer, Serialize};
 use waitingroom::{
-    engine::EngineError,
     http::{Json, Query, RawBody, from_slice},
     ids::{EventId, ShowId, ZoneId},
     problem::Problem,
 };
 
 use super::{extract::Operator, params};
-use crate::{error::BookingError, model::event::Event, state::AppState, store::ZoneCount};
+use crate::admin::{AdminService, ZoneComparison};
 
 #[derive(Default, Deserialize)]
 pub(super) struct SyncRequest {
@@ -36,7 +35,7 @@ pub(super) struct SyncResponse {
 
 pub(super) async fn sync(
     Operator(operator): Operator,
-    State(state): State<Arc<AppState>>,
+    State(admin): State<Arc<AdminService>>,
     RawBody(body): RawBody,
 ) -> Result<Json<SyncResponse>, Problem> {
     let request: SyncRequest = if body.is_empty() {
@@ -45,8 +44,8 @@ pub(super) async fn sync(
         from_slice(&body)?
     };
 
-    let events = select_events(&state, request.event_id).await?;
-    let report = state
+    let events = admin.events(request.event_id).await?;
+    let report = admin
         .sync_inventory(request.event_id, &events, &operator)
         .await?;
     Ok(Json(SyncResponse {
@@ -55,17 +54,6 @@ pub(super) async fn sync(
         holds: report.holds,
         corrected: report.corrected,
     }))
-}
-
-async fn select_events(
-    state: &AppState,
-    event: Option<EventId>,
-) -> Result<Vec<Arc<Event>>, BookingError> {
-    state.sync_catalogue().await?;
-    Ok(match event {
-        Some(event) => vec![state.catalogue.event(event).await?],
-        None => state.catalogue.events(),
-    })
 }
 
 #[derive(Deserialize)]
@@ -106,13 +94,14 @@ struct EngineSeats {
 
 pub(super) async fn status(
     _: Operator,
-    State(state): State<Arc<AppState>>,
+    State(admin): State<Arc<AdminService>>,
     Query(query): Query<StatusQuery>,
 ) -> Result<Json<StatusResponse>, Problem> {
-    let events = select_events(&state, params::event_filter(query.event_id.as_deref())?).await?;
+    let event = params::event_filter(query.event_id.as_deref())?;
     let mut zones = Vec::new();
-    for event in events {
-        zones.extend(event_status(&state, event.event_id).await?);
+    for event in admin.events(event).await? {
+        let compared = admin.compare_zones(event.event_id).await?;
+        zones.extend(compared.iter().map(zone_status));
     }
 
     Ok(Json(StatusResponse {
@@ -121,25 +110,11 @@ pub(super) async fn status(
     }))
 }
 
-async fn event_status(state: &AppState, event: EventId) -> Result<Vec<ZoneStatus>, BookingError> {
-    let seats = match state.with_timeout(state.engine().seats(event)).await {
-        Ok(seats) => seats,
-        Err(EngineError::UnknownEvent) => Vec::new(),
-        Err(error) => return Err(error.into()),
-    };
-
-    let seats: HashMap<ZoneId, u32> = seats
-        .iter()
-        .map(|zone| (zone.zone_id, zone.available))
-        .collect();
-    let counts = state.store().zone_counts(Some(event)).await?;
-    Ok(counts
-        .iter()
-        .map(|zone| zone_status(zone, seats.get(&zone.zone_id).copied().unwrap_or(0)))
-        .collect())
-}
-
-fn zone_status(zone: &ZoneCount, engine: u32) -> ZoneStatus {
+fn zone_status(compared: &ZoneComparison) -> ZoneStatus {
+    let ZoneComparison {
+        database: zone,
+        engine_available,
+    } = compared;
     ZoneStatus {
         event_id: zone.event_id,
         show_id: zone.show_id,
@@ -150,7 +125,9 @@ fn zone_status(zone: &ZoneCount, engine: u32) -> ZoneStatus {
             held: zone.held,
             confirmed: zone.confirmed,
         },
-        redis: EngineSeats { available: engine },
-        drift: i64::from(engine) - i64::from(zone.available()),
+        redis: EngineSeats {
+            available: *engine_available,
+        },
+        drift: i64::from(*engine_available) - i64::from(zone.available()),
     }
 }

@@ -11,7 +11,11 @@ use waitingroom::{
 };
 
 use super::{extract::Operator, params, sse};
-use crate::{live::dashboard::EventSnapshot, state::AppState};
+use crate::{
+    authentication::RequestAuthenticator,
+    catalogue::Catalogue,
+    live::dashboard::{DashboardService, EventSnapshot},
+};
 
 #[derive(Serialize)]
 pub(super) struct LiveResponse {
@@ -22,59 +26,39 @@ pub(super) struct LiveResponse {
 
 pub(super) async fn get(
     _: Operator,
-    State(state): State<Arc<AppState>>,
+    State(catalogue): State<Arc<Catalogue>>,
+    State(dashboard): State<Arc<DashboardService>>,
     Path(event): Path<String>,
 ) -> Result<Json<LiveResponse>, Problem> {
-    let event = state.catalogue.event(params::event_id(&event)?).await?;
-    let now = state.event_snapshot(&event).await?;
+    let event = catalogue.event(params::event_id(&event)?).await?;
+    let now = dashboard.event_snapshot(&event).await?;
 
     Ok(Json(LiveResponse {
         now,
-        history: state.history(event.event_id),
+        history: dashboard.history(event.event_id),
     }))
 }
 
 pub(super) async fn stream(
-    State(state): State<Arc<AppState>>,
+    State(authenticator): State<Arc<RequestAuthenticator>>,
+    State(catalogue): State<Arc<Catalogue>>,
+    State(dashboard): State<Arc<DashboardService>>,
     headers: HeaderMap,
     Path(event): Path<String>,
 ) -> Result<Response, Problem> {
-    let operator = state
-        .backends
-        .authenticator
-        .authenticate(&headers)?
-        .operator()?;
-    let event = state.catalogue.event(params::event_id(&event)?).await?;
-    let permit = state
-        .dashboard
-        .feed
-        .acquire()
-        .ok_or_else(sse::no_capacity)?;
-    let reader = match state
-        .dashboard
-        .feed
-        .subscribe_existing(event.event_id, permit)
-    {
-        Ok(reader) => reader,
-        Err(permit) => {
-            let first = state.snapshot_update(&event).await?;
-            state
-                .dashboard
-                .feed
-                .subscribe(event.event_id, first, permit)
-                .ok_or_else(sse::draining)?
-        }
-    };
+    let operator = authenticator.operator(&headers)?;
+    let event = catalogue.event(params::event_id(&event)?).await?;
+    let first = dashboard.snapshot_update(&event);
+    let reader = sse::subscribe(&dashboard.feed, event.event_id, first).await?;
 
-    Ok(sse::response_until(
-        reader,
-        operator.expires_at.since(state.now()),
-    ))
+    // The stream ends with the operator's token.
+    let time_left = dashboard.time_until(operator.expires_at);
+    Ok(sse::response_until(reader, time_left))
 }
 
 pub(super) async fn nodes(
     _: Operator,
-    State(state): State<Arc<AppState>>,
+    State(dashboard): State<Arc<DashboardService>>,
 ) -> Result<Json<Value>, Problem> {
-    Ok(Json(state.nodes().await?))
+    Ok(Json(dashboard.nodes().await?))
 }

@@ -22,9 +22,9 @@ use crate::{
     model::booking::{Booking, Status},
     reservations::{
         first_available::ReserveFirstAvailable,
-        reserve::{KeyScope, ReserveRequest},
+        request::{KeyScope, ReserveRequest},
+        reserve::ReservationService,
     },
-    state::AppState,
 };
 
 #[derive(Debug, Deserialize)]
@@ -39,7 +39,7 @@ pub(super) struct ReserveBody {
 }
 
 pub(super) async fn reserve(
-    State(state): State<Arc<AppState>>,
+    State(reservations): State<Arc<ReservationService>>,
     Buyer {
         user,
         guest_address,
@@ -48,8 +48,7 @@ pub(super) async fn reserve(
     Json(body): Json<ReserveBody>,
 ) -> Result<impl IntoResponse, Problem> {
     let request = reserve_request(user, guest_address, &headers, body)?;
-    let booking = state.reserve(&request).await?;
-    created(booking.at(state.database_now()))
+    created(reservations.reserve(&request).await?)
 }
 
 fn reserve_request(
@@ -90,7 +89,7 @@ pub(super) struct ReserveFirstBody {
 
 /// `POST /bookings/reserve/first`.
 pub(super) async fn reserve_first(
-    State(state): State<Arc<AppState>>,
+    State(reservations): State<Arc<ReservationService>>,
     Buyer {
         user,
         guest_address,
@@ -111,8 +110,7 @@ pub(super) async fn reserve_first(
         key: idempotency_key(&headers)?,
         guest_address,
     };
-    let booking = state.reserve_first_available(&request).await?;
-    created(booking.at(state.database_now()))
+    created(reservations.reserve_first_available(&request).await?)
 }
 
 /// A repeated request finds the booking of the first one in its current status: one that has ended

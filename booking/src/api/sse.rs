@@ -11,9 +11,12 @@ use axum::{
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use tokio::time::{Instant, sleep_until, timeout_at};
-use waitingroom::problem::Problem;
+use waitingroom::{ids::EventId, problem::Problem};
 
-use crate::live::feed::Reader;
+use crate::{
+    error::BookingError,
+    live::feed::{Feed, Reader},
+};
 
 /// Finding another node takes less than a drain.
 const DRAIN_RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -23,6 +26,24 @@ const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(15);
 
 /// When a client may try again if all streams are taken.
 const FULL_RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// A reader of this event. `first` is its value if it has no other reader.
+///
+/// # Errors
+/// Every stream is taken, the process drains, or those of `first`.
+pub(super) async fn subscribe(
+    feed: &Feed,
+    event: EventId,
+    first: impl Future<Output = Result<Bytes, BookingError>>,
+) -> Result<Reader, Problem> {
+    let permit = feed.acquire().ok_or_else(no_capacity)?;
+    match feed.subscribe_existing(event, permit) {
+        Ok(reader) => Ok(reader),
+        Err(permit) => feed
+            .subscribe(event, first.await?, permit)
+            .ok_or_else(draining),
+    }
+}
 
 /// The reader's values, the first at once, two never less than `min_interval` apart.
 pub(super) fn response(reader: Reader, min_interval: Duration) -> Response {
@@ -49,7 +70,7 @@ pub(super) fn response_until(reader: Reader, time: Duration) -> Response {
 }
 
 /// Every stream is taken.
-pub(super) fn no_capacity() -> Problem {
+fn no_capacity() -> Problem {
     Problem::unavailable(
         "this node has no room for another stream; read the figures now and then instead",
         FULL_RETRY_AFTER,
@@ -57,7 +78,7 @@ pub(super) fn no_capacity() -> Problem {
 }
 
 /// The process drains.
-pub(super) fn draining() -> Problem {
+fn draining() -> Problem {
     Problem::unavailable("this node is going away", DRAIN_RETRY_AFTER)
 }
 

@@ -1,26 +1,54 @@
 //! Brings changes of the catalogue, made here or at another instance, to the engine and the
-//! gateways, and restores events that the engine does not hold.
+//! gateways.
 
 use std::{sync::Arc, time::Duration};
 
+use tokio::sync::Mutex;
 use waitingroom::{
-    engine::{EngineError, QueueStatus},
+    engine::{EngineError, SharedEngine},
     ids::EventId,
     queue::{QueueSettings, SaleState},
-    signal::{Recipient, Signal},
+    signal::{Recipient, Signal, Signals},
 };
 
 use crate::{
-    error::BookingError, inventory::rebuild::RebuildReport, model::event::Event, state::AppState,
+    catalogue::Catalogue, engine_timeout::with_engine_timeout, error::BookingError,
+    inventory::rebuild::InventoryRebuilder,
 };
 
-/// Longest wait for one call of the engine, and for a signal.
-const CALL_TIMEOUT: Duration = Duration::from_secs(2);
+/// Longest wait for a signal.
+const SIGNAL_TIMEOUT: Duration = Duration::from_secs(2);
 
-impl AppState {
+/// See the module's documentation.
+pub(crate) struct CatalogueSync {
+    catalogue: Arc<Catalogue>,
+    /// Opens events that the engine lacks.
+    inventory: Arc<InventoryRebuilder>,
+    engine: SharedEngine,
+    signals: Arc<dyn Signals>,
+    /// Makes announcements of changed settings take turns.
+    announcement_lock: Mutex<()>,
+}
+
+impl CatalogueSync {
+    pub(crate) fn new(
+        catalogue: Arc<Catalogue>,
+        inventory: Arc<InventoryRebuilder>,
+        engine: SharedEngine,
+        signals: Arc<dyn Signals>,
+    ) -> Self {
+        Self {
+            catalogue,
+            inventory,
+            engine,
+            signals,
+            announcement_lock: Mutex::default(),
+        }
+    }
+
     /// Reads the catalogue if it has changed, and announces changed settings. An announcement that
     /// fails is repeated by the next call.
-    pub(crate) async fn sync_catalogue(&self) -> Result<(), BookingError> {
+    pub(crate) async fn sync(&self) -> Result<(), BookingError> {
         self.catalogue.refresh().await?;
 
         let _announcing = self.announcement_lock.lock().await;
@@ -31,56 +59,20 @@ impl AppState {
         Ok(())
     }
 
-    /// Checks every queue. Rebuilds the events that the engine lacks, lets queues continue that
-    /// were handed over, and corrects settings that differ from the database's; returns how many
-    /// were rebuilt or corrected.
-    pub(crate) async fn restore_missing_events(&self) -> Result<usize, BookingError> {
-        let mut restored = 0;
-        let mut last_error = None;
-        for (event, status) in self.check_queues().await {
-            match self.restore_event(event, status).await {
-                Ok(is_restored) => restored += usize::from(is_restored),
-                Err(error) => last_error = Some(error),
-            }
-        }
-
-        last_error.map_or(Ok(restored), Err)
-    }
-
-    async fn restore_event(
-        &self,
-        event: EventId,
-        status: Result<QueueStatus, EngineError>,
-    ) -> Result<bool, BookingError> {
-        let status = match status {
-            Ok(status) => status,
-            Err(EngineError::UnknownEvent) => {
-                let missing = self.catalogue.event(event).await?;
-                self.inventory.rebuild_if_missing(&missing).await?;
-                return Ok(true);
-            }
-            Err(error) => return Err(error.into()),
-        };
-
-        if let Some(frozen) = status.frozen {
-            self.inventory.thaw(event, frozen).await?;
-            return Ok(false);
-        }
-
-        let known = self.catalogue.event(event).await?;
-        if settings_differ(&status.settings, &known.queue) {
-            return self.reconcile_settings(event, &status.settings).await;
-        }
-        Ok(false)
-    }
-
-    /// Announces an event's settings again unless the database, read after the engine, has the
-    /// settings of the engine.
-    async fn reconcile_settings(
+    /// Announces an event's settings again if the engine has others than the database; true if it
+    /// has.
+    pub(crate) async fn reconcile_settings(
         &self,
         event: EventId,
         in_engine: &QueueSettings,
     ) -> Result<bool, BookingError> {
+        let known = self.catalogue.event(event).await?;
+        if !settings_differ(in_engine, &known.queue) {
+            return Ok(false);
+        }
+
+        // The settings may have changed since this copy was read: the database counts, read after
+        // the engine.
         self.catalogue.refresh().await?;
         let settings = self.catalogue.event(event).await?.queue.clone();
         if !settings_differ(in_engine, &settings) {
@@ -93,29 +85,13 @@ impl AppState {
         Ok(true)
     }
 
-    /// Rebuilds these events.
-    pub(crate) async fn rebuild_events(
-        &self,
-        events: &[Arc<Event>],
-    ) -> Result<RebuildReport, BookingError> {
-        let mut total = RebuildReport::default();
-        for event in events {
-            let report = self.inventory.rebuild(event).await?;
-            total.zones += report.zones;
-            total.holds += report.holds;
-            total.corrected += report.corrected;
-        }
-
-        Ok(total)
-    }
-
     async fn announce_settings(
         &self,
         event: EventId,
         settings: &QueueSettings,
     ) -> Result<(), BookingError> {
-        let configure = self.engine().configure(event, settings);
-        match self.with_timeout(configure).await {
+        let configure = self.engine.configure(event, settings);
+        match with_engine_timeout(configure).await {
             Err(EngineError::UnknownEvent) => {
                 let missing = self.catalogue.event(event).await?;
                 self.inventory.rebuild_if_missing(&missing).await?;
@@ -129,26 +105,11 @@ impl AppState {
             settings: settings.clone(),
         };
         let signals = [(Recipient::AllNodes, signal)];
-        let send = self.backends.signals.send(&signals);
-        if !matches!(tokio::time::timeout(CALL_TIMEOUT, send).await, Ok(Ok(_))) {
+        let send = self.signals.send(&signals);
+        if !matches!(tokio::time::timeout(SIGNAL_TIMEOUT, send).await, Ok(Ok(_))) {
             tracing::warn!(%event, "failed to publish settings change; next tick republishes");
         }
         Ok(())
-    }
-
-    /// A call of the engine, which takes [`CALL_TIMEOUT`] at most.
-    pub(crate) async fn with_timeout<T>(
-        &self,
-        call: impl Future<Output = Result<T, EngineError>>,
-    ) -> Result<T, EngineError> {
-        tokio::time::timeout(CALL_TIMEOUT, call)
-            .await
-            .unwrap_or_else(|_| {
-                let timeout_ms = CALL_TIMEOUT.as_millis();
-                Err(EngineError::Unavailable(format!(
-                    "no answer in {timeout_ms} ms"
-                )))
-            })
     }
 }
 

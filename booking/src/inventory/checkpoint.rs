@@ -1,35 +1,48 @@
 //! Writes down how far each queue has come, and who was passed over, so that a queue that is lost
 //! continues where it was.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use futures_util::{StreamExt, stream};
+use parking_lot::Mutex;
 use waitingroom::{
-    engine::{EngineError, RecoveryPoint},
+    engine::{EngineError, RecoveryPoint, SharedEngine},
     ids::EventId,
 };
 
+use super::EVENT_CONCURRENCY;
 use crate::{
-    error::BookingError,
-    state::{AppState, EVENT_CONCURRENCY},
+    catalogue::Catalogue, engine_timeout::with_engine_timeout, error::BookingError,
+    store::SharedStore,
 };
 
-/// The checkpoints that were written last: only queues that have moved are written again.
-#[derive(Debug, Default)]
-pub(crate) struct LastCheckpoints(HashMap<EventId, RecoveryPoint>);
+/// See the module's documentation.
+pub(crate) struct CheckpointWriter {
+    catalogue: Arc<Catalogue>,
+    engine: SharedEngine,
+    store: SharedStore,
+    /// The checkpoints that were written last: only queues that have moved are written again.
+    last: Mutex<HashMap<EventId, RecoveryPoint>>,
+}
 
-impl AppState {
+impl CheckpointWriter {
+    pub(crate) fn new(catalogue: Arc<Catalogue>, engine: SharedEngine, store: SharedStore) -> Self {
+        Self {
+            catalogue,
+            engine,
+            store,
+            last: Mutex::default(),
+        }
+    }
+
     /// Writes the checkpoints of all queues that have moved, and returns their number. A queue that
     /// does not answer delays no other.
-    pub(crate) async fn save_checkpoints(
-        &self,
-        last: &mut LastCheckpoints,
-    ) -> Result<usize, BookingError> {
+    pub(crate) async fn save(&self) -> Result<usize, BookingError> {
         let reads = self.catalogue.events().into_iter().map(|event| async move {
             let id = event.event_id;
             (
                 id,
-                self.with_timeout(self.engine().recovery_point(id)).await,
+                with_engine_timeout(self.engine.recovery_point(id)).await,
             )
         });
         let mut reads = stream::iter(reads).buffer_unordered(EVENT_CONCURRENCY);
@@ -46,12 +59,16 @@ impl AppState {
                 }
             };
 
-            if reached != RecoveryPoint::default() && last.0.get(&event) != Some(&reached) {
-                self.store().save_checkpoint(event, &reached).await?;
-                last.0.insert(event, reached);
+            if self.has_moved(event, &reached) {
+                self.store.save_checkpoint(event, &reached).await?;
+                self.last.lock().insert(event, reached);
                 saved += 1;
             }
         }
         last_error.map_or(Ok(saved), |error| Err(error.into()))
+    }
+
+    fn has_moved(&self, event: EventId, reached: &RecoveryPoint) -> bool {
+        *reached != RecoveryPoint::default() && self.last.lock().get(&event) != Some(reached)
     }
 }

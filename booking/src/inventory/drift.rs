@@ -8,18 +8,26 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use futures_util::{StreamExt, stream};
 use parking_lot::Mutex;
 use waitingroom::{
-    engine::{EngineError, MAX_TALLY_USERS},
+    engine::{EngineError, MAX_TALLY_USERS, SharedEngine},
     ids::{EventId, UserId, ZoneId},
     seats::{Tally, ZoneTally},
 };
 
-use crate::{error::BookingError, state::AppState, store::ZoneCount};
+use crate::{
+    catalogue::Catalogue,
+    engine_timeout::with_engine_timeout,
+    error::BookingError,
+    load_monitor::LoadMonitor,
+    settlements::{dispatcher::SettlementDispatcher, rebuild_queue::RebuildQueue},
+    store::{SharedStore, ZoneCount},
+};
 
 /// How often an event is compared; less often if there are more than ten times
 /// [`MAX_EVENTS_PER_BATCH`].
@@ -42,12 +50,12 @@ const USER_PAGE_SIZE: u32 = 500;
 
 /// Which events are compared next.
 #[derive(Debug, Default)]
-pub(crate) struct ComparisonSchedule {
+struct ComparisonSchedule {
     /// The events of the present round that are left.
     remaining: VecDeque<EventId>,
     batch_len: usize,
     round_began: Option<Instant>,
-    cursors: Mutex<HashMap<EventId, Cursor>>,
+    cursors: HashMap<EventId, Cursor>,
 }
 
 /// Where the next comparison of an event begins.
@@ -67,7 +75,6 @@ impl ComparisonSchedule {
         if self.remaining.is_empty() && self.round_began.is_none_or(is_due) {
             self.remaining = all().into();
             self.cursors
-                .lock()
                 .retain(|event, _| self.remaining.contains(event));
             let even = self.remaining.len().div_ceil(BATCHES_PER_ROUND);
             self.batch_len = even.min(MAX_EVENTS_PER_BATCH);
@@ -173,22 +180,48 @@ fn compute_drift(tally: &Tally, zones: [&[ZoneCount]; 2], users: &[(UserId, u32)
     found
 }
 
-impl AppState {
+/// See the module's documentation.
+pub(crate) struct DriftDetector {
+    catalogue: Arc<Catalogue>,
+    engine: SharedEngine,
+    store: SharedStore,
+    /// Knows when one of the two does not answer: there is nothing to compare then.
+    load: Arc<LoadMonitor>,
+    /// An event with settlements that are to be sent is known to differ.
+    settlements: SettlementDispatcher,
+    rebuild_queue: Arc<RebuildQueue>,
+    schedule: Mutex<ComparisonSchedule>,
+}
+
+impl DriftDetector {
+    pub(crate) fn new(
+        catalogue: Arc<Catalogue>,
+        engine: SharedEngine,
+        store: SharedStore,
+        load: Arc<LoadMonitor>,
+        settlements: SettlementDispatcher,
+        rebuild_queue: Arc<RebuildQueue>,
+    ) -> Self {
+        Self {
+            catalogue,
+            engine,
+            store,
+            load,
+            settlements,
+            rebuild_queue,
+            schedule: Mutex::default(),
+        }
+    }
+
     /// Compares the next batch of events.
-    pub(crate) async fn compare_due(
-        &self,
-        schedule: &mut ComparisonSchedule,
-    ) -> Result<(), BookingError> {
+    pub(crate) async fn compare_due(&self) -> Result<(), BookingError> {
         let all = || {
             let events = self.catalogue.events();
             events.iter().map(|event| event.event_id).collect()
         };
-        let events = schedule.next_batch(Instant::now(), all);
+        let events = self.schedule.lock().next_batch(Instant::now(), all);
 
-        let cursors = &schedule.cursors;
-        let compared = events
-            .into_iter()
-            .map(|event| async move { self.compare(event, cursors).await });
+        let compared = events.into_iter().map(|event| self.compare(event));
         let results: Vec<_> = stream::iter(compared)
             .buffer_unordered(COMPARISON_CONCURRENCY)
             .collect()
@@ -196,21 +229,16 @@ impl AppState {
         results.into_iter().collect()
     }
 
-    async fn compare(
-        &self,
-        event: EventId,
-        cursors: &Mutex<HashMap<EventId, Cursor>>,
-    ) -> Result<(), BookingError> {
+    async fn compare(&self, event: EventId) -> Result<(), BookingError> {
         // Known to differ, or not known at all.
-        if self.require_database().is_err()
-            || self.require_queue(event).is_err()
+        if self.load.require_database().is_err()
+            || self.load.require_queue(event).is_err()
             || self.settlements.has_pending(event)
         {
             return Ok(());
         }
 
-        let from = cursors.lock().get(&event).cloned().unwrap_or_default();
-        let drift = match self.confirmed_drift(event, &from, cursors).await {
+        let drift = match self.confirmed_drift(event).await {
             Err(BookingError::Engine(EngineError::UnknownEvent)) => return Ok(()), // about to be rebuilt
             drift => drift?,
         };
@@ -228,24 +256,22 @@ impl AppState {
         Ok(())
     }
 
-    async fn confirmed_drift(
-        &self,
-        event: EventId,
-        from: &Cursor,
-        cursors: &Mutex<HashMap<EventId, Cursor>>,
-    ) -> Result<Drift, BookingError> {
-        let (mut drift, next) = self.measure_drift(event, from).await?;
+    async fn confirmed_drift(&self, event: EventId) -> Result<Drift, BookingError> {
+        let known = self.schedule.lock().cursors.get(&event).cloned();
+        let from = known.unwrap_or_default();
+
+        let (mut drift, next) = self.measure_drift(event, &from).await?;
         for _ in 1..CONFIRMING_COMPARISONS {
             if drift.is_empty() {
                 break;
             }
 
             tokio::time::sleep(CONFIRMATION_INTERVAL).await;
-            let (again, _) = self.measure_drift(event, from).await?;
+            let (again, _) = self.measure_drift(event, &from).await?;
             drift = drift.persisting(&again);
         }
 
-        cursors.lock().insert(event, next);
+        self.schedule.lock().cursors.insert(event, next);
         Ok(drift)
     }
 
@@ -259,14 +285,14 @@ impl AppState {
         // 1. A page of the database's users, and those whom the engine counts beside them: seats
         //    that the database does not know of belong to these.
         let mut users = self
-            .store()
+            .store
             .user_seats(event, from.user.as_ref(), USER_PAGE_SIZE)
             .await?;
         let last_user = users.last().map(|(user, _)| user.clone());
-        let counted = self.engine().counted_users(event, &from.counted);
-        let (mut counted, next_counted) = self.with_timeout(counted).await?;
+        let counted = self.engine.counted_users(event, &from.counted);
+        let (mut counted, next_counted) = with_engine_timeout(counted).await?;
         counted.retain(|name| !users.iter().any(|(user, _)| user == name));
-        let counted_seats = self.store().seats_of_users(event, &counted).await?;
+        let counted_seats = self.store.seats_of_users(event, &counted).await?;
         let counted_seats: HashMap<UserId, u32> = counted_seats.into_iter().collect();
         users.extend(counted.into_iter().map(|user| {
             let seats = counted_seats.get(&user).copied().unwrap_or(0);
@@ -276,11 +302,9 @@ impl AppState {
 
         // 2. The database, the engine, and the database again.
         let names: Vec<UserId> = users.iter().map(|(user, _)| user.clone()).collect();
-        let before = self.store().zone_counts(Some(event)).await?;
-        let tally = self
-            .with_timeout(self.engine().tally(event, &names))
-            .await?;
-        let after = self.store().zone_counts(Some(event)).await?;
+        let before = self.store.zone_counts(Some(event)).await?;
+        let tally = with_engine_timeout(self.engine.tally(event, &names)).await?;
+        let after = self.store.zone_counts(Some(event)).await?;
 
         let next = Cursor {
             user: last_user,

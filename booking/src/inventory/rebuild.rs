@@ -19,8 +19,8 @@ use waitingroom::{
 };
 
 use crate::{
-    error::BookingError, inventory::known_gateways::KnownGateways, model::event::Event,
-    store::SharedStore,
+    engine_timeout::with_timeout, error::BookingError, inventory::known_gateways::KnownGateways,
+    model::event::Event, settlements::rebuild_queue::RebuildQueue, store::SharedStore,
 };
 
 /// Longest wait for the commits of pending holds, before the snapshot is taken.
@@ -32,8 +32,8 @@ const REBUILD_POLL_INTERVAL: Duration = Duration::from_millis(20);
 /// A rebuild that takes longer may be repeated by another instance.
 const REBUILD_LEASE: Duration = Duration::from_secs(10);
 
-/// Longest wait for one call of the engine.
-const ENGINE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longest wait for one call of the engine, which may have to replace many seats.
+const REBUILD_CALL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A requested rebuild waits for this long after the last one: the request may be older.
 const REBUILD_COOLDOWN: Duration = Duration::from_secs(1);
@@ -64,7 +64,9 @@ pub(crate) struct InventoryRebuilder {
     engine: SharedEngine,
     clock: Clock,
     /// Gateways that bring their users back to a queue that was lost.
-    pub(crate) known_gateways: KnownGateways,
+    pub(crate) known_gateways: Arc<KnownGateways>,
+    /// Requests for rebuilds that no caller waits for.
+    pub(crate) rebuild_queue: Arc<RebuildQueue>,
     /// When each event's last rebuild of this process began; the lock makes rebuilds take turns.
     last_rebuilds: Mutex<HashMap<EventId, Instant>>,
 }
@@ -75,7 +77,8 @@ impl InventoryRebuilder {
             store,
             engine,
             clock,
-            known_gateways: KnownGateways::default(),
+            known_gateways: Arc::default(),
+            rebuild_queue: Arc::default(),
             last_rebuilds: Mutex::default(),
         }
     }
@@ -103,6 +106,25 @@ impl InventoryRebuilder {
     ) -> Result<RebuildReport, BookingError> {
         self.rebuild_serialized(event, RebuildReason::EventMissing)
             .await
+    }
+
+    /// Rebuilds these events, one after the other, and adds the reports up.
+    ///
+    /// # Errors
+    /// As [`InventoryRebuilder::rebuild`]; the events behind the one that failed are left alone.
+    pub(crate) async fn rebuild_all(
+        &self,
+        events: &[Arc<Event>],
+    ) -> Result<RebuildReport, BookingError> {
+        let mut total = RebuildReport::default();
+        for event in events {
+            let report = self.rebuild(event).await?;
+            total.zones += report.zones;
+            total.holds += report.holds;
+            total.corrected += report.corrected;
+        }
+
+        Ok(total)
     }
 
     async fn rebuild_serialized(
@@ -170,11 +192,11 @@ impl InventoryRebuilder {
             return Ok(true);
         }
 
-        match self.with_engine_timeout(self.engine.status(event)).await {
+        match with_timeout(REBUILD_CALL_TIMEOUT, self.engine.status(event)).await {
             Err(EngineError::UnknownEvent) => Ok(true),
             Err(error) => Err(error.into()),
             Ok(_) => {
-                let seats = self.with_engine_timeout(self.engine.seats(event)).await?;
+                let seats = with_timeout(REBUILD_CALL_TIMEOUT, self.engine.seats(event)).await?;
                 Ok(seats.is_empty())
             }
         }
@@ -191,9 +213,8 @@ impl InventoryRebuilder {
             awaited_nodes: self.known_gateways.up(),
             ..open_params(event, checkpoint, mark, now)
         };
-        self.with_engine_timeout(self.engine.open(id, &params, now))
-            .await?;
-        let status = self.with_engine_timeout(self.engine.status(id)).await?;
+        with_timeout(REBUILD_CALL_TIMEOUT, self.engine.open(id, &params, now)).await?;
+        let status = with_timeout(REBUILD_CALL_TIMEOUT, self.engine.status(id)).await?;
         if let Some(frozen) = status.frozen
             && !self.thaw(id, frozen).await?
         {
@@ -205,10 +226,10 @@ impl InventoryRebuilder {
 
         // 3. Replace the seats.
         let snapshot = self.store.snapshot(id).await?;
-        let before = self.with_engine_timeout(self.engine.seats(id)).await?;
+        let before = with_timeout(REBUILD_CALL_TIMEOUT, self.engine.seats(id)).await?;
         let load = self.engine.load_seats(id, &snapshot, self.clock.now());
-        self.with_engine_timeout(load).await?;
-        let after = self.with_engine_timeout(self.engine.seats(id)).await?;
+        with_timeout(REBUILD_CALL_TIMEOUT, load).await?;
+        let after = with_timeout(REBUILD_CALL_TIMEOUT, self.engine.seats(id)).await?;
         Ok(RebuildReport {
             zones: snapshot.zones.len() as u64,
             holds: snapshot.holds.len() as u64,
@@ -233,8 +254,7 @@ impl InventoryRebuilder {
         if let Some((mark, _)) = handover {
             self.store.end_handover(event, &mark).await?;
         }
-        self.with_engine_timeout(self.engine.thaw(event, now))
-            .await?;
+        with_timeout(REBUILD_CALL_TIMEOUT, self.engine.thaw(event, now)).await?;
         tracing::info!(%event, ?frozen, "frozen queue continues");
         Ok(true)
     }
@@ -260,27 +280,13 @@ impl InventoryRebuilder {
         let until = Instant::now() + QUIESCE_TIMEOUT;
         loop {
             let begin = self.engine.begin_sync(event, self.clock.now());
-            let pending = self.with_engine_timeout(begin).await?;
+            let pending = with_timeout(REBUILD_CALL_TIMEOUT, begin).await?;
             if pending == 0 || Instant::now() >= until {
                 return Ok(());
             }
 
             tokio::time::sleep(REBUILD_POLL_INTERVAL).await;
         }
-    }
-
-    async fn with_engine_timeout<T>(
-        &self,
-        call: impl Future<Output = Result<T, EngineError>>,
-    ) -> Result<T, EngineError> {
-        tokio::time::timeout(ENGINE_TIMEOUT, call)
-            .await
-            .unwrap_or_else(|_| {
-                let timeout_ms = ENGINE_TIMEOUT.as_millis();
-                Err(EngineError::Unavailable(format!(
-                    "no answer in {timeout_ms} ms"
-                )))
-            })
     }
 }
 

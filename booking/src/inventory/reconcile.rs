@@ -2,21 +2,23 @@
 //! Its answer is final: a hold without a booking gets a tombstone, so that it cannot become one any
 //! more. So no timeout has to be long enough.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, stream};
 use waitingroom::{
-    clock::Timestamp,
-    engine::EngineError,
+    clock::{Clock, Timestamp},
+    engine::{EngineError, SharedEngine},
     ids::EventId,
     seats::{Settlement, StaleHold},
 };
 
+use super::EVENT_CONCURRENCY;
 use crate::{
+    catalogue::Catalogue,
+    engine_timeout::with_engine_timeout,
     error::BookingError,
-    settlements::dispatcher::settlement_for_status,
-    state::{AppState, EVENT_CONCURRENCY},
-    store::HoldResolution,
+    settlements::dispatcher::{SettlementDispatcher, settlement_for_status},
+    store::{HoldResolution, SharedStore},
 };
 
 /// A hold is left alone for this long after its settlement was due: most commits have been reported
@@ -26,7 +28,16 @@ pub(crate) const STALE_AFTER: Duration = Duration::from_secs(8);
 /// Max holds of one event in one iteration.
 const BATCH_SIZE: u32 = 500;
 
-impl AppState {
+/// See the module's documentation.
+pub(crate) struct HoldReconciler {
+    pub(crate) catalogue: Arc<Catalogue>,
+    pub(crate) engine: SharedEngine,
+    pub(crate) store: SharedStore,
+    pub(crate) settlements: SettlementDispatcher,
+    pub(crate) clock: Clock,
+}
+
+impl HoldReconciler {
     /// Repairs the stale holds of every event, and returns their number. An event that fails delays
     /// no other.
     pub(crate) async fn reconcile_holds(&self) -> Result<usize, BookingError> {
@@ -34,7 +45,7 @@ impl AppState {
             .catalogue
             .events()
             .into_iter()
-            .map(|event| self.reconcile_event(event.event_id, self.now()));
+            .map(|event| self.reconcile_event(event.event_id, self.clock.now()));
         let mut repairs = stream::iter(repairs).buffer_unordered(EVENT_CONCURRENCY);
 
         let mut holds = 0;
@@ -50,16 +61,14 @@ impl AppState {
     }
 
     async fn reconcile_event(&self, event: EventId, now: Timestamp) -> Result<usize, BookingError> {
-        let stale = self
-            .engine()
-            .stale_holds(event, now, STALE_AFTER, BATCH_SIZE);
-        let stale = self.with_timeout(stale).await?;
+        let stale = self.engine.stale_holds(event, now, STALE_AFTER, BATCH_SIZE);
+        let stale = with_engine_timeout(stale).await?;
         if stale.is_empty() {
             return Ok(0);
         }
 
         let bookings: Vec<_> = stale.iter().map(|hold| hold.booking_id).collect();
-        let resolutions = self.store().resolve_holds(event, &bookings).await?;
+        let resolutions = self.store.resolve_holds(event, &bookings).await?;
 
         // A hold without a resolution has a commit in flight: it is looked at again.
         let settlements: Vec<_> = stale

@@ -12,13 +12,18 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use serde::Serialize;
 use tokio::sync::Mutex;
-use waitingroom::ids::{EventId, ZoneId};
+use waitingroom::{
+    engine::SharedEngine,
+    ids::{EventId, ZoneId},
+};
 
 use crate::{
+    catalogue::Catalogue,
+    engine_timeout::with_engine_timeout,
     error::BookingError,
     live::feed::{Feed, sse_event},
     model::event::Event,
-    state::AppState,
+    store::SharedStore,
 };
 
 /// Max age of cached counts.
@@ -29,9 +34,11 @@ type AvailableSeats = Arc<HashMap<ZoneId, u32>>;
 /// The last counts of one event. Requests that find them stale wait for the one that has the lock.
 type CachedCounts = Arc<Mutex<Option<(Instant, AvailableSeats)>>>;
 
-/// The cached counts of every event, and the feed of their changes.
-#[derive(Debug)]
-pub(crate) struct Availability {
+/// See the module's documentation.
+pub(crate) struct AvailabilityService {
+    catalogue: Arc<Catalogue>,
+    engine: SharedEngine,
+    store: SharedStore,
     cached_counts: Mutex<HashMap<EventId, CachedCounts>>,
     /// Carries `availability` events.
     pub(crate) feed: Feed,
@@ -49,21 +56,27 @@ struct ZoneUpdate {
     available: u32,
 }
 
-impl Availability {
-    /// With at most this many readers.
-    pub(crate) fn new(readers: usize) -> Self {
+impl AvailabilityService {
+    /// A service whose feed has at most this many readers.
+    pub(crate) fn new(
+        catalogue: Arc<Catalogue>,
+        engine: SharedEngine,
+        store: SharedStore,
+        readers: usize,
+    ) -> Self {
         Self {
+            catalogue,
+            engine,
+            store,
             cached_counts: Mutex::default(),
             feed: Feed::new("availability", readers),
         }
     }
-}
 
-impl AppState {
     /// Counts the seats of each event that has readers, and publishes changes. An event whose seats
     /// cannot be counted is left for the next iteration.
-    pub(crate) async fn publish_availability(&self) -> Result<(), BookingError> {
-        let subscribed = self.availability.feed.subscribed_events();
+    pub(crate) async fn publish(&self) -> Result<(), BookingError> {
+        let subscribed = self.feed.subscribed_events();
         join_all(
             subscribed
                 .into_iter()
@@ -75,15 +88,13 @@ impl AppState {
     }
 
     async fn publish_seats(&self, event: EventId) -> Result<(), BookingError> {
-        let update = self
-            .availability_update(&*self.catalogue.event(event).await?)
-            .await?;
-        self.availability.feed.publish(event, update);
+        let update = self.update(&*self.catalogue.event(event).await?).await?;
+        self.feed.publish(event, update);
         Ok(())
     }
 
     /// The available seats as a server-sent event.
-    pub(crate) async fn availability_update(&self, event: &Event) -> Result<Bytes, BookingError> {
+    pub(crate) async fn update(&self, event: &Event) -> Result<Bytes, BookingError> {
         let available = self.available(event.event_id).await?;
         let zone_update = |zone_id| ZoneUpdate {
             zone_id,
@@ -105,7 +116,7 @@ impl AppState {
 
     /// Available seats in each zone of the event.
     pub(crate) async fn available(&self, event: EventId) -> Result<AvailableSeats, BookingError> {
-        let mut cached_counts = self.availability.cached_counts.lock().await;
+        let mut cached_counts = self.cached_counts.lock().await;
         let cached = Arc::clone(cached_counts.entry(event).or_default());
         drop(cached_counts);
 
@@ -123,7 +134,7 @@ impl AppState {
 
     async fn count_available(&self, event: EventId) -> Result<HashMap<ZoneId, u32>, BookingError> {
         // An event without zones is about to be loaded.
-        if let Ok(zones) = self.with_timeout(self.engine().seats(event)).await
+        if let Ok(zones) = with_engine_timeout(self.engine.seats(event)).await
             && !zones.is_empty()
         {
             return Ok(zones
@@ -132,7 +143,7 @@ impl AppState {
                 .collect());
         }
 
-        let zones = self.store().zone_counts(Some(event)).await?;
+        let zones = self.store.zone_counts(Some(event)).await?;
         Ok(zones
             .iter()
             .map(|zone| (zone.zone_id, zone.available()))

@@ -14,8 +14,8 @@ use parking_lot::Mutex;
 use serde::Serialize;
 use serde_json::{Value, value::RawValue};
 use waitingroom::{
-    clock::Timestamp,
-    engine::{Counters, QueueStatus},
+    clock::{Clock, Timestamp},
+    engine::{Counters, QueueStatus, SharedEngine},
     ids::{EventId, ShowId, ZoneId},
     process_registry::{LiveProcess, RegistrySnapshot},
     queue::{QueueSettings, SaleState},
@@ -28,11 +28,15 @@ use super::{
     history::History,
 };
 use crate::{
+    catalogue::Catalogue,
+    engine_timeout::with_engine_timeout,
     error::BookingError,
-    live::feed::{Feed, sse_event},
+    live::{
+        feed::{Feed, sse_event},
+        registry_reader::RegistryReader,
+    },
     model::event::Event,
-    state::AppState,
-    store::ZoneCount,
+    store::{SharedStore, ZoneCount},
 };
 
 /// Over all events.
@@ -46,12 +50,13 @@ const SAMPLE_CONCURRENCY: usize = 16;
 /// A younger snapshot answers a request.
 const SNAPSHOT_MAX_AGE: Duration = Duration::from_millis(1_500);
 
-/// Longest wait for the process registry: metrics without it are better than none.
-const REGISTRY_TIMEOUT: Duration = Duration::from_millis(500);
-
 /// See the module's documentation.
-#[derive(Debug)]
-pub(crate) struct Dashboard {
+pub(crate) struct DashboardService {
+    catalogue: Arc<Catalogue>,
+    engine: SharedEngine,
+    store: SharedStore,
+    registry: RegistryReader,
+    clock: Clock,
     /// Carries `live` events.
     pub(crate) feed: Feed,
     events: Mutex<HashMap<EventId, SampledEvent>>,
@@ -132,9 +137,20 @@ struct SampleContext {
     counts: Option<HashMap<ZoneId, ZoneCount>>,
 }
 
-impl Dashboard {
-    pub(crate) fn new() -> Self {
+impl DashboardService {
+    pub(crate) fn new(
+        catalogue: Arc<Catalogue>,
+        engine: SharedEngine,
+        store: SharedStore,
+        registry: RegistryReader,
+        clock: Clock,
+    ) -> Self {
         Self {
+            catalogue,
+            engine,
+            store,
+            registry,
+            clock,
             feed: Feed::new("live", MAX_DASHBOARD_READERS),
             events: Mutex::default(),
         }
@@ -145,12 +161,10 @@ impl Dashboard {
         let (at, snapshot) = events.get(&event)?.latest.as_ref()?;
         (at.elapsed() < SNAPSHOT_MAX_AGE).then(|| Arc::clone(snapshot))
     }
-}
 
-impl AppState {
     /// Samples every event that is not closed or has readers, and publishes the snapshots.
     pub(crate) async fn sample_events(&self) {
-        let subscribed = self.dashboard.feed.subscribed_events();
+        let subscribed = self.feed.subscribed_events();
         let (with_readers, others): (Vec<_>, Vec<_>) = self
             .catalogue
             .events()
@@ -176,7 +190,6 @@ impl AppState {
     async fn publish_sample(&self, event: Arc<Event>, context: &SampleContext) {
         match self.sample_event(&event, context).await {
             Ok(snapshot) => self
-                .dashboard
                 .feed
                 .publish(event.event_id, sse_event("live", &*snapshot)),
             Err(error) => {
@@ -190,7 +203,7 @@ impl AppState {
         &self,
         event: &Event,
     ) -> Result<Arc<EventSnapshot>, BookingError> {
-        match self.dashboard.fresh_snapshot(event.event_id) {
+        match self.fresh_snapshot(event.event_id) {
             Some(snapshot) => Ok(snapshot),
             None => self.sample_event(event, &self.sample_context().await).await,
         }
@@ -203,7 +216,7 @@ impl AppState {
 
     /// The samples of the last quarter of an hour, as far as this process has taken them.
     pub(crate) fn history(&self, event: EventId) -> Box<RawValue> {
-        let events = self.dashboard.events.lock();
+        let events = self.events.lock();
         let empty = History::default();
         let history = events
             .get(&event)
@@ -211,10 +224,16 @@ impl AppState {
         serde_json::value::to_raw_value(history).expect("columns have text names")
     }
 
+    /// The time from now until then.
+    pub(crate) fn time_until(&self, end: Timestamp) -> Duration {
+        end.since(self.clock.now())
+    }
+
     /// Every live process, and the load on booking as a whole.
     pub(crate) async fn nodes(&self) -> Result<Value, BookingError> {
         let reading = self
-            .registry_snapshot()
+            .registry
+            .read()
             .await
             .ok_or(BookingError::Unavailable("the processes cannot be seen"))?;
         let share = reading.throttle.as_ref().map_or(1.0, |pace| pace.share());
@@ -223,20 +242,8 @@ impl AppState {
         )
     }
 
-    async fn registry_snapshot(&self) -> Option<RegistrySnapshot> {
-        let reading =
-            tokio::time::timeout(REGISTRY_TIMEOUT, self.backends.process_registry.read()).await;
-        let reading = reading
-            .ok()?
-            .inspect_err(|error| tracing::debug!(%error, "process registry unavailable"))
-            .ok()?;
-        self.inventory.known_gateways.observe(&reading);
-        Some(reading)
-    }
-
     async fn sample_context(&self) -> SampleContext {
-        let (reading, counts) =
-            tokio::join!(self.registry_snapshot(), self.store().zone_counts(None));
+        let (reading, counts) = tokio::join!(self.registry.read(), self.store.zone_counts(None));
         let by_zone = |counts: Vec<ZoneCount>| {
             counts
                 .into_iter()
@@ -257,15 +264,15 @@ impl AppState {
     ) -> Result<Arc<EventSnapshot>, BookingError> {
         let id = event.event_id;
         let (status, seats) = tokio::join!(
-            self.with_timeout(self.engine().status(id)),
-            self.with_timeout(self.engine().seats(id))
+            with_engine_timeout(self.engine.status(id)),
+            with_engine_timeout(self.engine.seats(id))
         );
         let status = status?;
         let seats = seats?;
         let sampled_at = Instant::now();
-        let at = self.now();
+        let at = self.clock.now();
 
-        let mut events = self.dashboard.events.lock();
+        let mut events = self.events.lock();
         let sampled = events.entry(id).or_default();
         let rates = sampled.history.rates(sampled_at, &status);
         let snapshot = Arc::new(snapshot(event, at, status, &rates, &seats, context));

@@ -8,15 +8,17 @@ use std::{
 
 use futures_util::{StreamExt, stream};
 use waitingroom::{
-    engine::{EngineError, QueueStatus},
+    engine::{EngineError, QueueStatus, SharedEngine},
     ids::EventId,
-    process_registry::BookingLoad,
 };
 
+use super::LoadMonitor;
 use crate::{
+    catalogue::Catalogue,
+    engine_timeout::with_timeout,
     model::event::Event,
-    state::AppState,
-    store::{Outage, StoreError},
+    settlements::rebuild_queue::RebuildQueue,
+    store::{Outage, SharedStore, StoreError},
 };
 
 /// Longest wait for the database's answer to a probe.
@@ -30,15 +32,23 @@ const QUEUE_STATUS_TIMEOUT: Duration = Duration::from_secs(1);
 
 const QUEUE_CHECK_CONCURRENCY: usize = 64;
 
-impl AppState {
+/// Probes the database.
+pub(crate) struct DatabaseProbe {
+    pub(crate) store: SharedStore,
+    pub(crate) load: Arc<LoadMonitor>,
+    /// Takes the events whose holds were extended.
+    pub(crate) rebuild_queue: Arc<RebuildQueue>,
+}
+
+impl DatabaseProbe {
     /// Writes a heartbeat to the database, to learn whether it can be written and how long that
     /// takes. After an outage the database counts as reachable only once every hold has got the
     /// time of the outage back.
-    pub(crate) async fn probe_database(&self) -> Result<(), StoreError> {
-        let monitor = &self.load_monitor;
+    pub(crate) async fn probe(&self) -> Result<(), StoreError> {
+        let monitor = &self.load;
         let started = Instant::now();
         monitor.database_probe_started(started);
-        let answer = with_probe_timeout(PROBE_TIMEOUT, self.store().write_heartbeat()).await;
+        let answer = with_probe_timeout(PROBE_TIMEOUT, self.store.write_heartbeat()).await;
 
         let duration = started.elapsed();
         monitor.database_probed(match answer {
@@ -65,7 +75,7 @@ impl AppState {
     async fn extend_holds_after_outage(&self, outage: Outage) -> Result<(), StoreError> {
         let mut holds = 0;
         loop {
-            let extend = self.store().extend_holds(outage);
+            let extend = self.store.extend_holds(outage);
             let extended = with_probe_timeout(EXTEND_HOLDS_TIMEOUT, extend).await?;
             holds += extended.holds;
             for event in &extended.events {
@@ -84,7 +94,16 @@ impl AppState {
             "database could not be written for a time; holds were extended by it");
         Ok(())
     }
+}
 
+/// Probes every queue of the catalogue.
+pub(crate) struct QueueProbe {
+    pub(crate) catalogue: Arc<Catalogue>,
+    pub(crate) engine: SharedEngine,
+    pub(crate) load: Arc<LoadMonitor>,
+}
+
+impl QueueProbe {
     /// The status of every queue. Queues that do not answer count as unreachable until they do.
     pub(crate) async fn check_queues(&self) -> Vec<(EventId, Result<QueueStatus, EngineError>)> {
         let checked: Vec<_> = stream::iter(self.catalogue.events())
@@ -93,7 +112,7 @@ impl AppState {
             .collect()
             .await;
 
-        let queues = &self.load_monitor.queues;
+        let queues = &self.load.queues;
         let were_all_unreachable = queues.are_all_unreachable();
         queues.checked(
             checked
@@ -101,7 +120,7 @@ impl AppState {
                 .map(|(event, asked_at, status)| (*event, *asked_at, is_reachable(status))),
         );
         if were_all_unreachable && !queues.are_all_unreachable() {
-            self.load_monitor.recover(Instant::now());
+            self.load.recover(Instant::now());
         }
 
         checked
@@ -116,22 +135,9 @@ impl AppState {
     ) -> (EventId, Instant, Result<QueueStatus, EngineError>) {
         let id = event.event_id;
         let asked_at = Instant::now();
-        let status = tokio::time::timeout(QUEUE_STATUS_TIMEOUT, self.engine().status(id))
-            .await
-            .unwrap_or_else(|_| {
-                let timeout_ms = QUEUE_STATUS_TIMEOUT.as_millis();
-                Err(EngineError::Unavailable(format!(
-                    "no answer in {timeout_ms} ms"
-                )))
-            });
+        let status = with_timeout(QUEUE_STATUS_TIMEOUT, self.engine.status(id)).await;
 
         (id, asked_at, status)
-    }
-
-    /// The load at this moment.
-    pub(crate) fn load(&self) -> BookingLoad {
-        let (queued, capacity) = self.pipeline.queue_length();
-        self.load_monitor.load(Instant::now(), queued, capacity)
     }
 }
 

@@ -78,7 +78,7 @@ impl DatabaseReachability {
 
 /// Which queues answer. Each counts by itself: a part of a Redis Cluster may be down.
 #[derive(Debug, Default)]
-pub(crate) struct QueueReachability(Mutex<QueueStates>);
+pub(super) struct QueueReachability(Mutex<QueueStates>);
 
 #[derive(Debug, Default)]
 struct QueueStates {
@@ -107,16 +107,16 @@ impl QueueReachability {
     }
 
     /// A queue has answered a reservation.
-    pub(crate) fn reserve_answered(&self, event: EventId, now: Instant) {
+    pub(super) fn reserve_answered(&self, event: EventId, now: Instant) {
         self.0.lock().last_answer.insert(event, now);
     }
 
-    pub(crate) fn is_unreachable(&self, event: EventId) -> bool {
+    pub(super) fn is_unreachable(&self, event: EventId) -> bool {
         self.0.lock().unreachable.contains(&event)
     }
 
     /// True if there are queues, and none answers.
-    pub(crate) fn are_all_unreachable(&self) -> bool {
+    pub(super) fn are_all_unreachable(&self) -> bool {
         let states = self.0.lock();
         states.count > 0 && states.unreachable.len() == states.count
     }

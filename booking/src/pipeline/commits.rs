@@ -51,7 +51,8 @@ const DRAIN_IDLE_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl PipelineReceivers {
     /// Starts the stages. Each ends after the one before it, whose sender is the only one.
-    pub(crate) fn start(self, deps: PipelineDeps, lifecycle: &Lifecycle) {
+    pub(crate) fn start(self, lifecycle: &Lifecycle) {
+        let deps = self.deps;
         let (results, unsettled) = mpsc::channel(MAX_UNSETTLED_BATCHES);
         lifecycle.spawn(
             "hold seats",

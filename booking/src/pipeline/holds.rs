@@ -15,7 +15,7 @@ use waitingroom::{
 };
 
 use super::{PendingInsert, PipelineDeps, ReservationOutcome};
-use crate::model::booking::NewBooking;
+use crate::{engine_timeout::with_timeout, model::booking::NewBooking};
 
 /// Longest wait for the engine. A request that was queued for as long is not held any more.
 const HOLD_TIMEOUT: Duration = Duration::from_secs(2);
@@ -69,20 +69,8 @@ async fn hold_event_batch(
         .map(|request| (request.hold, (request.row, request.answer)))
         .unzip();
     let held_at = Instant::now();
-    match reserve_batch(deps, event, &holds).await {
-        Ok(outcomes) => {
-            let answered = outcomes.into_iter().zip(pending);
-            let answered = answered.map(|(outcome, (row, answer))| {
-                let insert = PendingInsert {
-                    row,
-                    held_at,
-                    answer,
-                };
-                (outcome, insert)
-            });
-
-            forward(answered, inserts).await;
-        }
+    let outcomes = match reserve_batch(deps, event, &holds).await {
+        Ok(outcomes) => outcomes,
         Err(error) => {
             // The engine may have made the holds before its answer was lost.
             if matches!(error, EngineError::Unavailable(_)) {
@@ -93,7 +81,26 @@ async fn hold_event_batch(
             for (_, sender) in pending {
                 answer(sender, ReservationOutcome::EngineFailed(error.clone()));
             }
+            return;
         }
+    };
+
+    let mut held = Vec::with_capacity(outcomes.len());
+    for (outcome, (row, sender)) in outcomes.into_iter().zip(pending) {
+        match outcome {
+            ReserveOutcome::Held => held.push(PendingInsert {
+                row,
+                held_at,
+                answer: sender,
+            }),
+            rejected => answer(sender, ReservationOutcome::Rejected(rejected)),
+        }
+    }
+
+    // The whole batch at once, otherwise the commit stage would start with a part of it. That stage
+    // ends after this one, so its queue is open.
+    if let Ok(slots) = inserts.reserve_many(held.len()).await {
+        slots.zip(held).for_each(|(slot, insert)| slot.send(insert));
     }
 }
 
@@ -104,11 +111,7 @@ async fn reserve_batch(
 ) -> Result<Vec<ReserveOutcome>, EngineError> {
     let started = Instant::now();
     let reserve = deps.engine.reserve_all(event, holds, deps.clock.now());
-    let outcomes = tokio::time::timeout(HOLD_TIMEOUT, reserve)
-        .await
-        .map_err(|_| {
-            EngineError::Unavailable(format!("no answer in {} ms", HOLD_TIMEOUT.as_millis()))
-        })??;
+    let outcomes = with_timeout(HOLD_TIMEOUT, reserve).await?;
 
     metrics::histogram!(crate::metric_definitions::HOLD_BATCH_SIZE).record(holds.len() as f64);
     metrics::histogram!(crate::metric_definitions::HOLD_DURATION)
@@ -120,26 +123,6 @@ async fn reserve_batch(
             "an answer of another length".into(),
         ))
     }
-}
-
-/// Forwards the whole batch at once, otherwise the commit stage would start with a part of it.
-async fn forward(
-    answered: impl Iterator<Item = (ReserveOutcome, PendingInsert)>,
-    inserts: &mpsc::Sender<PendingInsert>,
-) {
-    let (held, rejected): (Vec<_>, Vec<_>) =
-        answered.partition(|(outcome, _)| *outcome == ReserveOutcome::Held);
-    for (outcome, insert) in rejected {
-        answer(insert.answer, ReservationOutcome::Rejected(outcome));
-    }
-
-    // The commit stage ends after this one, so its queue is open.
-    let Ok(slots) = inserts.reserve_many(held.len()).await else {
-        return;
-    };
-    slots
-        .zip(held)
-        .for_each(|(slot, (_, insert))| slot.send(insert));
 }
 
 /// The client may have gone.

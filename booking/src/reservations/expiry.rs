@@ -2,12 +2,20 @@
 
 use std::{
     collections::HashMap,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use waitingroom::{ids::EventId, seats::Settlement};
+use parking_lot::Mutex;
+use waitingroom::{clock::Clock, ids::EventId, seats::Settlement};
 
-use crate::{error::BookingError, state::AppState, store::AsOf};
+use crate::{
+    database_clock::DatabaseClock,
+    error::BookingError,
+    load_monitor::LoadMonitor,
+    settlements::dispatcher::SettlementDispatcher,
+    store::{AsOf, SharedStore},
+};
 
 /// Holds of one batch: min and max.
 const BATCH_RANGE: [u32; 2] = [500, 5_000];
@@ -23,7 +31,7 @@ const LATE_AFTER: Duration = Duration::from_millis(1_000);
 /// How many holds the next batch expires: as many as the last one would have in its target
 /// duration.
 #[derive(Debug)]
-pub(crate) struct BatchSize(u32);
+struct BatchSize(u32);
 
 impl Default for BatchSize {
     fn default() -> Self {
@@ -34,7 +42,7 @@ impl Default for BatchSize {
 
 /// The result of one batch.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct SweepReport {
+struct SweepReport {
     /// More holds are probably due.
     is_full: bool,
     duration: Duration,
@@ -46,7 +54,7 @@ impl SweepReport {
     /// How long reservations have the database for themselves before the next batch; `None` if no
     /// hold is due. They get half of the time while any are in flight, a fifth if seats are
     /// released late.
-    pub(crate) fn pause(&self, yields_to_reservations: bool) -> Option<Duration> {
+    fn pause(&self, yields_to_reservations: bool) -> Option<Duration> {
         let share = match (yields_to_reservations, self.late > LATE_AFTER) {
             (false, _) => 0.0,
             (true, false) => 1.0,
@@ -67,22 +75,63 @@ impl BatchSize {
     }
 }
 
-impl AppState {
+/// See the module's documentation.
+pub(crate) struct ExpiryService {
+    store: SharedStore,
+    /// Releases the seats of expired holds.
+    settlements: SettlementDispatcher,
+    /// Knows whether reservations wait for the database, and whether holds may be expired.
+    load: Arc<LoadMonitor>,
+    clock: Clock,
+    database_clock: Arc<DatabaseClock>,
+    batch_size: Mutex<BatchSize>,
+}
+
+impl ExpiryService {
+    pub(crate) fn new(
+        store: SharedStore,
+        settlements: SettlementDispatcher,
+        load: Arc<LoadMonitor>,
+        clock: Clock,
+        database_clock: Arc<DatabaseClock>,
+    ) -> Self {
+        Self {
+            store,
+            settlements,
+            load,
+            clock,
+            database_clock,
+            batch_size: Mutex::default(),
+        }
+    }
+
+    /// Expires a batch of holds, if they may be expired now. Returns the pause before the next
+    /// batch; `None` if no more holds are due.
+    pub(crate) async fn sweep(&self) -> Result<Option<Duration>, BookingError> {
+        // The clock has logged by itself what is wrong with it.
+        if let Err(error) = self.clock.check() {
+            tracing::debug!(error, "no hold is expired by a wrong clock");
+            return Ok(None);
+        }
+
+        // An outage lasts, or holds have not got its time back yet.
+        if !self.load.may_expire() {
+            return Ok(None);
+        }
+
+        let report = self.expire_due_holds().await?;
+        Ok(report.pause(self.load.has_reservations_in_flight()))
+    }
+
     /// Expires a batch of holds that are due by the database's clock.
-    pub(crate) async fn expire_due_holds(
-        &self,
-        batch_size: &mut BatchSize,
-    ) -> Result<SweepReport, BookingError> {
+    async fn expire_due_holds(&self) -> Result<SweepReport, BookingError> {
         let started = Instant::now();
-        let limit = batch_size.0;
-        let expired = self
-            .store()
-            .expire_due(AsOf::of(&self.backends.clock), limit)
-            .await?;
+        let limit = self.batch_size.lock().0;
+        let expired = self.store.expire_due(AsOf::of(&self.clock), limit).await?;
         let duration = started.elapsed();
         let is_full = expired.len() >= limit as usize;
 
-        let now = self.database_now();
+        let now = self.database_clock.now();
         let late = expired
             .iter()
             .map(|booking| now.since(booking.expires_at))
@@ -101,8 +150,8 @@ impl AppState {
         }
 
         if is_full {
-            let yields = self.has_reservations_in_flight() && late <= LATE_AFTER;
-            batch_size.adjust(duration, yields);
+            let yields = self.load.has_reservations_in_flight() && late <= LATE_AFTER;
+            self.batch_size.lock().adjust(duration, yields);
         }
         metrics::counter!(crate::metric_definitions::BOOKINGS_EXPIRED)
             .increment(expired.len() as u64);
@@ -111,11 +160,6 @@ impl AppState {
             duration,
             late,
         })
-    }
-
-    /// True while a reservation is in flight.
-    pub(crate) fn has_reservations_in_flight(&self) -> bool {
-        self.load_monitor.has_reservations_in_flight()
     }
 }
 

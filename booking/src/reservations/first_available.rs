@@ -10,8 +10,10 @@ use waitingroom::{
 use crate::{
     error::BookingError,
     model::booking::Booking,
-    reservations::reserve::{KeyScope, ReserveRequest},
-    state::AppState,
+    reservations::{
+        request::{KeyScope, ReserveRequest},
+        reserve::ReservationService,
+    },
 };
 
 /// A request for the first of several alternatives, in order of preference; its form is valid.
@@ -25,14 +27,14 @@ pub(crate) struct ReserveFirstAvailable {
     pub(crate) guest_address: Option<IpAddr>,
 }
 
-impl AppState {
+impl ReservationService {
     /// Reserves the first alternative that there are seats for. A repeated request with the same
     /// key gets the booking of the first one, whatever its preferences: the pass is good for one
     /// booking.
     ///
     /// # Errors
-    /// As [`AppState::reserve`]; if no alternative fits, why the last one was rejected. The pass
-    /// stays valid then.
+    /// As [`ReservationService::reserve`]; if no alternative fits, why the last one was rejected.
+    /// The pass stays valid then.
     pub(crate) async fn reserve_first_available(
         &self,
         request: &ReserveFirstAvailable,

@@ -1,24 +1,35 @@
 //! Confirms and cancels bookings: the database decides, once.
 
-use waitingroom::ids::{BookingId, UserId};
+use waitingroom::{
+    clock::Clock,
+    ids::{BookingId, UserId},
+};
 
 use crate::{
     error::BookingError,
     model::booking::{Booking, Status},
-    state::AppState,
+    pipeline::Pipeline,
+    reservations::guest_limits::GuestLimiter,
     store::{Transition, TransitionOutcome, TransitionRequest},
 };
 
-impl AppState {
+/// See the module's documentation.
+pub(crate) struct TransitionService {
+    pub(crate) pipeline: Pipeline,
+    /// Counts the unpaid bookings of guests.
+    pub(crate) guest_limiter: GuestLimiter,
+    pub(crate) clock: Clock,
+}
+
+impl TransitionService {
     /// Confirms or cancels a booking of this user. A repeated request gets the booking as the first
     /// one left it.
-    pub(crate) async fn apply_transition(
+    pub(crate) async fn apply(
         &self,
         user: UserId,
         booking_id: BookingId,
         transition: Transition,
     ) -> Result<Booking, BookingError> {
-        self.require_database()?;
         let outcome = self
             .pipeline
             .submit_transition(TransitionRequest {
@@ -32,7 +43,10 @@ impl AppState {
             TransitionOutcome::Changed(booking) => {
                 match transition {
                     Transition::Confirm => self.guest_limiter.mark_paid(booking_id),
-                    Transition::Cancel => self.guest_limiter.mark_released(booking_id, self.now()),
+                    Transition::Cancel => {
+                        let now = self.clock.now();
+                        self.guest_limiter.mark_released(booking_id, now);
+                    }
                 }
                 Ok(booking)
             }

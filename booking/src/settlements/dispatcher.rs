@@ -16,7 +16,7 @@ use waitingroom::{
 };
 
 use super::{rebuild_queue::RebuildQueue, retry_queue::RetryQueue};
-use crate::model::booking::Status;
+use crate::{engine_timeout::with_timeout, model::booking::Status};
 
 /// Longest wait for the engine.
 const SETTLEMENT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -139,14 +139,7 @@ impl SettlementDispatcher {
         settlements: &[(BookingId, Settlement)],
     ) -> Result<(), EngineError> {
         let settle = self.0.engine.settle(event, settlements, self.0.clock.now());
-        let answer = tokio::time::timeout(SETTLEMENT_TIMEOUT, settle)
-            .await
-            .map_err(|_| {
-                let timeout_ms = SETTLEMENT_TIMEOUT.as_millis();
-                EngineError::Unavailable(format!("no answer in {timeout_ms} ms"))
-            })?;
-
-        match answer {
+        match with_timeout(SETTLEMENT_TIMEOUT, settle).await {
             Err(EngineError::UnknownEvent) => Ok(()),
             answer => answer,
         }

@@ -1,0 +1,37 @@
+//! What this role reports about itself: whether database and engine answer, and its load.
+
+use std::sync::Arc;
+
+use waitingroom::{engine::SharedEngine, process_registry::BookingLoad};
+
+use crate::{engine_timeout::with_engine_timeout, load_monitor::LoadMonitor, pipeline::Pipeline};
+
+/// See the module's documentation.
+pub(crate) struct BookingHealth {
+    pub(crate) load: Arc<LoadMonitor>,
+    pub(crate) engine: SharedEngine,
+    pub(crate) pipeline: Pipeline,
+}
+
+impl BookingHealth {
+    /// Fails while the database is known to be down.
+    pub(crate) fn check_database(&self) -> Result<(), String> {
+        let writable = self.load.require_database();
+        writable.map_err(|error| error.to_string())
+    }
+
+    /// Fails if the engine does not answer, or no queue does.
+    pub(crate) async fn check_engine(&self) -> Result<(), String> {
+        if self.load.are_all_queues_unreachable() {
+            return Err("no line answers".to_owned());
+        }
+
+        let ready = with_engine_timeout(self.engine.ready()).await;
+        ready.map_err(|error| error.to_string())
+    }
+
+    /// The load on booking at this moment.
+    pub(crate) fn load(&self) -> BookingLoad {
+        self.pipeline.load()
+    }
+}
