@@ -25,7 +25,7 @@ type PlaceKey = (EventId, UserId);
 
 /// See the module's documentation.
 #[derive(Debug)]
-pub(super) struct GuestPlaces {
+pub(crate) struct GuestPlaces {
     max: u32,
     counts: Mutex<GuestCounts>,
 }

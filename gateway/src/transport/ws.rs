@@ -9,6 +9,7 @@ mod session;
 use std::{
     net::{IpAddr, SocketAddr},
     pin::pin,
+    sync::Arc,
     task::Poll,
     time::Duration,
 };
@@ -27,15 +28,21 @@ use tokio::{
 };
 use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes, protocol::CloseFrame};
 use waitingroom::{
+    clock::Clock,
+    lifecycle::Lifecycle,
     problem::Problem,
     protocol::{CloseCode, ServerMessage},
 };
 
-pub(crate) use self::handshake::Handshake;
 #[cfg(any(test, feature = "measure"))]
 pub(crate) use self::session::position_message;
+pub(crate) use self::{authenticate::Authentication, handshake::Handshake};
 use self::{handshake::Socket, session::Session};
-use crate::state::Gateway;
+use crate::{
+    auto_hold::AutoHoldService, booking_client::BookingClient, client_addresses::ClientAddresses,
+    connection::heartbeat_wheel::HeartbeatWheel, place_presenter::PlacePresenter,
+    queue_service::QueueService,
+};
 
 /// A client that does not accept a frame for this long is disconnected; its place and pass are
 /// kept.
@@ -48,6 +55,24 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 const MAX_DISCARDED_BYTES: usize = 8 * 1024 * 1024;
 /// Size of the buffer that they are read into.
 const DISCARD_BUFFER_BYTES: usize = 16 * 1024;
+
+/// Serves the WebSockets of this node.
+pub(crate) struct WebSocketService {
+    pub(crate) lifecycle: Lifecycle,
+    pub(crate) addresses: Arc<ClientAddresses>,
+    pub(crate) authentication: Authentication,
+    pub(crate) session: SessionServices,
+}
+
+/// What the session of a connection uses.
+pub(crate) struct SessionServices {
+    pub(crate) queue: Arc<QueueService>,
+    pub(crate) presenter: Arc<PlacePresenter>,
+    pub(crate) auto_hold: Arc<AutoHoldService>,
+    pub(crate) booking: Arc<BookingClient>,
+    pub(crate) heartbeat_wheel: Arc<HeartbeatWheel>,
+    pub(crate) clock: Clock,
+}
 
 /// Why a connection ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,7 +90,7 @@ type PermitExtension = Option<Extension<waitingroom::http::ConnectionPermit>>;
 type ConnectionContext = Box<(PermitExtension, IpAddr)>;
 
 pub(crate) async fn upgrade(
-    State(gateway): State<Gateway>,
+    State(service): State<Arc<WebSocketService>>,
     permit: PermitExtension,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
@@ -75,31 +100,35 @@ pub(crate) async fn upgrade(
         Ok(handshake) => handshake.respond(),
         Err(problem) => return problem.into_response(),
     };
-    let address = gateway.0.guest_rate_limiter.request_address(peer, &headers);
+    let address = service.addresses.request_address(peer, &headers);
     let context = Box::new((permit, address));
 
-    let lifecycle = gateway.0.deps.lifecycle.clone();
-    tokio::spawn(lifecycle.track(serve_connection(gateway, context, connection)));
+    let lifecycle = service.lifecycle.clone();
+    tokio::spawn(lifecycle.track(serve_connection(service, context, connection)));
     response
 }
 
 /// A connection from upgrade to close. Rare steps run in a box: otherwise the task would reserve
 /// room for the largest of them for as long as the connection waits.
-async fn serve_connection(gateway: Gateway, context: ConnectionContext, connection: OnUpgrade) {
-    let clock = gateway.0.deps.clock.clone();
+async fn serve_connection(
+    service: Arc<WebSocketService>,
+    context: ConnectionContext,
+    connection: OnUpgrade,
+) {
+    let clock = service.session.clock.clone();
     let Some(mut socket) = Box::pin(handshake::open(connection, clock)).await else {
         return;
     };
 
-    run(&gateway, &mut socket, &context.1).await;
+    run(&service, &mut socket, &context.1).await;
     drop(context); // the permit is held until here
 }
 
-async fn run(gateway: &Gateway, socket: &mut Socket, address: &IpAddr) {
+async fn run(service: &WebSocketService, socket: &mut Socket, address: &IpAddr) {
     metrics::gauge!(crate::metric_definitions::WEBSOCKET_CONNECTIONS).increment(1.0);
-    let mut session = Box::pin(authenticate::authenticate(gateway, socket, *address))
+    let mut session = Box::pin(service.authentication.authenticate(socket, *address))
         .await
-        .map(|client| Session::new(gateway, client));
+        .map(|client| Session::new(&service.session, client));
     let disconnect = match &mut session {
         Ok(session) => session.run(socket).await,
         Err(disconnect) => *disconnect,
@@ -198,7 +227,7 @@ async fn finish_close(socket: &mut Socket) {
 mod tests {
     use super::*;
 
-    fn size<F: Future>(_: fn(Gateway, ConnectionContext, OnUpgrade) -> F) -> usize {
+    fn size<F: Future>(_: fn(Arc<WebSocketService>, ConnectionContext, OnUpgrade) -> F) -> usize {
         size_of::<F>()
     }
 

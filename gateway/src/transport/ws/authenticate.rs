@@ -6,16 +6,25 @@ use futures_util::StreamExt;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 use waitingroom::{
-    auth::Identity,
+    auth::{Authenticator, Identity},
+    ids::NodeId,
     problem::{Code, Problem},
     protocol::{ClientMessage, CloseCode, ServerMessage},
 };
 
 use super::{Disconnect, Socket, feed, send};
-use crate::state::Gateway;
 
 /// Time until the first frame.
 const AUTHENTICATION_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Authenticates clients.
+pub(crate) struct Authentication {
+    pub(crate) authenticator: Authenticator,
+    /// This node, as the client is told.
+    pub(crate) node: NodeId,
+    /// Time between two heartbeats.
+    pub(crate) heartbeat: Duration,
+}
 
 /// A client whose token was accepted.
 pub(super) struct AuthenticatedClient {
@@ -25,40 +34,43 @@ pub(super) struct AuthenticatedClient {
     pub(super) token: Box<str>,
 }
 
-/// Reads the first frame and verifies its token.
-pub(super) async fn authenticate(
-    gateway: &Gateway,
-    socket: &mut Socket,
-    address: IpAddr,
-) -> Result<Box<AuthenticatedClient>, Disconnect> {
-    let first = match timeout(AUTHENTICATION_TIMEOUT, first_frame(socket)).await {
-        Ok(frame) => frame?,
-        Err(_) => return Err(Disconnect::Close(CloseCode::NoConnect)),
-    };
+impl Authentication {
+    /// Reads the first frame and verifies its token. Queues `connected`; it is written with the
+    /// reply to the next frame, or at once if none has arrived yet: see [`super::Session::run`].
+    pub(super) async fn authenticate(
+        &self,
+        socket: &mut Socket,
+        address: IpAddr,
+    ) -> Result<Box<AuthenticatedClient>, Disconnect> {
+        let first = match timeout(AUTHENTICATION_TIMEOUT, first_frame(socket)).await {
+            Ok(frame) => frame?,
+            Err(_) => return Err(Disconnect::Close(CloseCode::NoConnect)),
+        };
 
-    let token = match ClientMessage::parse(&first) {
-        Ok(ClientMessage::Connect(connect)) => connect.token,
-        Ok(_) => {
-            let problem = Problem::invalid("type", "of the first frame must be \"connect\"");
-            return reject(socket, &problem, CloseCode::BadMessage).await;
-        }
-        Err(problem) => return reject(socket, &problem, CloseCode::BadMessage).await,
-    };
+        let token = match ClientMessage::parse(&first) {
+            Ok(ClientMessage::Connect(connect)) => connect.token,
+            Ok(_) => {
+                let problem = Problem::invalid("type", "of the first frame must be \"connect\"");
+                return reject(socket, &problem, CloseCode::BadMessage).await;
+            }
+            Err(problem) => return reject(socket, &problem, CloseCode::BadMessage).await,
+        };
+        let identity = match self.authenticator.verify_token(&token) {
+            Ok(identity) => identity,
+            Err(problem) => return reject(socket, &problem, CloseCode::BadToken).await,
+        };
 
-    match gateway.0.deps.authenticator.verify_token(&token) {
-        Ok(identity) => {
-            send_connected(
-                gateway,
-                socket,
-                AuthenticatedClient {
-                    identity,
-                    address,
-                    token: token.into_boxed_str(),
-                },
-            )
-            .await
-        }
-        Err(problem) => reject(socket, &problem, CloseCode::BadToken).await,
+        let connected = ServerMessage::Connected {
+            node: self.node.clone(),
+            user_id: identity.user.clone(),
+            heartbeat_ms: self.heartbeat.as_millis() as u64,
+        };
+        feed(socket, &connected).await?;
+        Ok(Box::new(AuthenticatedClient {
+            identity,
+            address,
+            token: token.into_boxed_str(),
+        }))
     }
 }
 
@@ -76,23 +88,6 @@ async fn first_frame(socket: &mut Socket) -> Result<String, Disconnect> {
             Some(Err(error)) => return Err(super::session::protocol_error(&error)),
         }
     }
-}
-
-/// Queues `connected`; it is written with the reply to the next frame, or at once if none has
-/// arrived yet: see [`super::Session::run`].
-async fn send_connected(
-    gateway: &Gateway,
-    socket: &mut Socket,
-    client: AuthenticatedClient,
-) -> Result<Box<AuthenticatedClient>, Disconnect> {
-    let connected = ServerMessage::Connected {
-        node: gateway.0.config.node.clone(),
-        user_id: client.identity.user.clone(),
-        heartbeat_ms: gateway.0.config.heartbeat.as_millis() as u64,
-    };
-
-    feed(socket, &connected).await?;
-    Ok(Box::new(client))
 }
 
 async fn reject<T>(

@@ -22,15 +22,13 @@ use self::auto_hold::{AutoHoldEvent, AutoHoldState};
 #[cfg(any(test, feature = "measure"))]
 pub(crate) use self::outbound::position_message;
 use super::{
-    Disconnect, Socket, authenticate::AuthenticatedClient, feed, flush,
+    Disconnect, SessionServices, Socket, authenticate::AuthenticatedClient, feed, flush,
     rate_limit::is_rate_limit_error, send, with_write_timeout,
 };
 use crate::{
     booking_client::BookingClientError,
     connection::mailbox::{Mailbox, WakeReasons},
-    guests::places::GuestConnection,
     queue_service::RoomSubscription,
-    state::Gateway,
 };
 
 /// A client that sends nothing for this many heartbeats is disconnected.
@@ -44,8 +42,6 @@ struct EventSubscription {
     pass: Option<Arc<Grant>>,
     /// Seat preferences, if the user has some.
     auto_hold: Option<Box<AutoHoldState>>,
-    /// Keeps a guest's place counted.
-    _guest_connection: Option<Box<GuestConnection>>,
 }
 
 impl EventSubscription {
@@ -70,7 +66,7 @@ enum SessionEvent {
 
 /// The session of an authenticated client.
 pub(super) struct Session<'a> {
-    gateway: &'a Gateway,
+    services: &'a SessionServices,
     client: Box<AuthenticatedClient>,
     mailbox: Arc<Mailbox>,
     subscriptions: Vec<EventSubscription>,
@@ -81,12 +77,12 @@ pub(super) struct Session<'a> {
 
 impl<'a> Session<'a> {
     /// A session without subscriptions.
-    pub(super) fn new(gateway: &'a Gateway, client: Box<AuthenticatedClient>) -> Self {
+    pub(super) fn new(services: &'a SessionServices, client: Box<AuthenticatedClient>) -> Self {
         let mailbox = Arc::new(Mailbox::default());
-        gateway.0.heartbeat_wheel.register(&mailbox);
+        services.heartbeat_wheel.register(&mailbox);
 
         Self {
-            gateway,
+            services,
             client,
             mailbox,
             subscriptions: Vec::new(),
@@ -188,7 +184,7 @@ impl<'a> Session<'a> {
     /// A message for the client's code, and a ping for its network stack: browsers reply to pings
     /// themselves.
     async fn send_heartbeat(&mut self, socket: &mut Socket) -> Result<(), Disconnect> {
-        let heartbeat = self.gateway.0.config.heartbeat;
+        let heartbeat = self.services.heartbeat_wheel.heartbeat();
         if self.last_received_at.elapsed() > heartbeat.mul_f64(IDLE_TIMEOUT_HEARTBEATS) {
             return Err(Disconnect::Close(CloseCode::HeartbeatMissed));
         }

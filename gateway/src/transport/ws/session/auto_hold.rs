@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use tokio::time::timeout;
 use waitingroom::{
     ids::{EventId, PassId},
-    protocol::{JoinQueue, SeatPreference, ServerMessage},
+    protocol::{SeatPreference, ServerMessage},
     queue::Grant,
 };
 
@@ -103,12 +103,12 @@ impl Session<'_> {
         grant: Arc<Grant>,
         preferences: Vec<SeatPreference>,
     ) {
-        let gateway = self.gateway.clone();
+        let service = Arc::clone(&self.services.auto_hold);
         let user = self.client.identity.user.clone();
         let credentials = self.credentials();
         let held_with = Arc::clone(&grant);
         let request = Box::pin(async move {
-            let outcome = gateway
+            let outcome = service
                 .hold_first_available(&credentials, event, &user, &held_with, &preferences)
                 .await;
             AutoHoldReply {
@@ -136,7 +136,10 @@ impl Session<'_> {
             .unwrap_or_default();
 
         let user = &self.client.identity.user;
-        let message = self.gateway.pass_message(event, user, grant, hold, left);
+        let message = self
+            .services
+            .presenter
+            .pass_message(event, user, grant, hold, left);
         feed(socket, &message).await
     }
 
@@ -177,18 +180,6 @@ impl Session<'_> {
         }
 
         flush(socket).await
-    }
-
-    /// Seats that a user with a ticket and preferences, but without a place, may have got through
-    /// another gateway.
-    pub(super) async fn previous_hold(&mut self, join: &JoinQueue) -> Option<Map<String, Value>> {
-        let preferences = join
-            .wish
-            .as_deref()
-            .filter(|preferences| !preferences.is_empty() && join.ticket.is_some())?;
-        self.gateway
-            .previous_hold(&self.client.token, join.event_id, preferences)
-            .await
     }
 
     /// Sends the seats, and that the user has no place.

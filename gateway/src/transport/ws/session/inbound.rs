@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use waitingroom::{
@@ -16,19 +15,12 @@ use waitingroom::{
 
 use super::{EventSubscription, Session, error_message, protocol_error};
 use crate::{
+    auto_hold::PreviousHoldQuery,
     booking_client::UserCredentials,
     connection::mailbox::MAX_EVENTS_PER_CONNECTION,
-    queue_service::PresentedTicket,
+    queue_service::{Connection, JoinReply, PlaceRequest, PresentedTicket, RoomSubscription},
     transport::ws::{Disconnect, Socket, echo_close, flush, send},
 };
-
-/// Result of a join.
-enum JoinReply {
-    Place(Place),
-    /// Seats that an automatic hold got while the user was connected to another gateway: the user
-    /// needs no place.
-    AlreadyHeld(Map<String, Value>),
-}
 
 impl Session<'_> {
     pub(super) async fn on_frame(
@@ -98,7 +90,7 @@ impl Session<'_> {
 
         self.client
             .identity
-            .is_over(self.gateway.0.deps.clock.now())
+            .is_over(self.services.clock.now())
             .then_some(message_ref)
     }
 
@@ -108,16 +100,9 @@ impl Session<'_> {
             Ok(JoinReply::AlreadyHeld(booking)) => {
                 self.send_previous_hold(socket, event, booking).await
             }
-            Ok(JoinReply::Place(Place {
-                grant: Some(grant), ..
-            })) => {
-                self.send_pass(socket, event, Arc::new(grant)).await?;
-                flush(socket).await
-            }
-            Ok(JoinReply::Place(place)) => {
-                let user = &self.client.identity.user;
-                let message = self.gateway.place_message(event, user, &place);
-                send(socket, &message).await
+            Ok(JoinReply::Place(place, subscription)) => {
+                self.keep_subscription(&join, subscription, &place);
+                self.send_place(socket, event, place).await
             }
             Err(problem) => send(socket, &error_message(&problem, Some(event.to_string()))).await,
         }
@@ -125,51 +110,60 @@ impl Session<'_> {
 
     /// Takes or finds the user's place, and subscribes the connection to the event.
     async fn subscribe(&mut self, join: &JoinQueue) -> Result<JoinReply, Problem> {
-        check_preferences("wish", join.wish.as_deref().unwrap_or_default())?;
-        let event = join.event_id;
-        let is_subscribed = self.subscription(event).is_some();
-        if !is_subscribed && self.subscriptions.len() >= MAX_EVENTS_PER_CONNECTION {
+        let preferences = join.wish.as_deref().unwrap_or_default();
+        check_preferences("wish", preferences)?;
+
+        let subscription = self
+            .subscriptions
+            .iter()
+            .find(|subscription| subscription.event() == join.event_id);
+        if subscription.is_none() && self.subscriptions.len() >= MAX_EVENTS_PER_CONNECTION {
             return Err(Problem::new(
                 Code::RateLimited,
                 "one connection may follow at most 8 events",
             ));
         }
 
-        // Until the connection is attached, the end of another one does not make the user absent.
-        let gateway = self.gateway;
-        let user = self.client.identity.user.clone();
-        let _pending_attach = gateway.begin_attach(event, &user);
-        let presented = PresentedTicket {
-            ticket: join.ticket.as_deref(),
-            position: join.position,
+        // A user with a ticket and preferences may have got seats through another gateway.
+        let previous_hold =
+            (!preferences.is_empty() && join.ticket.is_some()).then(|| PreviousHoldQuery {
+                token: &self.client.token,
+                preferences,
+            });
+        let request = PlaceRequest {
+            event: join.event_id,
+            caller: &self.client.identity,
+            address: self.client.address,
+            presented: PresentedTicket {
+                ticket: join.ticket.as_deref(),
+                position: join.position,
+            },
+            previous_hold,
         };
-        let identity = &self.client.identity;
-        let presence = gateway.node_presence();
-        let (is_new, place) = gateway
-            .join_within_limits(event, identity, self.client.address, presence, presented)
-            .await?;
+        let connection = match subscription {
+            Some(subscription) => Connection::Subscribed(&subscription.room),
+            None => Connection::New(&self.mailbox),
+        };
+        self.services.queue.join(&request, connection).await
+    }
 
-        // A user that has the seats already needs no place.
-        if is_new && let Some(booking) = self.previous_hold(join).await {
-            let _ = gateway.leave(event, &user).await;
-            gateway.release_guest_place(event, &self.client.identity);
-            return Ok(JoinReply::AlreadyHeld(booking));
-        }
-
-        if !is_subscribed {
+    /// Keeps what the connection knows of an event after a join.
+    fn keep_subscription(
+        &mut self,
+        join: &JoinQueue,
+        subscription: Option<RoomSubscription>,
+        place: &Place,
+    ) {
+        if let Some(room) = subscription {
             self.subscriptions.reserve_exact(1); // nearly always the only one
             self.subscriptions.push(EventSubscription {
-                room: gateway.subscribe(event, &user, &self.mailbox),
+                room,
                 pass: None,
                 auto_hold: None,
-                _guest_connection: gateway.track_guest_connection(event, &self.client.identity),
             });
         }
-        let place = gateway
-            .attach_current(event, &user, &self.mailbox, place)
-            .await?;
 
-        if let Some(subscription) = self.subscription(event) {
+        if let Some(subscription) = self.subscription(join.event_id) {
             subscription.pass = place.grant.clone().map(Arc::new);
             if let Some(preferences) = &join.wish {
                 subscription
@@ -178,7 +172,25 @@ impl Session<'_> {
                     .replace(preferences.clone());
             }
         }
-        Ok(JoinReply::Place(place))
+    }
+
+    async fn send_place(
+        &mut self,
+        socket: &mut Socket,
+        event: EventId,
+        place: Place,
+    ) -> Result<(), Disconnect> {
+        match place.grant {
+            Some(grant) => {
+                self.send_pass(socket, event, Arc::new(grant)).await?;
+                flush(socket).await
+            }
+            None => {
+                let user = &self.client.identity.user;
+                let message = self.services.presenter.place_message(event, user, &place);
+                send(socket, &message).await
+            }
+        }
     }
 
     /// The connection's subscription to this event.
@@ -197,7 +209,8 @@ impl Session<'_> {
         });
         if let Some(event) = of_pass.map(EventSubscription::event) {
             let user = &self.client.identity.user;
-            self.gateway
+            self.services
+                .queue
                 .acknowledge_detached(event, user, &pass, &self.mailbox);
             return Ok(());
         }
@@ -211,11 +224,11 @@ impl Session<'_> {
     }
 
     async fn leave(&mut self, socket: &mut Socket, event: EventId) -> Result<(), Disconnect> {
-        let identity = &self.client.identity;
-        let left = self.gateway.leave(event, &identity.user).await;
-        if left.is_ok() {
-            self.gateway.release_guest_place(event, identity);
-        }
+        let left = self
+            .services
+            .queue
+            .leave(event, &self.client.identity)
+            .await;
 
         match left {
             // The removal reaches this connection through its mailbox, as the user's other ones.
@@ -241,12 +254,10 @@ impl Session<'_> {
         }
 
         let user = &self.client.identity.user;
-        let place = self
-            .gateway
-            .resume(request.event_id, user, &self.gateway.node_presence())
-            .await;
+        let services = self.services;
+        let place = services.queue.read_place(request.event_id, user).await;
         let pass = match place.map(|place| place.grant) {
-            Ok(Some(grant)) => self.gateway.token(request.event_id, user, &grant),
+            Ok(Some(grant)) => services.presenter.token(request.event_id, user, &grant),
             Ok(None) => {
                 let problem = Problem::new(Code::PassRequired, "it is not your turn yet");
                 return send(socket, &error_message(&problem, message_ref)).await;
@@ -262,7 +273,7 @@ impl Session<'_> {
             Err(problem) => return send(socket, &error_message(&problem, message_ref)).await,
         };
 
-        let booking = self.gateway.0.booking.clone();
+        let booking = Arc::clone(&services.booking);
         let credentials = self.credentials();
         self.pending_reserve = Some(Box::pin(async move {
             let result = booking.reserve(&credentials, &pass, &request).await;
@@ -273,7 +284,7 @@ impl Session<'_> {
 
     /// The user's credentials for booking.
     pub(super) fn credentials(&self) -> UserCredentials {
-        self.gateway.credentials(
+        self.services.booking.credentials(
             &self.client.token,
             &self.client.identity,
             self.client.address,
@@ -286,6 +297,10 @@ impl Session<'_> {
             .iter()
             .find(|subscription| subscription.event() == event)?;
         let grant = subscription.pass.as_ref()?;
-        Some(self.gateway.token(event, &self.client.identity.user, grant))
+        Some(
+            self.services
+                .presenter
+                .token(event, &self.client.identity.user, grant),
+        )
     }
 }

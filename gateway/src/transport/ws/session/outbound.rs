@@ -9,7 +9,7 @@ use waitingroom::{
 use super::{ReserveReply, Session, error_message};
 use crate::{
     connection::mailbox::{PendingUpdates, PositionUpdate, RejectedAck},
-    queue_service::removal_problem,
+    place_presenter::removal_problem,
     transport::ws::{Disconnect, Socket, feed, flush, send},
 };
 
@@ -42,7 +42,7 @@ impl Session<'_> {
 
         if let Some(place) = updates.place {
             let user = &self.client.identity.user;
-            let message = self.gateway.place_message(event, user, &place);
+            let message = self.services.presenter.place_message(event, user, &place);
             feed(socket, &message).await?;
         }
         if let Some(position) = updates.position {
@@ -73,7 +73,7 @@ impl Session<'_> {
             return Ok(());
         }
 
-        let problem = self.gateway.ack_problem(event, rejected.error).await;
+        let problem = self.services.queue.ack_problem(event, rejected.error).await;
         feed(
             socket,
             &error_message(&problem, Some(rejected.pass.to_string())),
