@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use tokio::time::Instant;
-use tokio_tungstenite::tungstenite::{Error, Message};
 use waitingroom::{
     ids::{EventId, PassId},
     problem::{Code, Problem},
@@ -13,36 +12,31 @@ use waitingroom::{
     queue::Place,
 };
 
-use super::{EventSubscription, Session, error_message, protocol_error};
+use super::{Session, outbound};
 use crate::{
-    auto_hold::PreviousHoldQuery,
-    booking_client::UserCredentials,
-    connection::mailbox::MAX_EVENTS_PER_CONNECTION,
-    queue_service::{Connection, JoinReply, PlaceRequest, PresentedTicket, RoomSubscription},
-    transport::ws::{Disconnect, Socket, echo_close, flush, send},
+    auto_hold::{PREVIOUS_HOLD_REF, PreviousHoldQuery},
+    queue_service::{Connection, JoinReply, PlaceRequest, PresentedTicket},
+    transport::ws::socket::{Disconnect, Frame},
 };
 
 impl Session<'_> {
     pub(super) async fn on_frame(
         &mut self,
-        socket: &mut Socket,
-        frame: Option<Result<Message, Error>>,
+        frame: Result<Frame, Disconnect>,
     ) -> Result<(), Disconnect> {
         self.last_received_at = Instant::now();
 
-        let text = match frame {
-            Some(Ok(Message::Text(text))) => text,
-            Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => return Ok(()),
-            Some(Ok(Message::Binary(_))) => return Err(Disconnect::Close(CloseCode::BadMessage)),
-            Some(Ok(Message::Close(_))) => return Err(echo_close(socket).await),
-            None => return Err(Disconnect::Gone),
-            Some(Err(error)) => return Err(protocol_error(&error)),
+        let text = match frame? {
+            Frame::Text(text) => text,
+            Frame::Control => return Ok(()),
+            Frame::Binary => return Err(Disconnect::Close(CloseCode::BadMessage)),
+            Frame::Close => return Err(self.socket.echo_close().await),
         };
 
         match ClientMessage::parse(&text) {
-            Ok(message) => self.on_message(socket, message).await,
+            Ok(message) => self.on_message(message).await,
             Err(problem) => {
-                send(socket, &error_message(&problem, None)).await?;
+                self.socket.send_problem(&problem, None).await?;
                 if problem.code == Code::Malformed {
                     Err(Disconnect::Close(CloseCode::BadMessage))
                 } else {
@@ -52,255 +46,194 @@ impl Session<'_> {
         }
     }
 
-    async fn on_message(
-        &mut self,
-        socket: &mut Socket,
-        message: ClientMessage,
-    ) -> Result<(), Disconnect> {
-        if let Some(message_ref) = self.expired_token_ref(&message) {
+    async fn on_message(&mut self, message: ClientMessage) -> Result<(), Disconnect> {
+        let is_expired = || self.user.identity.is_over(self.services.clock.now());
+        if let Some(message_ref) = ref_if_token_needed(&message).filter(|_| is_expired()) {
             let problem = Problem::new(
                 Code::TokenExpired,
                 "the token of this connection has expired; connect with another",
             );
-            return send(socket, &error_message(&problem, Some(message_ref))).await;
+            return self.socket.send_problem(&problem, Some(message_ref)).await;
         }
 
         match message {
-            ClientMessage::Join(join) => self.join(socket, join).await,
-            ClientMessage::Ack(ack) => self.acknowledge(socket, ack.pass_id).await,
-            ClientMessage::Reserve(request) => self.reserve(socket, request).await,
-            ClientMessage::Leave(leave) => self.leave(socket, leave.event_id).await,
-            ClientMessage::Ping => send(socket, &ServerMessage::Heartbeat).await,
+            ClientMessage::Join(join) => self.join(join).await,
+            ClientMessage::Ack(ack) => self.acknowledge(ack.pass_id).await,
+            ClientMessage::Reserve(request) => self.reserve(request).await,
+            ClientMessage::Leave(leave) => self.leave(leave.event_id).await,
+            ClientMessage::Ping => self.socket.send(&ServerMessage::Heartbeat).await,
             ClientMessage::Connect(_) => {
                 let problem = Problem::new(Code::InvalidField, "you are connected already");
-                send(socket, &error_message(&problem, None)).await
+                self.socket.send_problem(&problem, None).await
             }
             ClientMessage::Unknown => Ok(()),
         }
     }
 
-    /// The `ref` of a message that needs a valid token, if the connection's token has expired. The
-    /// user's places and the connection stay.
-    fn expired_token_ref(&self, message: &ClientMessage) -> Option<String> {
-        let message_ref = match message {
-            ClientMessage::Join(join) => join.event_id.to_string(),
-            ClientMessage::Reserve(request) => request.idempotency_key.to_string(),
-            _ => return None,
-        };
-
-        self.client
-            .identity
-            .is_over(self.services.clock.now())
-            .then_some(message_ref)
-    }
-
-    async fn join(&mut self, socket: &mut Socket, join: JoinQueue) -> Result<(), Disconnect> {
+    /// Takes or finds the user's place, subscribes the connection to the event, and sends place or
+    /// pass.
+    async fn join(&mut self, join: JoinQueue) -> Result<(), Disconnect> {
         let event = join.event_id;
-        match self.subscribe(&join).await {
-            Ok(JoinReply::AlreadyHeld(booking)) => {
-                self.send_previous_hold(socket, event, booking).await
-            }
+        match self.request_place(&join).await {
             Ok(JoinReply::Place(place, subscription)) => {
-                self.keep_subscription(&join, subscription, &place);
-                self.send_place(socket, event, place).await
+                if let Some(room) = subscription {
+                    self.subscriptions.add(room);
+                }
+                if let Some(subscription) = self.subscriptions.get_mut(event) {
+                    subscription.on_join(&place, join.wish.as_ref());
+                }
+                self.send_place(event, place).await
             }
-            Err(problem) => send(socket, &error_message(&problem, Some(event.to_string()))).await,
+            Ok(JoinReply::AlreadyHeld(booking)) => {
+                let reserved = outbound::reserved_message(PREVIOUS_HOLD_REF.to_owned(), booking);
+                self.socket.feed(&reserved).await?;
+                self.socket
+                    .send(&ServerMessage::Left { event_id: event })
+                    .await
+            }
+            Err(problem) => {
+                self.socket
+                    .send_problem(&problem, Some(event.to_string()))
+                    .await
+            }
         }
     }
 
-    /// Takes or finds the user's place, and subscribes the connection to the event.
-    async fn subscribe(&mut self, join: &JoinQueue) -> Result<JoinReply, Problem> {
+    async fn request_place(&mut self, join: &JoinQueue) -> Result<JoinReply, Problem> {
         let preferences = join.wish.as_deref().unwrap_or_default();
         check_preferences("wish", preferences)?;
 
-        let subscription = self
-            .subscriptions
-            .iter()
-            .find(|subscription| subscription.event() == join.event_id);
-        if subscription.is_none() && self.subscriptions.len() >= MAX_EVENTS_PER_CONNECTION {
-            return Err(Problem::new(
-                Code::RateLimited,
-                "one connection may follow at most 8 events",
-            ));
-        }
+        let connection = match self.subscriptions.get(join.event_id) {
+            Some(subscription) => Connection::Subscribed(&subscription.room),
+            None if self.subscriptions.is_full() => {
+                return Err(Problem::new(
+                    Code::RateLimited,
+                    "one connection may follow at most 8 events",
+                ));
+            }
+            None => Connection::New(&self.mailbox),
+        };
 
         // A user with a ticket and preferences may have got seats through another gateway.
-        let previous_hold =
-            (!preferences.is_empty() && join.ticket.is_some()).then(|| PreviousHoldQuery {
-                token: &self.client.token,
-                preferences,
-            });
+        let may_have_seats = !preferences.is_empty() && join.ticket.is_some();
+        let previous_hold = may_have_seats.then(|| PreviousHoldQuery {
+            token: &self.user.token,
+            preferences,
+        });
         let request = PlaceRequest {
             event: join.event_id,
-            caller: &self.client.identity,
-            address: self.client.address,
+            caller: &self.user.identity,
+            address: self.user.address,
             presented: PresentedTicket {
                 ticket: join.ticket.as_deref(),
                 position: join.position,
             },
             previous_hold,
         };
-        let connection = match subscription {
-            Some(subscription) => Connection::Subscribed(&subscription.room),
-            None => Connection::New(&self.mailbox),
-        };
         self.services.queue.join(&request, connection).await
     }
 
-    /// Keeps what the connection knows of an event after a join.
-    fn keep_subscription(
-        &mut self,
-        join: &JoinQueue,
-        subscription: Option<RoomSubscription>,
-        place: &Place,
-    ) {
-        if let Some(room) = subscription {
-            self.subscriptions.reserve_exact(1); // nearly always the only one
-            self.subscriptions.push(EventSubscription {
-                room,
-                pass: None,
-                auto_hold: None,
-            });
-        }
-
-        if let Some(subscription) = self.subscription(join.event_id) {
-            subscription.pass = place.grant.clone().map(Arc::new);
-            if let Some(preferences) = &join.wish {
-                subscription
-                    .auto_hold
-                    .get_or_insert_default()
-                    .replace(preferences.clone());
-            }
-        }
-    }
-
-    async fn send_place(
-        &mut self,
-        socket: &mut Socket,
-        event: EventId,
-        place: Place,
-    ) -> Result<(), Disconnect> {
+    async fn send_place(&mut self, event: EventId, place: Place) -> Result<(), Disconnect> {
         match place.grant {
             Some(grant) => {
-                self.send_pass(socket, event, Arc::new(grant)).await?;
-                flush(socket).await
+                self.send_pass(event, Arc::new(grant)).await?;
+                self.socket.flush().await
             }
             None => {
-                let user = &self.client.identity.user;
-                let message = self.services.presenter.place_message(event, user, &place);
-                send(socket, &message).await
+                let presenter = &self.services.presenter;
+                let message = presenter.place_message(event, &self.user.identity.user, &place);
+                self.socket.send(&message).await
             }
         }
     }
 
-    /// The connection's subscription to this event.
-    pub(super) fn subscription(&mut self, event: EventId) -> Option<&mut EventSubscription> {
-        self.subscriptions
-            .iter_mut()
-            .find(|subscription| subscription.event() == event)
-    }
-
-    async fn acknowledge(&mut self, socket: &mut Socket, pass: PassId) -> Result<(), Disconnect> {
-        let of_pass = self.subscriptions.iter().find(|subscription| {
-            subscription
-                .pass
-                .as_ref()
-                .is_some_and(|grant| grant.pass_id == pass)
-        });
-        if let Some(event) = of_pass.map(EventSubscription::event) {
-            let user = &self.client.identity.user;
-            self.services
-                .queue
-                .acknowledge_detached(event, user, &pass, &self.mailbox);
+    async fn acknowledge(&mut self, pass: PassId) -> Result<(), Disconnect> {
+        if let Some(event) = self.subscriptions.event_of_pass(&pass) {
+            let user = &self.user.identity.user;
+            let queue = &self.services.queue;
+            queue.acknowledge_detached(event, user, &pass, &self.mailbox);
             return Ok(());
         }
 
         // A pass that has seats is used: it needs no acknowledgement.
-        if self.has_hold(&pass) {
+        if self.subscriptions.has_hold(&pass) {
             return Ok(());
         }
         let problem = Problem::invalid("pass_id", "is not a pass that this connection was given");
-        send(socket, &error_message(&problem, Some(pass.to_string()))).await
+        self.socket
+            .send_problem(&problem, Some(pass.to_string()))
+            .await
     }
 
-    async fn leave(&mut self, socket: &mut Socket, event: EventId) -> Result<(), Disconnect> {
-        let left = self
-            .services
-            .queue
-            .leave(event, &self.client.identity)
-            .await;
-
-        match left {
+    async fn leave(&mut self, event: EventId) -> Result<(), Disconnect> {
+        match self.services.queue.leave(event, &self.user.identity).await {
             // The removal reaches this connection through its mailbox, as the user's other ones.
-            Ok(()) if self.subscription(event).is_some() => Ok(()),
-            Ok(()) => send(socket, &ServerMessage::Left { event_id: event }).await,
-            Err(problem) => send(socket, &error_message(&problem, Some(event.to_string()))).await,
+            Ok(()) if self.subscriptions.get(event).is_some() => Ok(()),
+            Ok(()) => {
+                self.socket
+                    .send(&ServerMessage::Left { event_id: event })
+                    .await
+            }
+            Err(problem) => {
+                self.socket
+                    .send_problem(&problem, Some(event.to_string()))
+                    .await
+            }
         }
     }
 
     /// Starts a reservation with the user's pass, one at a time; [`Session::run`] sends its result.
-    async fn reserve(
-        &mut self,
-        socket: &mut Socket,
-        request: ReserveSeats,
-    ) -> Result<(), Disconnect> {
-        let message_ref = Some(request.idempotency_key.to_string());
-        if self.pending_reserve.is_some() {
-            let problem = Problem::new(
-                Code::RateLimited,
-                "a reservation of this connection is under way",
-            );
-            return send(socket, &error_message(&problem, message_ref)).await;
-        }
-
-        let user = &self.client.identity.user;
-        let services = self.services;
-        let place = services.queue.read_place(request.event_id, user).await;
-        let pass = match place.map(|place| place.grant) {
-            Ok(Some(grant)) => services.presenter.token(request.event_id, user, &grant),
-            Ok(None) => {
-                let problem = Problem::new(Code::PassRequired, "it is not your turn yet");
-                return send(socket, &error_message(&problem, message_ref)).await;
-            }
-            // The pass may have been used by an earlier attempt of this request, or is being used:
-            // booking finds out by the idempotency key.
-            Err(problem) if [Code::NotInQueue, Code::Unavailable].contains(&problem.code) => {
-                match self.last_pass(request.event_id) {
-                    Some(pass) => pass,
-                    None => return send(socket, &error_message(&problem, message_ref)).await,
-                }
-            }
-            Err(problem) => return send(socket, &error_message(&problem, message_ref)).await,
+    async fn reserve(&mut self, request: ReserveSeats) -> Result<(), Disconnect> {
+        let message_ref = request.idempotency_key.to_string();
+        let pass = match self.pass_to_reserve_with(request.event_id).await {
+            Ok(pass) => pass,
+            Err(problem) => return self.socket.send_problem(&problem, Some(message_ref)).await,
         };
 
-        let booking = Arc::clone(&services.booking);
+        let booking = Arc::clone(&self.services.booking);
         let credentials = self.credentials();
-        self.pending_reserve = Some(Box::pin(async move {
+        self.pending_reserve.start(async move {
             let result = booking.reserve(&credentials, &pass, &request).await;
             (request.idempotency_key, result)
-        }));
+        });
         Ok(())
     }
 
-    /// The user's credentials for booking.
-    pub(super) fn credentials(&self) -> UserCredentials {
-        self.services.booking.credentials(
-            &self.client.token,
-            &self.client.identity,
-            self.client.address,
-        )
-    }
+    /// The token of the user's pass.
+    async fn pass_to_reserve_with(&mut self, event: EventId) -> Result<String, Problem> {
+        if self.pending_reserve.is_pending() {
+            return Err(Problem::new(
+                Code::RateLimited,
+                "a reservation of this connection is under way",
+            ));
+        }
 
-    fn last_pass(&self, event: EventId) -> Option<String> {
-        let subscription = self
-            .subscriptions
-            .iter()
-            .find(|subscription| subscription.event() == event)?;
-        let grant = subscription.pass.as_ref()?;
-        Some(
-            self.services
-                .presenter
-                .token(event, &self.client.identity.user, grant),
-        )
+        let services = self.services;
+        let user = &self.user.identity.user;
+        match services.queue.read_place(event, user).await {
+            Ok(place) => match place.grant {
+                Some(grant) => Ok(services.presenter.token(event, user, &grant)),
+                None => Err(Problem::new(Code::PassRequired, "it is not your turn yet")),
+            },
+            // The pass may have been used by an earlier attempt of this request, or is being used:
+            // booking finds out by the idempotency key.
+            Err(problem) if [Code::NotInQueue, Code::Unavailable].contains(&problem.code) => {
+                let subscription = self.subscriptions.get(event);
+                let last = subscription.and_then(|subscription| subscription.pass.as_ref());
+                last.map(|grant| services.presenter.token(event, user, grant))
+                    .ok_or(problem)
+            }
+            Err(problem) => Err(problem),
+        }
+    }
+}
+
+/// The `ref` of a message that needs a valid token. After the token's end, the user's places and
+/// the connection stay.
+fn ref_if_token_needed(message: &ClientMessage) -> Option<String> {
+    match message {
+        ClientMessage::Join(join) => Some(join.event_id.to_string()),
+        ClientMessage::Reserve(request) => Some(request.idempotency_key.to_string()),
+        _ => None,
     }
 }
