@@ -34,7 +34,7 @@ impl Gateway {
     /// The routes of the queue, the socket and the web client.
     pub fn router(&self) -> Router {
         router::router(self.clone())
-            .merge(web::noscript::router(self.clone()))
+            .merge(web::noscript::router(self))
             .merge(web::assets::router())
     }
 

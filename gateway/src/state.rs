@@ -34,7 +34,10 @@ use crate::{
     place_presenter::PlacePresenter,
     queue_service::{PlaceActions, QueueService, RoomSubscriber},
     registry::Registry,
-    transport::ws::{Authentication, SessionServices, WebSocketService},
+    transport::{
+        services::ConnectionServices,
+        ws::{Authentication, WebSocketService},
+    },
 };
 
 /// Settings of a gateway.
@@ -90,7 +93,7 @@ pub(crate) struct Services {
     guest_tokens: Arc<GuestTokenIssuer>,
     guest_cookies: Arc<GuestCookies>,
     dev_tokens: Option<Arc<DevTokenIssuer>>,
-    heartbeat_wheel: Arc<HeartbeatWheel>,
+    connection: Arc<ConnectionServices>,
     web_sockets: Arc<WebSocketService>,
 }
 
@@ -191,6 +194,14 @@ impl Services {
                 drain_window: config.drain_window,
             },
         );
+        let connection = Arc::new(ConnectionServices {
+            queue: Arc::clone(&queue),
+            presenter: Arc::clone(&presenter),
+            auto_hold: Arc::clone(&auto_hold),
+            booking: Arc::clone(&booking),
+            heartbeat_wheel,
+            clock: deps.clock.clone(),
+        });
         let web_sockets = Arc::new(WebSocketService {
             lifecycle: deps.lifecycle.clone(),
             addresses: Arc::clone(&client_addresses),
@@ -199,14 +210,7 @@ impl Services {
                 node: config.node,
                 heartbeat: config.heartbeat,
             },
-            session: SessionServices {
-                queue: Arc::clone(&queue),
-                presenter: Arc::clone(&presenter),
-                auto_hold: Arc::clone(&auto_hold),
-                booking: Arc::clone(&booking),
-                heartbeat_wheel: Arc::clone(&heartbeat_wheel),
-                clock: deps.clock.clone(),
-            },
+            connection: Arc::clone(&connection),
         });
 
         Self {
@@ -223,7 +227,7 @@ impl Services {
             dev_tokens: config
                 .development_secret
                 .map(|secret| Arc::new(DevTokenIssuer::new(secret, deps.clock))),
-            heartbeat_wheel,
+            connection,
             web_sockets,
         }
     }
@@ -250,6 +254,6 @@ extract_as_state! {
     Arc<GuestTokenIssuer>: guest_tokens,
     Arc<GuestCookies>: guest_cookies,
     Option<Arc<DevTokenIssuer>>: dev_tokens,
-    Arc<HeartbeatWheel>: heartbeat_wheel,
+    Arc<ConnectionServices>: connection,
     Arc<WebSocketService>: web_sockets,
 }

@@ -27,16 +27,16 @@ use waitingroom::{
     queue::{Grant, Place, SaleState},
 };
 
-use super::extract::{Caller, bearer};
+use super::{
+    extract::{Caller, bearer},
+    services::ConnectionServices,
+};
 use crate::{
-    auto_hold::{AutoHoldOutcome, AutoHoldService, HOLD_TIMEOUT},
+    auto_hold::{AutoHoldOutcome, HOLD_TIMEOUT},
     booking_client::{BookingClient, UserCredentials},
-    connection::{
-        heartbeat_wheel::HeartbeatWheel,
-        mailbox::{Mailbox, PendingUpdates, WakeReasons},
-    },
-    place_presenter::{PlacePresenter, removal_problem},
-    queue_service::{QueueService, RoomSubscription},
+    connection::mailbox::{Mailbox, PendingUpdates, WakeReasons},
+    place_presenter::removal_problem,
+    queue_service::RoomSubscription,
 };
 
 #[derive(Serialize)]
@@ -56,14 +56,12 @@ pub(crate) struct StreamQuery {
 
 /// Seat preferences, and the user's credentials for booking.
 struct AutoHoldRequest {
-    service: Arc<AutoHoldService>,
     credentials: UserCredentials,
     preferences: Vec<SeatPreference>,
 }
 
 impl AutoHoldRequest {
     fn new(
-        service: Arc<AutoHoldService>,
         booking: &BookingClient,
         caller: &Caller,
         query: &StreamQuery,
@@ -81,7 +79,6 @@ impl AutoHoldRequest {
         let credentials =
             token.map(|token| booking.credentials(token, &caller.identity, caller.address));
         Ok(credentials.map(|credentials| Self {
-            service,
             credentials,
             preferences,
         }))
@@ -90,8 +87,7 @@ impl AutoHoldRequest {
 
 /// The user and the event of a stream.
 struct SseContext {
-    queue: Arc<QueueService>,
-    presenter: Arc<PlacePresenter>,
+    services: Arc<ConnectionServices>,
     event: EventId,
     user: UserId,
     auto_hold: Option<AutoHoldRequest>,
@@ -107,13 +103,13 @@ impl SseContext {
     ) -> impl Stream<Item = Event> + 'a {
         stream! {
             let Self { event, user, auto_hold, .. } = self;
-            let response = self.presenter.place_response(*event, user, place);
-            let Some(AutoHoldRequest { service, credentials, preferences }) = auto_hold else {
+            let response = self.services.presenter.place_response(*event, user, place);
+            let Some(AutoHoldRequest { credentials, preferences }) = auto_hold else {
                 yield position_event(&response);
                 return self.acknowledge(grant).await;
             };
 
-            let mut request = Box::pin(service.hold_first_available(credentials, *event, user, grant, preferences));
+            let mut request = Box::pin(self.services.auto_hold.hold_first_available(credentials, *event, user, grant, preferences));
             match timeout(HOLD_TIMEOUT, &mut request).await {
                 Ok(outcome) => yield position_event(&response.with_hold(&outcome)),
                 Err(_) => {
@@ -130,6 +126,7 @@ impl SseContext {
 
     async fn acknowledge(&self, grant: &Grant) {
         let acknowledged = self
+            .services
             .queue
             .acknowledge(self.event, &self.user, &grant.pass_id)
             .await;
@@ -142,7 +139,12 @@ impl SseContext {
     /// engine with each heartbeat.
     async fn pass_was_used(&self, place: &Place) -> bool {
         match &place.grant {
-            Some(grant) => self.queue.is_pass_gone(self.event, &self.user, grant).await,
+            Some(grant) => {
+                self.services
+                    .queue
+                    .is_pass_gone(self.event, &self.user, grant)
+                    .await
+            }
             None => false,
         }
     }
@@ -171,21 +173,19 @@ impl SseContext {
         if let Some(other) = updates.place {
             *place = *other;
             batch.events.push(position_event(
-                &self.presenter.place_response(event, user, place),
+                &self.services.presenter.place_response(event, user, place),
             ));
         }
 
         if let Some(moved) = updates.position {
             place.counting = false;
             (place.position, place.total) = (moved.position, moved.total);
-            batch
-                .events
-                .push(position_event(&self.presenter.place_response_with(
-                    event,
-                    user,
-                    place,
-                    moved.estimate,
-                )));
+            batch.events.push(position_event(
+                &self
+                    .services
+                    .presenter
+                    .place_response_with(event, user, place, moved.estimate),
+            ));
         }
 
         if let Some(grant) = updates.pass {
@@ -215,26 +215,22 @@ struct SseBatch {
 }
 
 pub(crate) async fn stream(
-    State(queue): State<Arc<QueueService>>,
-    State(presenter): State<Arc<PlacePresenter>>,
-    State(auto_hold): State<Arc<AutoHoldService>>,
-    State(booking): State<Arc<BookingClient>>,
-    State(heartbeat_wheel): State<Arc<HeartbeatWheel>>,
+    State(services): State<Arc<ConnectionServices>>,
     permit: Option<Extension<Permit>>,
     caller: Caller,
     Path(event): Path<EventId>,
     Query(query): Query<StreamQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let auto_hold = AutoHoldRequest::new(auto_hold, &booking, &caller, &query, &headers)?;
+    let auto_hold = AutoHoldRequest::new(&services.booking, &caller, &query, &headers)?;
     let mailbox = Arc::new(Mailbox::default());
 
+    let queue = &services.queue;
     let (place, subscription) = queue.resume(event, &caller.identity, &mailbox).await?;
-    heartbeat_wheel.register(&mailbox);
+    services.heartbeat_wheel.register(&mailbox);
 
     let context = SseContext {
-        queue,
-        presenter,
+        services,
         event,
         user: caller.identity.user,
         auto_hold,
@@ -258,7 +254,7 @@ fn event_stream(
         let _guards = guards; // dropped when the stream ends
         match &place.grant {
             None => {
-                let response = context.presenter.place_response(context.event, &context.user, &place);
+                let response = context.services.presenter.place_response(context.event, &context.user, &place);
                 yield Ok(position_event(&response));
             }
             Some(grant) => for await event in context.pass_events(&place, grant) {

@@ -19,7 +19,7 @@ use axum::{
     http::HeaderMap,
     response::{IntoResponse, Response},
 };
-use waitingroom::{clock::Clock, lifecycle::Lifecycle, problem::Problem};
+use waitingroom::{lifecycle::Lifecycle, problem::Problem};
 
 #[cfg(any(test, feature = "measure"))]
 pub(crate) use self::session::position_message;
@@ -29,28 +29,15 @@ use self::{
     session::Session,
     socket::{ClientSocket, Disconnect},
 };
-use crate::{
-    auto_hold::AutoHoldService, booking_client::BookingClient, client_addresses::ClientAddresses,
-    connection::heartbeat_wheel::HeartbeatWheel, place_presenter::PlacePresenter,
-    queue_service::QueueService,
-};
+use super::services::ConnectionServices;
+use crate::client_addresses::ClientAddresses;
 
 /// Serves the WebSockets of this node.
 pub(crate) struct WebSocketService {
     pub(crate) lifecycle: Lifecycle,
     pub(crate) addresses: Arc<ClientAddresses>,
     pub(crate) authentication: Authentication,
-    pub(crate) session: SessionServices,
-}
-
-/// What the session of a connection uses.
-pub(crate) struct SessionServices {
-    pub(crate) queue: Arc<QueueService>,
-    pub(crate) presenter: Arc<PlacePresenter>,
-    pub(crate) auto_hold: Arc<AutoHoldService>,
-    pub(crate) booking: Arc<BookingClient>,
-    pub(crate) heartbeat_wheel: Arc<HeartbeatWheel>,
-    pub(crate) clock: Clock,
+    pub(crate) connection: Arc<ConnectionServices>,
 }
 
 /// The listener's permit for the connection, held for as long as the connection lives.
@@ -85,7 +72,7 @@ async fn serve_connection(
     context: ConnectionContext,
     upgrade: PendingUpgrade,
 ) {
-    let clock = service.session.clock.clone();
+    let clock = service.connection.clock.clone();
     let Some(mut socket) = Box::pin(upgrade.open(clock)).await else {
         return;
     };
@@ -99,7 +86,7 @@ async fn run(service: &WebSocketService, socket: &mut ClientSocket, address: &Ip
     let client = Box::pin(service.authentication.authenticate(socket, *address)).await;
     let disconnect = match client {
         Ok(client) => {
-            let mut session = Session::new(&service.session, client);
+            let mut session = Session::new(&service.connection, client);
             // The session's end detaches the connection before it is closed: closing may take a
             // while.
             session.run().await

@@ -18,7 +18,7 @@ use std::{
 
 use axum::{
     Router,
-    extract::{ConnectInfo, Path, RawQuery, State},
+    extract::{ConnectInfo, FromRef, Path, RawQuery, State},
     http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse, Redirect, Response},
     routing::{any, get, post},
@@ -52,7 +52,53 @@ use crate::{
 /// Well within [`waitingroom::presence::POLL_PRESENCE_TTL`], for which a poll keeps a place.
 const RELOAD_INTERVAL: Duration = Duration::from_secs(7);
 
-pub(crate) fn router(gateway: Gateway) -> Router {
+/// What the pages show and do.
+struct Pages {
+    booking: Arc<BookingClient>,
+    queue: Arc<QueueService>,
+    presenter: Arc<PlacePresenter>,
+    cookies: Arc<GuestCookies>,
+    addresses: Arc<ClientAddresses>,
+}
+
+impl Pages {
+    /// Where the guest of this browser stands in the event's queue, marking them present.
+    async fn queue_view(&self, event: EventId, headers: &HeaderMap) -> Result<QueueView, Problem> {
+        let Some(guest) = self.cookies.guest(headers) else {
+            return Ok(QueueView::NotQueued);
+        };
+
+        match self.queue.poll(event, &guest).await {
+            Ok(None) => Ok(QueueView::Waiting {
+                position: None,
+                total: self.queue.last_known_total(event).unwrap_or_default(),
+                wait: None,
+            }),
+            Ok(Some(Place {
+                grant: Some(grant), ..
+            })) => Ok(QueueView::PassReady {
+                left: self.presenter.remaining_life(&grant),
+            }),
+            Ok(Some(place)) => Ok(QueueView::Waiting {
+                position: (!place.counting).then_some(place.position),
+                total: place.total,
+                wait: self.presenter.max_wait(event, &place),
+            }),
+            Err(problem) if problem.code == Code::NotInQueue => Ok(QueueView::NotQueued),
+            Err(problem) => Err(problem),
+        }
+    }
+}
+
+pub(crate) fn router(gateway: &Gateway) -> Router {
+    let pages = Arc::new(Pages {
+        booking: FromRef::from_ref(gateway),
+        queue: FromRef::from_ref(gateway),
+        presenter: FromRef::from_ref(gateway),
+        cookies: FromRef::from_ref(gateway),
+        addresses: FromRef::from_ref(gateway),
+    });
+
     Router::new()
         .route("/", get(events))
         .route(
@@ -64,7 +110,7 @@ pub(crate) fn router(gateway: Gateway) -> Router {
         .route("/e/{event}/join", post(join))
         .route("/e/{event}/leave", post(leave))
         .route("/{*path}", any(not_found))
-        .with_state(gateway)
+        .with_state(pages)
 }
 
 /// Is this a name in the query, with or without `=`?
@@ -77,7 +123,7 @@ fn has_query_flag(query: Option<&str>, wanted: &str) -> bool {
 }
 
 async fn events(
-    State(booking): State<Arc<BookingClient>>,
+    State(pages): State<Arc<Pages>>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
@@ -86,17 +132,14 @@ async fn events(
     }
 
     let messages = messages(&headers);
-    match booking.events().await {
+    match pages.booking.events().await {
         Ok(events) => respond(page::events(messages, &events)),
         Err(_) => respond(page::unavailable(messages)),
     }
 }
 
 async fn event(
-    State(booking): State<Arc<BookingClient>>,
-    State(queue): State<Arc<QueueService>>,
-    State(presenter): State<Arc<PlacePresenter>>,
-    State(cookies): State<Arc<GuestCookies>>,
+    State(pages): State<Arc<Pages>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     Path(event): Path<String>,
     RawQuery(query): RawQuery,
@@ -110,28 +153,26 @@ async fn event(
     let Ok(event) = event.parse() else {
         return event_not_found(messages);
     };
-    let summary = match booking.event(event).await {
+    let summary = match pages.booking.event(event).await {
         Ok(Some(summary)) => summary,
         Ok(None) => return event_not_found(messages),
         Err(_) => return respond(page::unavailable(messages)),
     };
-    let Ok(view) = queue_view(&queue, &presenter, event, cookies.guest(&headers)).await else {
+    let Ok(view) = pages.queue_view(event, &headers).await else {
         return respond(page::unavailable(messages));
     };
 
     let still = has_query_flag(query.as_deref(), "still");
     let mut page = respond(page::event(messages, &summary, &view, still));
     let has_place = !matches!(view, QueueView::NotQueued);
-    if has_place && let Some(cookie) = cookies.renew(peer, &headers) {
+    if has_place && let Some(cookie) = pages.cookies.renew(peer, &headers) {
         page.headers_mut().insert(header::SET_COOKIE, cookie);
     }
     page
 }
 
 async fn join(
-    State(queue): State<Arc<QueueService>>,
-    State(cookies): State<Arc<GuestCookies>>,
-    State(addresses): State<Arc<ClientAddresses>>,
+    State(pages): State<Arc<Pages>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     Path(event): Path<EventId>,
     headers: HeaderMap,
@@ -142,9 +183,10 @@ async fn join(
 
     // The page that follows shows the place, or why it cannot be shown yet.
     let mut response = redirect_to_event(event);
-    let address = addresses.request_address(peer, &headers);
-    if let Some(guest) = cookies.guest(&headers) {
-        match queue
+    let address = pages.addresses.request_address(peer, &headers);
+    if let Some(guest) = pages.cookies.guest(&headers) {
+        match pages
+            .queue
             .join_by_poll(&place_request(event, &guest, address))
             .await
         {
@@ -155,7 +197,7 @@ async fn join(
         }
     }
 
-    let guest = match cookies.issue(address, &headers) {
+    let guest = match pages.cookies.issue(address, &headers) {
         Ok((guest, cookie)) => {
             response.headers_mut().insert(header::SET_COOKIE, cookie);
             guest
@@ -163,7 +205,8 @@ async fn join(
         Err(problem) => return problem_page(&headers, &problem),
     };
 
-    match queue
+    match pages
+        .queue
         .join_by_poll(&place_request(event, &guest, address))
         .await
     {
@@ -183,8 +226,7 @@ fn place_request(event: EventId, guest: &Identity, address: IpAddr) -> PlaceRequ
 }
 
 async fn leave(
-    State(queue): State<Arc<QueueService>>,
-    State(cookies): State<Arc<GuestCookies>>,
+    State(pages): State<Arc<Pages>>,
     Path(event): Path<EventId>,
     headers: HeaderMap,
 ) -> Response {
@@ -192,8 +234,8 @@ async fn leave(
         return problem_page(&headers, &cross_site_problem());
     }
 
-    if let Some(guest) = cookies.guest(&headers) {
-        match queue.leave(event, &guest).await {
+    if let Some(guest) = pages.cookies.guest(&headers) {
+        match pages.queue.leave(event, &guest).await {
             Ok(()) => {}
             Err(problem) if problem.code == Code::NotInQueue => {}
             Err(problem) => return problem_page(&headers, &problem),
@@ -219,38 +261,6 @@ async fn not_found(uri: Uri, headers: HeaderMap) -> Response {
     }
 
     http::not_found().await.into_response()
-}
-
-/// Where the guest of this browser stands in the event's queue, marking them present.
-async fn queue_view(
-    queue: &QueueService,
-    presenter: &PlacePresenter,
-    event: EventId,
-    guest: Option<Identity>,
-) -> Result<QueueView, Problem> {
-    let Some(guest) = guest else {
-        return Ok(QueueView::NotQueued);
-    };
-
-    match queue.poll(event, &guest).await {
-        Ok(None) => Ok(QueueView::Waiting {
-            position: None,
-            total: queue.last_known_total(event).unwrap_or_default(),
-            wait: None,
-        }),
-        Ok(Some(Place {
-            grant: Some(grant), ..
-        })) => Ok(QueueView::PassReady {
-            left: presenter.remaining_life(&grant),
-        }),
-        Ok(Some(place)) => Ok(QueueView::Waiting {
-            position: (!place.counting).then_some(place.position),
-            total: place.total,
-            wait: presenter.max_wait(event, &place),
-        }),
-        Err(problem) if problem.code == Code::NotInQueue => Ok(QueueView::NotQueued),
-        Err(problem) => Err(problem),
-    }
 }
 
 fn cross_site_problem() -> Problem {

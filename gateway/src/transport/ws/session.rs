@@ -26,7 +26,6 @@ use self::{
     subscriptions::Subscriptions,
 };
 use super::{
-    SessionServices,
     authenticate::{AuthenticatedClient, SocketUser},
     socket::{ClientSocket, Disconnect, Frame},
 };
@@ -35,6 +34,7 @@ use crate::{
     booking_client::{BookingClientError, UserCredentials},
     connection::mailbox::{Mailbox, PendingUpdates, RejectedAck, WakeReasons},
     place_presenter::removal_problem,
+    transport::services::ConnectionServices,
 };
 
 /// A client that sends nothing for this many heartbeats is disconnected.
@@ -56,7 +56,7 @@ enum SessionEvent {
 
 /// The session of an authenticated client.
 pub(super) struct Session<'s> {
-    services: &'s SessionServices,
+    services: &'s ConnectionServices,
     socket: &'s mut ClientSocket,
     user: Box<SocketUser>,
     mailbox: Arc<Mailbox>,
@@ -68,7 +68,7 @@ pub(super) struct Session<'s> {
 
 impl<'s> Session<'s> {
     /// A session without subscriptions.
-    pub(super) fn new(services: &'s SessionServices, client: AuthenticatedClient<'s>) -> Self {
+    pub(super) fn new(services: &'s ConnectionServices, client: AuthenticatedClient<'s>) -> Self {
         let mailbox = Arc::new(Mailbox::default());
         services.heartbeat_wheel.register(&mailbox);
 

@@ -116,7 +116,7 @@ impl Session<'_> {
 
         // A user with a ticket and preferences may have got seats through another gateway.
         let may_have_seats = !preferences.is_empty() && join.ticket.is_some();
-        let previous_hold = may_have_seats.then(|| PreviousHoldQuery {
+        let previous_hold = may_have_seats.then_some(PreviousHoldQuery {
             token: &self.user.token,
             preferences,
         });
