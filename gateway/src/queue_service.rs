@@ -334,3 +334,6 @@ pub(crate) fn position_unknown() -> Problem {
 fn unavailable(detail: &str) -> Problem {
     Problem::unavailable(detail, Duration::from_secs(1))
 }
+
+#[cfg(test)]
+mod tests;
