@@ -1,5 +1,7 @@
 //! Joins, resumes and polls as one call, on the engine in memory.
 
+use std::slice;
+
 use axum::{Router, routing::get};
 use waitingroom::{
     clock::{Clock, Timestamp},
@@ -158,7 +160,7 @@ async fn join_subscribes_until_subscription_is_dropped() {
 
     let (place, subscription) = world.join(&ann, &mailbox).await;
     assert_eq!(place.position, 1);
-    assert_eq!(world.registry.users(event()), [ann.user.clone()]);
+    assert_eq!(world.registry.users(event()), slice::from_ref(&ann.user));
 
     let again = world
         .queue
@@ -204,7 +206,7 @@ async fn failed_join_leaves_no_subscription() {
     assert_eq!(ninth.err().unwrap().code, Code::RateLimited);
 
     subscriptions.truncate(1);
-    assert_eq!(world.registry.users(event()), [ann.user.clone()]);
+    assert_eq!(world.registry.users(event()), slice::from_ref(&ann.user));
     subscriptions.clear();
     assert!(world.registry.users(event()).is_empty());
     world.absent(1).await;
