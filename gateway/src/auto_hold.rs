@@ -1,18 +1,20 @@
 //! Automatic holds: a user's seat preferences are handed to booking with the pass as soon as it is
 //! granted, so that the seats arrive with it.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use serde_json::{Map, Value};
 use tokio::time::timeout;
 use waitingroom::{
+    engine::SharedEngine,
     ids::{EventId, IdempotencyKey, PassId, UserId, ZoneId},
+    pass::PassKey,
     problem::Code,
     protocol::{SeatPreference, ZoneLeft},
     queue::Grant,
 };
 
-use crate::{booking_client::UserCredentials, state::Gateway};
+use crate::booking_client::{BookingClient, UserCredentials};
 
 /// How long a pass waits for its hold before it is sent alone.
 pub(crate) const HOLD_TIMEOUT: Duration = Duration::from_secs(1);
@@ -50,7 +52,29 @@ pub(crate) fn idempotency_key(pass: &PassId) -> IdempotencyKey {
         .expect("a pass's id is printable and short")
 }
 
-impl Gateway {
+/// The user whose previous hold is looked for, and the preferences that it was made with.
+pub(crate) struct PreviousHoldQuery<'a> {
+    pub(crate) token: &'a str,
+    pub(crate) preferences: &'a [SeatPreference],
+}
+
+/// See the module's documentation.
+pub(crate) struct AutoHoldService {
+    booking: Arc<BookingClient>,
+    engine: SharedEngine,
+    /// Mints passes.
+    passes: PassKey,
+}
+
+impl AutoHoldService {
+    pub(crate) fn new(booking: Arc<BookingClient>, engine: SharedEngine, passes: PassKey) -> Self {
+        Self {
+            booking,
+            engine,
+            passes,
+        }
+    }
+
     /// Reserves the first of the preferences that fits, with the pass.
     pub(crate) async fn hold_first_available(
         &self,
@@ -60,9 +84,8 @@ impl Gateway {
         grant: &Grant,
         preferences: &[SeatPreference],
     ) -> AutoHoldOutcome {
-        let pass = self.token(event, user, grant);
+        let pass = self.passes.mint(event, user, grant);
         let result = self
-            .0
             .booking
             .reserve_first(
                 credentials,
@@ -98,17 +121,17 @@ impl Gateway {
     /// ended: a pending booking that is exactly one of the preferences.
     pub(crate) async fn previous_hold(
         &self,
-        token: &str,
         event: EventId,
-        preferences: &[SeatPreference],
+        query: &PreviousHoldQuery<'_>,
     ) -> Option<Map<String, Value>> {
-        let pending = timeout(HOLD_TIMEOUT, self.0.booking.pending_bookings(token))
+        let pending = timeout(HOLD_TIMEOUT, self.booking.pending_bookings(query.token))
             .await
             .ok()?
             .ok()?;
 
         pending.into_iter().find(|booking| {
-            preferences
+            query
+                .preferences
                 .iter()
                 .any(|item| belongs_to(booking, event, item))
         })
@@ -120,7 +143,7 @@ impl Gateway {
         preferences: &[SeatPreference],
     ) -> Vec<ZoneLeft> {
         // If the engine fails, no seats are reported as left.
-        let zones = self.0.deps.engine.seats(event).await.unwrap_or_default();
+        let zones = self.engine.seats(event).await.unwrap_or_default();
         let zones: HashMap<ZoneId, u32> = zones
             .iter()
             .map(|zone| (zone.zone_id, zone.available))

@@ -1,6 +1,6 @@
 //! Calls booking with the user's token and pass.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, time::Duration};
 
 use axum::http::{
     HeaderValue, Request, Response, StatusCode,
@@ -11,7 +11,8 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 use tokio::{sync::Semaphore, time::timeout};
 use waitingroom::{
-    guest_address,
+    auth::Identity,
+    guest_address::{self, GuestAddressKey},
     ids::{EventId, IdempotencyKey},
     problem::{Code, Problem},
     protocol::{ReserveSeats, SeatPreference},
@@ -27,11 +28,12 @@ const MAX_CONCURRENT_HOLDS: usize = 64;
 
 /// A client of booking's public interface. A reservation is never retried here: its idempotency key
 /// lets the user do so.
-#[derive(Clone)]
 pub(crate) struct BookingClient {
     service: SharedBookingApi,
+    /// Vouches for guests' addresses.
+    addresses: GuestAddressKey,
     /// A tick may release hundreds of users with seat preferences.
-    hold_permits: Arc<Semaphore>,
+    hold_permits: Semaphore,
 }
 
 /// The user that booking is called for.
@@ -70,10 +72,27 @@ pub(crate) struct BookingClientError {
 
 impl BookingClient {
     /// A client of booking.
-    pub(crate) fn new(service: SharedBookingApi) -> Self {
+    pub(crate) fn new(service: SharedBookingApi, addresses: GuestAddressKey) -> Self {
         Self {
             service,
-            hold_permits: Arc::new(Semaphore::new(MAX_CONCURRENT_HOLDS)),
+            addresses,
+            hold_permits: Semaphore::new(MAX_CONCURRENT_HOLDS),
+        }
+    }
+
+    /// The credentials of this user.
+    pub(crate) fn credentials(
+        &self,
+        token: &str,
+        caller: &Identity,
+        address: IpAddr,
+    ) -> UserCredentials {
+        let guest_address = caller
+            .guest
+            .and_then(|_| self.addresses.sign(&caller.user, address));
+        UserCredentials {
+            token: token.to_owned(),
+            guest_address,
         }
     }
 

@@ -7,10 +7,13 @@ mod auto_hold;
 pub mod bench_support;
 pub mod booking_api;
 mod booking_client;
+mod client_addresses;
 mod connection;
 mod guests;
+mod local_node;
 pub mod metric_definitions;
 mod node;
+mod place_presenter;
 mod queue_service;
 mod registry;
 mod router;
@@ -31,7 +34,7 @@ impl Gateway {
     /// The routes of the queue, the socket and the web client.
     pub fn router(&self) -> Router {
         router::router(self.clone())
-            .merge(web::noscript::router(self.clone()))
+            .merge(web::noscript::router(self))
             .merge(web::assets::router())
     }
 
@@ -41,11 +44,11 @@ impl Gateway {
     /// # Errors
     /// If the node cannot subscribe.
     pub async fn start(&self) -> Result<(), SignalError> {
-        node::spawn_tasks(self).await
+        self.0.node_tasks.spawn(&self.0.lifecycle).await
     }
 
     /// Is the node's subscription to signals alive? For readiness.
     pub fn is_subscribed(&self) -> bool {
-        self.0.registry.is_subscribed()
+        self.0.node_tasks.is_subscribed()
     }
 }

@@ -4,9 +4,11 @@
 //! The maps are private and no method is async, so no guard can be held across an await.
 
 mod conflation;
-mod local_user;
+mod members;
 mod progress_buffer;
+mod projection;
 mod recent_places;
+mod resync;
 mod room;
 mod room_view;
 
@@ -27,7 +29,7 @@ use waitingroom::{
 };
 
 pub(crate) use self::{
-    progress_buffer::ProgressOutcome, recent_places::RememberedPlace, room::TooManyConnections,
+    members::TooManyConnections, progress_buffer::ProgressOutcome, recent_places::RememberedPlace,
 };
 use self::{recent_places::RecentPlaces, room::Room};
 use crate::{
@@ -72,7 +74,13 @@ impl Registry {
 
         if let Some(remembered) = remembered.filter(|known| known.number == place.number) {
             let position = remembered.last_sent_position;
-            room.lower_last_sent_position(event, user, remembered.number, position, mailbox);
+            room.members.lower_last_sent_position(
+                event,
+                user,
+                remembered.number,
+                position,
+                mailbox,
+            );
         }
         Ok(is_current)
     }
@@ -87,7 +95,7 @@ impl Registry {
         let room = self.find_room(event);
         let sent_here = room
             .as_ref()
-            .and_then(|room| room.last_sent_position(user, place.number));
+            .and_then(|room| room.members.last_sent_position(user, place.number));
         let remembered = self
             .remembered_place(event, user)
             .filter(|remembered| remembered.number == place.number)
@@ -164,7 +172,7 @@ impl Registry {
         };
 
         let mut users = self.recent_places.users_of_previous_epoch(event, &epoch);
-        users.retain(|(user, _)| !room.contains(user));
+        users.retain(|(user, _)| !room.members.contains(user));
         users
     }
 
@@ -199,7 +207,7 @@ impl Registry {
         pending_attaches.remove(&key);
         if !self
             .find_room(event)
-            .is_some_and(|room| room.contains(user))
+            .is_some_and(|room| room.members.contains(user))
         {
             on_last();
         }
@@ -219,7 +227,7 @@ impl Registry {
         let pending_attaches = self.pending_attaches.lock();
         let Some(place) = self
             .find_room(event)
-            .and_then(|room| room.detach(user, mailbox))
+            .and_then(|room| room.members.detach(user, mailbox))
         else {
             return;
         };
@@ -236,7 +244,7 @@ impl Registry {
         let pending_attaches = self.pending_attaches.lock();
         let is_here = self
             .find_room(event)
-            .is_some_and(|room| room.contains(user));
+            .is_some_and(|room| room.members.contains(user));
         if !is_here && !pending_attaches.contains_key(&(event, user.clone())) {
             on_last();
         }
@@ -250,7 +258,7 @@ impl Registry {
 
     /// Epoch and number of a user who waits here.
     pub(crate) fn ticket(&self, event: EventId, user: &UserId) -> Option<(Epoch, u64)> {
-        self.find_room(event)?.ticket(user)
+        self.find_room(event)?.members.ticket(user)
     }
 
     /// The best position of this number that a connected user's clients know.
@@ -260,7 +268,9 @@ impl Registry {
         user: &UserId,
         number: u64,
     ) -> Option<u64> {
-        self.find_room(event)?.last_sent_position(user, number)
+        self.find_room(event)?
+            .members
+            .last_sent_position(user, number)
     }
 
     /// The epoch of the event's queue, as last known.
@@ -306,7 +316,7 @@ impl Registry {
         if let Some(room) = self.find_room(event) {
             passes
                 .into_iter()
-                .for_each(|(user, grant)| room.deliver(event, &user, grant));
+                .for_each(|(user, grant)| room.members.deliver(event, &user, grant));
         }
     }
 
@@ -316,7 +326,8 @@ impl Registry {
             self.recent_places.forget(event, user);
         }
         if let Some(room) = self.find_room(event) {
-            room.broadcast(user, |mailbox| mailbox.push_removal(event, lapse));
+            room.members
+                .broadcast(user, |mailbox| mailbox.push_removal(event, lapse));
         }
     }
 
@@ -330,12 +341,12 @@ impl Registry {
 
     /// Claims the resync of an event; false if one is running, which then begins once more.
     pub(crate) fn begin_resync(&self, event: EventId) -> bool {
-        self.get_or_create_room(event).begin_resync()
+        self.get_or_create_room(event).resync.begin()
     }
 
     /// Ends the resync; false if it must begin once more.
     pub(crate) fn end_resync(&self, event: EventId) -> bool {
-        self.get_or_create_room(event).end_resync()
+        self.get_or_create_room(event).resync.end()
     }
 
     /// Moves the room on by one progress message.
@@ -388,7 +399,7 @@ impl Registry {
     pub(crate) fn active_events(&self) -> Vec<EventId> {
         self.rooms
             .iter()
-            .filter(|room| !room.value().is_empty())
+            .filter(|room| !room.value().members.is_empty())
             .map(|room| *room.key())
             .collect()
     }
@@ -396,7 +407,7 @@ impl Registry {
     /// The users of an event here.
     pub(crate) fn users(&self, event: EventId) -> Vec<UserId> {
         self.find_room(event)
-            .map(|room| room.users())
+            .map(|room| room.members.users())
             .unwrap_or_default()
     }
 

@@ -1,7 +1,8 @@
-//! The state that every connection and request of a gateway shares.
+//! A gateway as a composition of its services, and how handlers get them.
 
 use std::{sync::Arc, time::Duration};
 
+use axum::extract::FromRef;
 use ipnet::IpNet;
 use waitingroom::{
     auth::Authenticator,
@@ -17,11 +18,26 @@ use waitingroom::{
 };
 
 use crate::{
+    auto_hold::AutoHoldService,
     booking_api::SharedBookingApi,
     booking_client::BookingClient,
+    client_addresses::ClientAddresses,
     connection::heartbeat_wheel::HeartbeatWheel,
-    guests::rate_limit::{GuestLimits, GuestRateLimiter},
+    guests::{
+        cookie::GuestCookies,
+        join_limits::GuestJoinLimits,
+        rate_limit::{GuestLimits, GuestRateLimiter},
+        token_issuer::{DevTokenIssuer, GuestTokenIssuer},
+    },
+    local_node::LocalNode,
+    node::{ConnectionTimer, NodeTasks, ResyncService},
+    place_presenter::PlacePresenter,
+    queue_service::{PlaceActions, QueueService, RoomSubscriber},
     registry::Registry,
+    transport::{
+        services::ConnectionServices,
+        ws::{Authentication, WebSocketService},
+    },
 };
 
 /// Settings of a gateway.
@@ -64,44 +80,180 @@ pub struct Dependencies {
     pub lifecycle: Lifecycle,
 }
 
-pub(crate) struct Inner {
-    pub(crate) config: GatewayConfig,
-    pub(crate) deps: Dependencies,
-    /// Runs users' actions in batches.
-    pub(crate) batcher: ActionBatcher,
-    pub(crate) registry: Registry,
-    pub(crate) heartbeat_wheel: HeartbeatWheel,
-    pub(crate) booking: BookingClient,
-    pub(crate) guest_rate_limiter: GuestRateLimiter,
-    pub(crate) passes_sent: metrics::Counter,
+/// The services of a gateway. Each owns the few parts that it needs.
+pub(crate) struct Services {
+    pub(crate) lifecycle: Lifecycle,
+    pub(crate) node_tasks: NodeTasks,
+    authenticator: Authenticator,
+    client_addresses: Arc<ClientAddresses>,
+    queue: Arc<QueueService>,
+    presenter: Arc<PlacePresenter>,
+    auto_hold: Arc<AutoHoldService>,
+    booking: Arc<BookingClient>,
+    guest_tokens: Arc<GuestTokenIssuer>,
+    guest_cookies: Arc<GuestCookies>,
+    dev_tokens: Option<Arc<DevTokenIssuer>>,
+    connection: Arc<ConnectionServices>,
+    web_sockets: Arc<WebSocketService>,
 }
 
 /// One gateway node. Cheap to clone.
 #[derive(Clone)]
-pub struct Gateway(pub(crate) Arc<Inner>);
+pub struct Gateway(pub(crate) Arc<Services>);
 
 impl Gateway {
     /// A gateway without connections.
     pub fn new(config: GatewayConfig, deps: Dependencies) -> Self {
+        Self(Arc::new(Services::new(config, deps)))
+    }
+}
+
+impl Services {
+    fn new(config: GatewayConfig, deps: Dependencies) -> Self {
+        let registry = Arc::new(Registry::default());
+        let heartbeat_wheel = Arc::new(HeartbeatWheel::new(config.heartbeat));
+        let client_addresses = Arc::new(ClientAddresses::new(config.trusted_proxies.clone()));
+        let guest_rate_limiter = Arc::new(GuestRateLimiter::new(config.guests));
+        let node = Arc::new(LocalNode::new(
+            config.node.clone(),
+            deps.engine.clone(),
+            Arc::clone(&deps.signals),
+            deps.clock.clone(),
+        ));
+
+        let presenter = Arc::new(PlacePresenter::new(
+            Arc::clone(&registry),
+            deps.tickets.clone(),
+            deps.passes.clone(),
+            deps.clock.clone(),
+        ));
+        let booking = Arc::new(BookingClient::new(
+            Arc::clone(&deps.booking),
+            deps.addresses.clone(),
+        ));
+        let auto_hold = Arc::new(AutoHoldService::new(
+            Arc::clone(&booking),
+            deps.engine.clone(),
+            deps.passes.clone(),
+        ));
+        let guest_tokens = Arc::new(GuestTokenIssuer::new(
+            deps.authenticator.clone(),
+            Arc::clone(&guest_rate_limiter),
+            deps.clock.clone(),
+        ));
+        let guest_cookies = Arc::new(GuestCookies::new(
+            Arc::clone(&guest_tokens),
+            Arc::clone(&client_addresses),
+        ));
+
+        // Actions on places come from the queue service and from resyncs.
         let batcher = ActionBatcher::new(
             deps.engine.clone(),
             deps.clock.clone(),
             deps.lifecycle.clone(),
         );
-
-        Self(Arc::new(Inner {
+        let actions = Arc::new(PlaceActions::new(
+            deps.engine.clone(),
+            batcher.clone(),
+            Arc::clone(&registry),
+            deps.tickets.clone(),
+            deps.clock.clone(),
+        ));
+        let subscriber = Arc::new(RoomSubscriber::new(
+            Arc::clone(&registry),
             batcher,
-            registry: Registry::default(),
-            heartbeat_wheel: HeartbeatWheel::new(config.heartbeat),
-            booking: BookingClient::new(deps.booking.clone()),
-            guest_rate_limiter: GuestRateLimiter::new(
-                config.guests,
-                config.trusted_proxies.clone(),
+            Arc::clone(&node),
+        ));
+        let queue = Arc::new(QueueService::new(
+            Arc::clone(&actions),
+            Arc::clone(&subscriber),
+            GuestJoinLimits::new(
+                guest_rate_limiter.places(),
+                config.guests.join_for,
+                deps.tickets.clone(),
+                deps.clock.clone(),
             ),
-            // Looked up once: it is incremented for each pass.
-            passes_sent: metrics::counter!(crate::metric_definitions::PASSES_DELIVERED),
-            config,
-            deps,
-        }))
+            Arc::clone(&auto_hold),
+            Arc::clone(&node),
+        ));
+
+        let resync = Arc::new(ResyncService::new(
+            Arc::clone(&node),
+            Arc::clone(&registry),
+            actions,
+            subscriber,
+            deps.lifecycle.clone(),
+        ));
+        let node_tasks = NodeTasks::new(
+            node,
+            registry,
+            resync,
+            guest_rate_limiter,
+            ConnectionTimer {
+                heartbeat_wheel: Arc::clone(&heartbeat_wheel),
+                drain_window: config.drain_window,
+            },
+        );
+        let connection = Arc::new(ConnectionServices {
+            queue: Arc::clone(&queue),
+            presenter: Arc::clone(&presenter),
+            auto_hold: Arc::clone(&auto_hold),
+            booking: Arc::clone(&booking),
+            heartbeat_wheel,
+            clock: deps.clock.clone(),
+        });
+        let web_sockets = Arc::new(WebSocketService {
+            lifecycle: deps.lifecycle.clone(),
+            addresses: Arc::clone(&client_addresses),
+            authentication: Authentication {
+                authenticator: deps.authenticator.clone(),
+                node: config.node,
+                heartbeat: config.heartbeat,
+            },
+            connection: Arc::clone(&connection),
+        });
+
+        Self {
+            lifecycle: deps.lifecycle,
+            node_tasks,
+            authenticator: deps.authenticator,
+            client_addresses,
+            queue,
+            presenter,
+            auto_hold,
+            booking,
+            guest_tokens,
+            guest_cookies,
+            dev_tokens: config
+                .development_secret
+                .map(|secret| Arc::new(DevTokenIssuer::new(secret, deps.clock))),
+            connection,
+            web_sockets,
+        }
     }
+}
+
+/// Lets handlers extract a service as their state.
+macro_rules! extract_as_state {
+    ($($service:ty: $field:ident),+ $(,)?) => {
+        $(impl FromRef<Gateway> for $service {
+            fn from_ref(gateway: &Gateway) -> Self {
+                gateway.0.$field.clone()
+            }
+        })+
+    };
+}
+
+extract_as_state! {
+    Authenticator: authenticator,
+    Arc<ClientAddresses>: client_addresses,
+    Arc<QueueService>: queue,
+    Arc<PlacePresenter>: presenter,
+    Arc<AutoHoldService>: auto_hold,
+    Arc<BookingClient>: booking,
+    Arc<GuestTokenIssuer>: guest_tokens,
+    Arc<GuestCookies>: guest_cookies,
+    Option<Arc<DevTokenIssuer>>: dev_tokens,
+    Arc<ConnectionServices>: connection,
+    Arc<WebSocketService>: web_sockets,
 }

@@ -2,5 +2,6 @@
 
 mod extract;
 pub(crate) mod rest;
+pub(crate) mod services;
 pub(crate) mod sse;
 pub(crate) mod ws;

@@ -22,6 +22,7 @@ const WHEEL_TICK: Duration = Duration::from_millis(50);
 /// See the module's documentation.
 #[derive(Debug)]
 pub(crate) struct HeartbeatWheel {
+    heartbeat: Duration,
     tick_interval: Duration,
     state: Mutex<WheelState>,
 }
@@ -44,6 +45,7 @@ impl HeartbeatWheel {
             (heartbeat.as_nanos() / tick_interval.as_nanos().max(1)).clamp(1, 1 << 16) as usize;
 
         Self {
+            heartbeat,
             tick_interval,
             state: Mutex::new(WheelState {
                 buckets: vec![Vec::new(); buckets],
@@ -51,6 +53,11 @@ impl HeartbeatWheel {
                 closed: false,
             }),
         }
+    }
+
+    /// Time between two heartbeats of a connection.
+    pub(crate) fn heartbeat(&self) -> Duration {
+        self.heartbeat
     }
 
     /// Adds a connection to the current bucket: its first heartbeat is due after one turn. In the

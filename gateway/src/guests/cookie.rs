@@ -5,6 +5,7 @@
 
 use std::{
     net::{IpAddr, SocketAddr},
+    sync::Arc,
     time::Duration,
 };
 
@@ -14,7 +15,8 @@ use waitingroom::{
     problem::{Code, Problem},
 };
 
-use crate::state::Gateway;
+use super::token_issuer::GuestTokenIssuer;
+use crate::client_addresses::ClientAddresses;
 
 /// The cookie over plain HTTP.
 const COOKIE: &str = "stanchion_guest";
@@ -24,26 +26,30 @@ const TLS_COOKIE: &str = "__Host-stanchion_guest";
 /// A guest that has a place is renewed when less than this is left of its token.
 const RENEWAL_THRESHOLD: Duration = Duration::from_secs(GUEST_TTL.as_secs() / 2);
 
-impl Gateway {
+/// Reads, issues and renews the cookie.
+pub(crate) struct GuestCookies {
+    tokens: Arc<GuestTokenIssuer>,
+    addresses: Arc<ClientAddresses>,
+}
+
+impl GuestCookies {
+    pub(crate) fn new(tokens: Arc<GuestTokenIssuer>, addresses: Arc<ClientAddresses>) -> Self {
+        Self { tokens, addresses }
+    }
+
     /// The guest of this browser's cookie.
-    pub(crate) fn guest_from_cookie(&self, headers: &HeaderMap) -> Option<Identity> {
-        let token = guest_token_from_cookie(headers)?;
-        self.0
-            .deps
-            .authenticator
-            .verify_token(token)
-            .ok()
-            .filter(|identity| identity.guest.is_some())
+    pub(crate) fn guest(&self, headers: &HeaderMap) -> Option<Identity> {
+        self.tokens.guest_of_token(token_from_cookie(headers)?)
     }
 
     /// The guest of this browser's cookie, renewed, or a new one.
-    pub(crate) fn issue_guest_cookie(
+    pub(crate) fn issue(
         &self,
         address: IpAddr,
         headers: &HeaderMap,
     ) -> Result<(Identity, HeaderValue), Problem> {
-        let known = self.guest_from_cookie(headers).map(|guest| guest.user);
-        let (guest, token) = self.mint_guest(address, known)?;
+        let known = self.guest(headers).map(|guest| guest.user);
+        let (guest, token) = self.tokens.mint(address, known)?;
 
         let life = GUEST_TTL.as_secs();
         let (name, secure) = if is_over_tls(headers) {
@@ -61,21 +67,14 @@ impl Gateway {
     /// A new cookie for the guest of this browser, if less than half of its token's life is left: a
     /// queue may take longer than a token lasts. If too many guests are made at this address, a
     /// later request renews it.
-    pub(crate) fn renewed_cookie(
-        &self,
-        peer: SocketAddr,
-        headers: &HeaderMap,
-    ) -> Option<HeaderValue> {
-        let guest = self.guest_from_cookie(headers)?;
-        let left = guest.expires_at.since(self.0.deps.clock.now());
-        if left > RENEWAL_THRESHOLD {
+    pub(crate) fn renew(&self, peer: SocketAddr, headers: &HeaderMap) -> Option<HeaderValue> {
+        let guest = self.guest(headers)?;
+        if self.tokens.remaining_life(&guest) > RENEWAL_THRESHOLD {
             return None;
         }
 
-        let address = self.0.guest_rate_limiter.request_address(peer, headers);
-        self.issue_guest_cookie(address, headers)
-            .ok()
-            .map(|(_, cookie)| cookie)
+        let address = self.addresses.request_address(peer, headers);
+        self.issue(address, headers).ok().map(|(_, cookie)| cookie)
     }
 }
 
@@ -88,7 +87,7 @@ fn is_over_tls(headers: &HeaderMap) -> bool {
 
 /// The token of the guest's cookie. Over TLS only the cookie that no other host can have set
 /// counts.
-pub(crate) fn guest_token_from_cookie(headers: &HeaderMap) -> Option<&str> {
+pub(super) fn token_from_cookie(headers: &HeaderMap) -> Option<&str> {
     let wanted = if is_over_tls(headers) {
         TLS_COOKIE
     } else {
@@ -125,13 +124,13 @@ mod tests {
         };
 
         let both: &[&str] = &["stanchion_guest=sibling; a=b", "__Host-stanchion_guest=own"];
-        assert_eq!(guest_token_from_cookie(&headers(true, both)), Some("own"));
+        assert_eq!(token_from_cookie(&headers(true, both)), Some("own"));
         assert_eq!(
-            guest_token_from_cookie(&headers(true, &["stanchion_guest=sibling"])),
+            token_from_cookie(&headers(true, &["stanchion_guest=sibling"])),
             None
         );
         assert_eq!(
-            guest_token_from_cookie(&headers(false, &["a=b;stanchion_guest=own"])),
+            token_from_cookie(&headers(false, &["a=b;stanchion_guest=own"])),
             Some("own")
         );
     }

@@ -1,89 +1,108 @@
-//! Joins with the limits of guests: a guest's place is counted by its address, and an old guest
-//! identity takes no new place.
+//! Limits of joins by guests: a guest's place is counted by its address, and an old guest identity
+//! takes no new place.
 
-use std::{net::IpAddr, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use waitingroom::{
     auth::Identity,
+    clock::Clock,
     ids::EventId,
-    presence::Presence,
     problem::{Code, Problem},
-    queue::Place,
+    ticket::TicketKey,
 };
 
-use super::{places::GuestConnection, rate_limit::rate_limited};
-use crate::{queue_service::PresentedTicket, state::Gateway};
+use super::{
+    places::{GuestConnection, GuestPlaces},
+    rate_limit::rate_limited,
+};
 
-impl Gateway {
-    /// Joins as [`Gateway::join`]. A guest's place is counted, and refused if there are too many or
-    /// the identity is too old; a guest that has a place keeps it.
-    pub(crate) async fn join_within_limits(
+/// See the module's documentation. Users that are no guests have no limits, and are not counted.
+pub(crate) struct GuestJoinLimits {
+    places: Arc<GuestPlaces>,
+    /// How long after it was made a guest identity may take new places.
+    join_for: Duration,
+    /// Verifies tickets.
+    tickets: TicketKey,
+    clock: Clock,
+}
+
+/// May a user take a place?
+pub(crate) enum JoinPermit {
+    /// No guest.
+    Unlimited,
+    /// A guest whose place was counted before.
+    AlreadyCounted,
+    /// A guest whose place is counted from now on.
+    NewlyCounted,
+    /// A guest that may only keep a place; why it takes no new one.
+    Refused(fn() -> Problem),
+}
+
+impl GuestJoinLimits {
+    pub(crate) fn new(
+        places: Arc<GuestPlaces>,
+        join_for: Duration,
+        tickets: TicketKey,
+        clock: Clock,
+    ) -> Self {
+        Self {
+            places,
+            join_for,
+            tickets,
+            clock,
+        }
+    }
+
+    /// Counts the place that a guest is about to take, if it may take one.
+    pub(crate) fn acquire(
         &self,
         event: EventId,
         caller: &Identity,
         address: IpAddr,
-        presence: Presence,
-        presented: PresentedTicket<'_>,
-    ) -> Result<(bool, Place), Problem> {
+        ticket: Option<&str>,
+    ) -> JoinPermit {
         let user = &caller.user;
         let Some(made) = caller.guest else {
-            return self.join(event, user, presence, presented).await;
+            return JoinPermit::Unlimited;
         };
 
-        let limiter = &self.0.guest_rate_limiter;
-        let is_counted = limiter.places.contains(event, user);
-        let is_old = self.0.deps.clock.now().since(made) > limiter.limits.join_for;
-        let has_ticket = || {
-            presented
-                .ticket
-                .is_some_and(|ticket| self.0.deps.tickets.verify(ticket, event, user).is_some())
-        };
-        let refusal: Option<fn() -> Problem> = if !is_counted && is_old && !has_ticket() {
-            Some(guest_too_old)
-        } else if limiter.places.acquire(event, user, address) {
-            None
-        } else {
-            Some(too_many_places)
-        };
+        let is_counted = self.places.contains(event, user);
+        let is_old = self.clock.now().since(made) > self.join_for;
+        let has_ticket =
+            || ticket.is_some_and(|ticket| self.tickets.verify(ticket, event, user).is_some());
+        if !is_counted && is_old && !has_ticket() {
+            return JoinPermit::Refused(guest_too_old);
+        }
 
-        let Some(refusal) = refusal else {
-            let joined = self.join(event, user, presence, presented).await;
-            if joined.is_err() && !is_counted {
-                limiter.places.release(event, user);
-            }
-            return joined;
-        };
-        match self.resume(event, user, &presence).await {
-            Ok(place) => Ok((false, place)),
-            Err(problem) if problem.code == Code::NotInQueue => Err(refusal()),
-            Err(problem) => Err(problem),
+        match self.places.acquire(event, user, address) {
+            true if is_counted => JoinPermit::AlreadyCounted,
+            true => JoinPermit::NewlyCounted,
+            false => JoinPermit::Refused(too_many_places),
         }
     }
 
-    /// Counts a guest's place for as long as a connection follows it; nothing for other users.
-    pub(crate) fn track_guest_connection(
+    /// Counts a guest's place for as long as a connection follows it.
+    pub(crate) fn track_connection(
         &self,
         event: EventId,
         caller: &Identity,
     ) -> Option<Box<GuestConnection>> {
-        let places = &self.0.guest_rate_limiter.places;
         caller
             .guest
-            .map(|_| Box::new(GuestConnection::new(places, event, &caller.user)))
+            .map(|_| Box::new(GuestConnection::new(&self.places, event, &caller.user)))
     }
 
     /// Counts a guest's place for as long as a poll keeps it.
-    pub(crate) fn extend_guest_place(&self, event: EventId, caller: &Identity) {
+    pub(crate) fn extend(&self, event: EventId, caller: &Identity) {
         if caller.guest.is_some() {
-            self.0.guest_rate_limiter.places.extend(event, &caller.user);
+            self.places.extend(event, &caller.user);
         }
     }
 
     /// Stops counting the place of a guest that has left.
-    pub(crate) fn release_guest_place(&self, event: EventId, caller: &Identity) {
+    pub(crate) fn release(&self, event: EventId, caller: &Identity) {
         if caller.guest.is_some() {
-            let places = &self.0.guest_rate_limiter.places;
-            places.release(event, &caller.user);
+            self.places.release(event, &caller.user);
         }
     }
 }

@@ -25,7 +25,7 @@ type PlaceKey = (EventId, UserId);
 
 /// See the module's documentation.
 #[derive(Debug)]
-pub(super) struct GuestPlaces {
+pub(crate) struct GuestPlaces {
     max: u32,
     counts: Mutex<GuestCounts>,
 }
@@ -46,7 +46,7 @@ struct CountedPlace {
 
 impl GuestPlaces {
     /// Allows this many places for each address.
-    pub(super) fn new(max: u32) -> Self {
+    pub(crate) fn new(max: u32) -> Self {
         Self {
             max,
             counts: Mutex::default(),

@@ -2,19 +2,12 @@
 //! person could take every place of a queue. Counted on this node; decision 0025 gives the limits
 //! of that.
 
-use std::{
-    net::{IpAddr, SocketAddr},
-    num::NonZeroU32,
-    sync::Arc,
-    time::Duration,
-};
+use std::{net::IpAddr, num::NonZeroU32, sync::Arc, time::Duration};
 
-use axum::http::HeaderMap;
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
-use ipnet::IpNet;
 use waitingroom::{
     guest_address::{NETWORK_LIMIT_FACTOR, network},
-    http::{client_address, rate_limit_key},
+    http::rate_limit_key,
     problem::{Code, Problem},
 };
 
@@ -50,15 +43,13 @@ impl Default for GuestLimits {
 
 /// See the module's documentation.
 pub(crate) struct GuestRateLimiter {
-    pub(super) limits: GuestLimits,
-    trusted_proxies: Vec<IpNet>,
     by_address: DefaultKeyedRateLimiter<IpAddr>,
     by_network: DefaultKeyedRateLimiter<IpAddr>,
-    pub(super) places: Arc<GuestPlaces>,
+    places: Arc<GuestPlaces>,
 }
 
 impl GuestRateLimiter {
-    pub(crate) fn new(limits: GuestLimits, trusted_proxies: Vec<IpNet>) -> Self {
+    pub(crate) fn new(limits: GuestLimits) -> Self {
         let quota = |share: u32| {
             let burst = limits
                 .guests
@@ -70,17 +61,15 @@ impl GuestRateLimiter {
         };
 
         Self {
-            trusted_proxies,
             by_address: RateLimiter::keyed(quota(1)),
             by_network: RateLimiter::keyed(quota(NETWORK_LIMIT_FACTOR)),
             places: Arc::new(GuestPlaces::new(limits.places.get())),
-            limits,
         }
     }
 
-    /// The address that a request comes from.
-    pub(crate) fn request_address(&self, peer: SocketAddr, headers: &HeaderMap) -> IpAddr {
-        client_address(peer.ip(), headers, &self.trusted_proxies)
+    /// The places that guests have on this node.
+    pub(crate) fn places(&self) -> Arc<GuestPlaces> {
+        Arc::clone(&self.places)
     }
 
     /// Counts a new guest from this address.
@@ -117,7 +106,7 @@ mod tests {
 
     #[test]
     fn limits_guests_of_one_address_only() {
-        let limiter = GuestRateLimiter::new(GuestLimits::default(), Vec::new());
+        let limiter = GuestRateLimiter::new(GuestLimits::default());
         let is_allowed = |address: &str| limiter.check(address.parse().unwrap()).is_ok();
         let allowed = (0..300).filter(|_| is_allowed("203.0.113.9")).count();
 
@@ -132,7 +121,7 @@ mod tests {
 
     #[test]
     fn limits_guests_of_one_network() {
-        let limiter = GuestRateLimiter::new(GuestLimits::default(), Vec::new());
+        let limiter = GuestRateLimiter::new(GuestLimits::default());
         let is_allowed = |address: String| limiter.check(address.parse().unwrap()).is_ok();
         let of_48 = (0..2000)
             .filter(|net| is_allowed(format!("2001:db8:7:{net:x}::1")))

@@ -1,9 +1,6 @@
 //! Tokens that are signed here: those of guests, and development tokens of the embedded default.
 
-use std::{
-    net::{IpAddr, SocketAddr},
-    time::Duration,
-};
+use std::{net::SocketAddr, sync::Arc};
 
 use axum::{
     extract::{ConnectInfo, State},
@@ -11,19 +8,19 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 use waitingroom::{
-    auth::{GUEST_PREFIX, GUEST_TTL, Identity, mint_user_token},
+    auth::GUEST_PREFIX,
     clock::Timestamp,
     http::{Json, SmallJson},
     ids::UserId,
     problem::{Code, Problem},
 };
 
-use super::cookie::guest_token_from_cookie;
-use crate::{state::Gateway, web::origin};
-
-const DEV_TOKEN_TTL: Duration = Duration::from_secs(24 * 3600);
+use super::{
+    cookie::{GuestCookies, token_from_cookie},
+    token_issuer::{DevTokenIssuer, GuestTokenIssuer},
+};
+use crate::{client_addresses::ClientAddresses, web::origin};
 
 #[derive(Serialize)]
 struct TokenResponse {
@@ -35,19 +32,15 @@ struct TokenResponse {
 /// Creates a guest. A guest's token renews that guest, which may take places again; the cookie of
 /// pages without script gives the guest that it names.
 pub(crate) async fn create_guest(
-    State(gateway): State<Gateway>,
+    State(tokens): State<Arc<GuestTokenIssuer>>,
+    State(cookies): State<Arc<GuestCookies>>,
+    State(addresses): State<Arc<ClientAddresses>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let of_token = gateway
-        .0
-        .deps
-        .authenticator
-        .authenticate(&headers)
-        .ok()
-        .filter(|identity| identity.guest.is_some());
+    let of_token = tokens.guest_of_request(&headers);
     let of_cookie = match of_token {
-        None => token_from_cookie(&gateway, &headers),
+        None => known_token(&cookies, &headers),
         Some(_) => None,
     };
 
@@ -55,8 +48,8 @@ pub(crate) async fn create_guest(
         return Ok((StatusCode::CREATED, Json(known)).into_response());
     }
 
-    let address = gateway.0.guest_rate_limiter.request_address(peer, &headers);
-    let (guest, token) = gateway.mint_guest(address, of_token.map(|identity| identity.user))?;
+    let address = addresses.request_address(peer, &headers);
+    let (guest, token) = tokens.mint(address, of_token.map(|identity| identity.user))?;
     let response = TokenResponse {
         token,
         user_id: guest.user,
@@ -68,55 +61,13 @@ pub(crate) async fn create_guest(
 
 /// The guest that pages without script gave to this browser: it keeps the place once scripts are
 /// allowed.
-fn token_from_cookie(gateway: &Gateway, headers: &HeaderMap) -> Option<TokenResponse> {
-    let identity = gateway.guest_from_cookie(headers)?;
+fn known_token(cookies: &GuestCookies, headers: &HeaderMap) -> Option<TokenResponse> {
+    let identity = cookies.guest(headers)?;
     Some(TokenResponse {
-        token: guest_token_from_cookie(headers)?.to_owned(),
+        token: token_from_cookie(headers)?.to_owned(),
         user_id: identity.user,
         expires_at: identity.expires_at,
     })
-}
-
-impl Gateway {
-    /// A guest, new or known, with a new token, if guests are admitted. Both count towards the
-    /// limit.
-    pub(crate) fn mint_guest(
-        &self,
-        address: IpAddr,
-        known: Option<UserId>,
-    ) -> Result<(Identity, String), Problem> {
-        let deps = &self.0.deps;
-        if !deps.authenticator.admits_guests() {
-            return Err(Problem::new(
-                Code::NotFound,
-                "guests are not admitted here; sign in at the shop",
-            ));
-        }
-
-        self.0.guest_rate_limiter.check(address)?;
-        let user = match known {
-            Some(user) => user,
-            None => format!("{GUEST_PREFIX}{}", Uuid::new_v4())
-                .parse()
-                .map_err(|_| signing_failed())?,
-        };
-
-        let now = deps.clock.now();
-        let expires_at = now.plus(GUEST_TTL);
-        let token = deps
-            .authenticator
-            .mint_guest(&user, now, expires_at)
-            .ok_or_else(signing_failed)?;
-        Ok((
-            Identity {
-                user,
-                admin: false,
-                guest: Some(now),
-                expires_at,
-            },
-            token,
-        ))
-    }
 }
 
 #[derive(Deserialize)]
@@ -130,19 +81,14 @@ pub(crate) struct DevTokenRequest {
 /// connect through a proxy, and to no page of another site, even one whose name resolves to this
 /// machine.
 pub(crate) async fn create_dev_token(
-    State(gateway): State<Gateway>,
+    State(issuer): State<Option<Arc<DevTokenIssuer>>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
     body: Result<SmallJson<DevTokenRequest>, Problem>,
 ) -> Result<Response, Problem> {
-    let secret = gateway
-        .0
-        .config
-        .development_secret
-        .as_ref()
-        .filter(|_| is_loopback_request(peer, &headers));
-    let secret =
-        secret.ok_or_else(|| Problem::new(Code::NotFound, "there is nothing at this path"))?;
+    let issuer = issuer
+        .filter(|_| is_loopback_request(peer, &headers))
+        .ok_or_else(|| Problem::new(Code::NotFound, "there is nothing at this path"))?;
     let SmallJson(body) = body?;
     if body.user.as_str().starts_with(GUEST_PREFIX) {
         return Err(Problem::invalid(
@@ -151,13 +97,11 @@ pub(crate) async fn create_dev_token(
         ));
     }
 
-    let now = gateway.0.deps.clock.now();
-    let token = mint_user_token(secret, &body.user, body.role.as_deref(), now, DEV_TOKEN_TTL)
-        .ok_or_else(signing_failed)?;
+    let (token, expires_at) = issuer.mint(&body.user, body.role.as_deref())?;
     Ok(Json(TokenResponse {
         token,
         user_id: body.user,
-        expires_at: now.plus(DEV_TOKEN_TTL),
+        expires_at,
     })
     .into_response())
 }
@@ -186,10 +130,6 @@ fn is_loopback_host(headers: &HeaderMap) -> bool {
         host.is_some_and(|host| matches!(host, "localhost" | "127.0.0.1" | "[::1]"))
     };
     hosts.next().is_some_and(own) && hosts.next().is_none()
-}
-
-fn signing_failed() -> Problem {
-    Problem::new(Code::Internal, "the token could not be signed")
 }
 
 #[cfg(test)]

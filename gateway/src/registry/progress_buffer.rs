@@ -1,9 +1,13 @@
 //! Puts an event's progress messages into order: which can be applied now, which wait for an
-//! earlier one, and when a missing one is given up. Pure: no locks, no I/O.
+//! earlier one, and when a missing one is given up. Pure: no lock, no I/O.
 
 use std::{collections::BTreeMap, time::Duration};
 
-use waitingroom::{clock::Timestamp, ids::Epoch, queue::Progress};
+use waitingroom::{
+    clock::Timestamp,
+    ids::Epoch,
+    queue::{Place, Progress, QueueSettings},
+};
 
 use super::room_view::RoomView;
 
@@ -23,26 +27,84 @@ pub(crate) enum ProgressOutcome {
     GapDetected,
 }
 
+/// Messages to apply, and the moment in the queue's life that they mark.
+#[derive(Debug, Default)]
+pub(super) struct Ingested {
+    /// Messages that can be applied now, in order.
+    pub(super) ready: Vec<Progress>,
+    /// No message was applied before.
+    pub(super) is_first: bool,
+    /// The queue was being rebuilt until now: positions are exact again.
+    pub(super) is_recounted: bool,
+}
+
 /// See the module's documentation.
 #[derive(Debug, Default)]
 pub(super) struct ProgressBuffer {
     /// Epoch of the newest message.
-    pub(super) epoch: Option<Epoch>,
+    epoch: Option<Epoch>,
     /// Removals that were applied here.
-    pub(super) revision: u64,
+    revision: u64,
     /// Messages after a missing one, by the revision that they begin at.
     buffered: BTreeMap<u64, Progress>,
     /// Since when a message is missing.
     gap_since: Option<Timestamp>,
     /// When positions were last compared with what clients know.
-    pub(super) last_checked_at: Timestamp,
+    last_checked_at: Timestamp,
     /// The queue is being rebuilt, according to the last message.
-    pub(super) counting: bool,
+    counting: bool,
     /// The queue as a whole, according to the messages applied so far.
-    pub(super) view: RoomView,
+    view: RoomView,
 }
 
 impl ProgressBuffer {
+    pub(super) fn epoch(&self) -> Option<&Epoch> {
+        self.epoch.as_ref()
+    }
+
+    /// The buffer's own copy of this epoch, if it has one: each read brings a copy of its own.
+    pub(super) fn same_epoch(&self, epoch: &Epoch) -> Epoch {
+        self.epoch
+            .as_ref()
+            .filter(|known| *known == epoch)
+            .unwrap_or(epoch)
+            .clone()
+    }
+
+    /// The removals of this epoch that were applied here.
+    pub(super) fn revision_of(&self, epoch: &Epoch) -> Option<u64> {
+        (self.epoch.as_ref() == Some(epoch)).then_some(self.revision)
+    }
+
+    /// Is the queue being rebuilt, according to the last message?
+    pub(super) fn is_counting(&self) -> bool {
+        self.counting
+    }
+
+    /// The queue as a whole, according to the messages applied so far.
+    pub(super) fn view(&self) -> &RoomView {
+        &self.view
+    }
+
+    /// When positions were last compared with what clients know.
+    pub(super) fn last_checked_at(&self) -> Timestamp {
+        self.last_checked_at
+    }
+
+    /// Does the place count every removal that was applied here, and was the queue not rebuilt
+    /// since?
+    pub(super) fn is_current(&self, place: &Place) -> bool {
+        !self.view.known
+            || self.epoch.as_ref() != Some(&place.epoch)
+            || (self.revision <= place.revision && (self.counting || !place.counting))
+    }
+
+    /// Takes over the queue's settings; true if clients must be sent the state of the sale.
+    pub(super) fn replace_settings(&mut self, settings: &QueueSettings) -> bool {
+        let before = std::mem::replace(&mut self.view.settings, settings.clone());
+        before.state != settings.state || before.message != settings.message || !self.view.known
+    }
+
     /// Records that positions are checked now; returns when they last were.
     pub(super) fn mark_checked(&mut self, now: Timestamp) -> Timestamp {
         let last = self.last_checked_at;
@@ -50,17 +112,21 @@ impl ProgressBuffer {
         last
     }
 
-    /// Takes a message; returns those that can be applied now, in order.
+    /// Takes a message; returns those that can be applied now.
     pub(super) fn ingest(
         &mut self,
         progress: &Progress,
         now: Timestamp,
-    ) -> Result<Vec<Progress>, ProgressOutcome> {
+    ) -> Result<Ingested, ProgressOutcome> {
         if self.epoch.as_ref() != Some(&progress.epoch) {
-            let first = !self.view.known;
+            let is_first = !self.view.known;
             self.reset_to(progress);
-            return if first {
-                Ok(vec![progress.clone()])
+            return if is_first {
+                Ok(Ingested {
+                    ready: vec![progress.clone()],
+                    is_first,
+                    is_recounted: false,
+                })
             } else {
                 Err(ProgressOutcome::GapDetected)
             };
@@ -69,7 +135,7 @@ impl ProgressBuffer {
         let is_duplicate = progress.to < self.revision
             || (progress.to == self.revision && progress.from < progress.to);
         if is_duplicate {
-            return Ok(Vec::new());
+            return Ok(Ingested::default());
         }
 
         self.buffered.insert(progress.from, progress.clone());
@@ -78,12 +144,16 @@ impl ProgressBuffer {
             return Err(ProgressOutcome::GapDetected);
         }
 
+        let was_counting = self.counting;
         let ready = self.pop_contiguous(now);
         if ready.is_empty() {
-            Err(ProgressOutcome::Buffered)
-        } else {
-            Ok(ready)
+            return Err(ProgressOutcome::Buffered);
         }
+        Ok(Ingested {
+            ready,
+            is_first: false,
+            is_recounted: was_counting && !self.counting,
+        })
     }
 
     fn reset_to(&mut self, progress: &Progress) {
@@ -136,3 +206,6 @@ impl ProgressBuffer {
         self.gap_since = None;
     }
 }
+
+#[cfg(test)]
+mod tests;

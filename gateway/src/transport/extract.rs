@@ -1,14 +1,20 @@
 //! The user behind a request, and the address that the request comes from.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::Arc,
+};
 
 use axum::{
-    extract::{ConnectInfo, FromRequestParts},
+    extract::{ConnectInfo, FromRef, FromRequestParts},
     http::{HeaderMap, header::AUTHORIZATION, request::Parts},
 };
-use waitingroom::{auth::Identity, problem::Problem};
+use waitingroom::{
+    auth::{Authenticator, Identity},
+    problem::Problem,
+};
 
-use crate::{booking_client::UserCredentials, state::Gateway};
+use crate::client_addresses::ClientAddresses;
 
 /// The user of a request, and the address that the request comes from.
 pub(crate) struct Caller {
@@ -16,11 +22,16 @@ pub(crate) struct Caller {
     pub(crate) address: IpAddr,
 }
 
-impl FromRequestParts<Gateway> for Caller {
+impl<S> FromRequestParts<S> for Caller
+where
+    S: Send + Sync,
+    Authenticator: FromRef<S>,
+    Arc<ClientAddresses>: FromRef<S>,
+{
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, gateway: &Gateway) -> Result<Self, Problem> {
-        let identity = gateway.0.deps.authenticator.authenticate(&parts.headers)?;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let identity = Authenticator::from_ref(state).authenticate(&parts.headers)?;
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
         let peer = peer.map_or_else(
             || SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
@@ -29,10 +40,7 @@ impl FromRequestParts<Gateway> for Caller {
 
         Ok(Self {
             identity,
-            address: gateway
-                .0
-                .guest_rate_limiter
-                .request_address(peer, &parts.headers),
+            address: Arc::<ClientAddresses>::from_ref(state).request_address(peer, &parts.headers),
         })
     }
 }
@@ -40,14 +48,15 @@ impl FromRequestParts<Gateway> for Caller {
 /// The user of a request.
 pub(crate) struct AuthenticatedUser(pub(crate) Identity);
 
-impl FromRequestParts<Gateway> for AuthenticatedUser {
+impl<S> FromRequestParts<S> for AuthenticatedUser
+where
+    S: Send + Sync,
+    Authenticator: FromRef<S>,
+{
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, gateway: &Gateway) -> Result<Self, Problem> {
-        gateway
-            .0
-            .deps
-            .authenticator
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        Authenticator::from_ref(state)
             .authenticate(&parts.headers)
             .map(Self)
     }
@@ -61,22 +70,4 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
         .ok()?
         .split_once(' ')
         .map(|(_, token)| token.trim())
-}
-
-impl Gateway {
-    /// The credentials of this user for booking.
-    pub(crate) fn credentials(
-        &self,
-        token: &str,
-        caller: &Identity,
-        address: IpAddr,
-    ) -> UserCredentials {
-        let guest_address = caller
-            .guest
-            .and_then(|_| self.0.deps.addresses.sign(&caller.user, address));
-        UserCredentials {
-            token: token.to_owned(),
-            guest_address,
-        }
-    }
 }

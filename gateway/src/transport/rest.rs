@@ -1,5 +1,7 @@
 //! The queue over plain HTTP: join, position, leave, status.
 
+use std::sync::Arc;
+
 use axum::{
     extract::State,
     http::{HeaderMap, StatusCode},
@@ -7,10 +9,8 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 use waitingroom::{
-    engine::QueueStatus,
     http::{Json, Path, Query, RawBody, from_slice},
     ids::EventId,
-    presence::Presence,
     problem::Problem,
     protocol::{SeatPreference, check_preferences},
     queue::SaleState,
@@ -19,8 +19,10 @@ use waitingroom::{
 
 use super::extract::{AuthenticatedUser, Caller, bearer};
 use crate::{
-    queue_service::{PlaceResponse, PresentedTicket},
-    state::Gateway,
+    auto_hold::AutoHoldService,
+    booking_client::BookingClient,
+    place_presenter::{PlacePresenter, PlaceResponse},
+    queue_service::{PlaceRequest, PresentedTicket, QueueService, position_unknown},
 };
 
 #[derive(Deserialize)]
@@ -35,7 +37,10 @@ pub(crate) struct JoinRequest {
 }
 
 pub(crate) async fn join(
-    State(gateway): State<Gateway>,
+    State(queue): State<Arc<QueueService>>,
+    State(presenter): State<Arc<PlacePresenter>>,
+    State(auto_hold): State<Arc<AutoHoldService>>,
+    State(booking): State<Arc<BookingClient>>,
     Caller { identity, address }: Caller,
     headers: HeaderMap,
     Json(body): Json<JoinRequest>,
@@ -43,25 +48,29 @@ pub(crate) async fn join(
     check_preferences("wish", &body.wish)?;
     let event = body.event_id;
     let user = &identity.user;
-    let presented = PresentedTicket {
-        ticket: body.ticket.as_deref(),
-        position: body.position,
+    let request = PlaceRequest {
+        event,
+        caller: &identity,
+        address,
+        presented: PresentedTicket {
+            ticket: body.ticket.as_deref(),
+            position: body.position,
+        },
+        previous_hold: None,
     };
-    let (is_new, place) = gateway
-        .join_within_limits(event, &identity, address, Presence::Poll, presented)
-        .await?;
-    let place = gateway.place_for_poll(event, user, place)?;
-    let status = if is_new {
+    let joined = queue.join_by_poll(&request).await?;
+    let place = joined.place.ok_or_else(position_unknown)?;
+    let status = if joined.is_new {
         StatusCode::CREATED
     } else {
         StatusCode::OK
     };
 
-    let response = gateway.place_response(event, user, &place);
+    let response = presenter.place_response(event, user, &place);
     let response = match (&place.grant, bearer(&headers)) {
         (Some(grant), Some(token)) if !body.wish.is_empty() => {
-            let credentials = gateway.credentials(token, &identity, address);
-            let outcome = gateway
+            let credentials = booking.credentials(token, &identity, address);
+            let outcome = auto_hold
                 .hold_first_available(&credentials, event, user, grant, &body.wish)
                 .await;
             response.with_hold(&outcome)
@@ -72,17 +81,18 @@ pub(crate) async fn join(
 }
 
 pub(crate) async fn position(
-    State(gateway): State<Gateway>,
+    State(queue): State<Arc<QueueService>>,
+    State(presenter): State<Arc<PlacePresenter>>,
     AuthenticatedUser(identity): AuthenticatedUser,
     Path(event): Path<EventId>,
 ) -> Result<Json<PlaceResponse>, Problem> {
-    let place = gateway
-        .resume(event, &identity.user, &Presence::Poll)
-        .await?;
-    gateway.extend_guest_place(event, &identity);
-
-    let place = gateway.place_for_poll(event, &identity.user, place)?;
-    Ok(Json(gateway.place_response(event, &identity.user, &place)))
+    let place = queue.poll(event, &identity).await?;
+    let place = place.ok_or_else(position_unknown)?;
+    Ok(Json(presenter.place_response(
+        event,
+        &identity.user,
+        &place,
+    )))
 }
 
 #[derive(Deserialize)]
@@ -105,7 +115,7 @@ pub(crate) struct LeaveResponse {
 /// If it comes in both, they must agree: otherwise the user could lose a place that the client did
 /// not mean.
 pub(crate) async fn leave(
-    State(gateway): State<Gateway>,
+    State(queue): State<Arc<QueueService>>,
     AuthenticatedUser(identity): AuthenticatedUser,
     Query(parameters): Query<LeaveQuery>,
     RawBody(body): RawBody,
@@ -127,8 +137,7 @@ pub(crate) async fn leave(
         ));
     }
 
-    gateway.leave(event_id, &identity.user).await?;
-    gateway.release_guest_place(event_id, &identity);
+    queue.leave(event_id, &identity).await?;
     Ok(Json(LeaveResponse {
         event_id,
         left: true,
@@ -150,44 +159,20 @@ pub(crate) struct QueueStatusResponse {
 }
 
 pub(crate) async fn status(
-    State(gateway): State<Gateway>,
+    State(queue): State<Arc<QueueService>>,
     AuthenticatedUser(_): AuthenticatedUser,
     Path(event_id): Path<EventId>,
 ) -> Result<Json<QueueStatusResponse>, Problem> {
-    let status = match gateway.0.deps.engine.status(event_id).await {
-        Ok(status) => status,
-        Err(error) => return Err(gateway.engine_problem(event_id, error).await),
-    };
-
+    let status = queue.status(event_id).await?;
     Ok(Json(QueueStatusResponse {
         event_id,
         state: status.settings.state,
-        total_in_queue: total(&gateway, event_id, &status),
+        total_in_queue: status.total,
         active_passes: status.active,
         max_active: status.settings.max_active,
         rate_per_second: status.settings.rate_per_second,
         rate_effective: throttled_rate(status.settings.rate_per_second, status.share),
-        seats_left: seats_left(&gateway, event_id, &status),
+        seats_left: status.seats_left,
         message: status.settings.message,
     }))
-}
-
-/// While the queue is being rebuilt, not all of its users are back: the last known total counts.
-fn total(gateway: &Gateway, event: EventId, status: &QueueStatus) -> u64 {
-    let known = if status.counting {
-        gateway.0.registry.total(event)
-    } else {
-        None
-    };
-    known.map_or(status.total, |known| known.max(status.total))
-}
-
-/// Before the seats are loaded, the last known number counts.
-fn seats_left(gateway: &Gateway, event: EventId, status: &QueueStatus) -> u64 {
-    let known = if status.seats_known {
-        None
-    } else {
-        gateway.0.registry.seats_left(event)
-    };
-    known.unwrap_or(status.seats_left)
 }

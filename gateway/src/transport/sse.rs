@@ -22,19 +22,21 @@ use tokio::time::timeout;
 use waitingroom::{
     http::{ConnectionPermit as Permit, Path, Query},
     ids::{EventId, UserId},
-    problem::{Code, Problem},
+    problem::Problem,
     protocol::{SeatPreference, check_preferences},
     queue::{Grant, Place, SaleState},
 };
 
-use super::extract::{Caller, bearer};
+use super::{
+    extract::{Caller, bearer},
+    services::ConnectionServices,
+};
 use crate::{
     auto_hold::{AutoHoldOutcome, HOLD_TIMEOUT},
-    booking_client::UserCredentials,
+    booking_client::{BookingClient, UserCredentials},
     connection::mailbox::{Mailbox, PendingUpdates, WakeReasons},
-    guests::places::GuestConnection,
-    queue_service::{RoomSubscription, removal_problem},
-    state::Gateway,
+    place_presenter::removal_problem,
+    queue_service::RoomSubscription,
 };
 
 #[derive(Serialize)]
@@ -60,7 +62,7 @@ struct AutoHoldRequest {
 
 impl AutoHoldRequest {
     fn new(
-        gateway: &Gateway,
+        booking: &BookingClient,
         caller: &Caller,
         query: &StreamQuery,
         headers: &HeaderMap,
@@ -75,7 +77,7 @@ impl AutoHoldRequest {
 
         let token = bearer(headers).filter(|_| !preferences.is_empty());
         let credentials =
-            token.map(|token| gateway.credentials(token, &caller.identity, caller.address));
+            token.map(|token| booking.credentials(token, &caller.identity, caller.address));
         Ok(credentials.map(|credentials| Self {
             credentials,
             preferences,
@@ -85,7 +87,7 @@ impl AutoHoldRequest {
 
 /// The user and the event of a stream.
 struct SseContext {
-    gateway: Gateway,
+    services: Arc<ConnectionServices>,
     event: EventId,
     user: UserId,
     auto_hold: Option<AutoHoldRequest>,
@@ -100,26 +102,108 @@ impl SseContext {
         grant: &'a Grant,
     ) -> impl Stream<Item = Event> + 'a {
         stream! {
-            let Self { gateway, event, user, auto_hold } = self;
-            let response = gateway.place_response(*event, user, place);
+            let Self { event, user, auto_hold, .. } = self;
+            let response = self.services.presenter.place_response(*event, user, place);
             let Some(AutoHoldRequest { credentials, preferences }) = auto_hold else {
                 yield position_event(&response);
-                return acknowledge(gateway, *event, user, grant).await;
+                return self.acknowledge(grant).await;
             };
 
-            let mut request = Box::pin(gateway.hold_first_available(credentials, *event, user, grant, preferences));
+            let mut request = Box::pin(self.services.auto_hold.hold_first_available(credentials, *event, user, grant, preferences));
             match timeout(HOLD_TIMEOUT, &mut request).await {
                 Ok(outcome) => yield position_event(&response.with_hold(&outcome)),
                 Err(_) => {
                     yield position_event(&response);
-                    acknowledge(gateway, *event, user, grant).await;
+                    self.acknowledge(grant).await;
                     if let AutoHoldOutcome::Held(booking) = request.await {
                         yield Event::default().event("reserved").json_data(booking).unwrap_or_default();
                     }
                 }
             }
-            acknowledge(gateway, *event, user, grant).await;
+            self.acknowledge(grant).await;
         }
+    }
+
+    async fn acknowledge(&self, grant: &Grant) {
+        let acknowledged = self
+            .services
+            .queue
+            .acknowledge(self.event, &self.user, &grant.pass_id)
+            .await;
+        if let Err(problem) = acknowledged {
+            tracing::debug!(event = %self.event, %problem, "pass expired before acknowledgement");
+        }
+    }
+
+    /// Has the pass been used? Gateways are not notified of that, so a stream with a pass asks the
+    /// engine with each heartbeat.
+    async fn pass_was_used(&self, place: &Place) -> bool {
+        match &place.grant {
+            Some(grant) => {
+                self.services
+                    .queue
+                    .is_pass_gone(self.event, &self.user, grant)
+                    .await
+            }
+            None => false,
+        }
+    }
+
+    /// Turns updates into events, and takes them over into `place`.
+    fn emit(&self, place: &mut Place, updates: PendingUpdates) -> SseBatch {
+        let (event, user) = (self.event, &self.user);
+        let mut batch = SseBatch {
+            events: Vec::new(),
+            pass: None,
+            ends: false,
+        };
+
+        if let Some(settings) = updates.sale {
+            let state = SaleUpdate {
+                event_id: event,
+                state: settings.state,
+                message: settings.message.as_deref(),
+            };
+            batch
+                .events
+                .extend(Event::default().event("state").json_data(state).ok());
+            batch.ends = settings.state == SaleState::Closed;
+        }
+
+        if let Some(other) = updates.place {
+            *place = *other;
+            batch.events.push(position_event(
+                &self.services.presenter.place_response(event, user, place),
+            ));
+        }
+
+        if let Some(moved) = updates.position {
+            place.counting = false;
+            (place.position, place.total) = (moved.position, moved.total);
+            batch.events.push(position_event(
+                &self
+                    .services
+                    .presenter
+                    .place_response_with(event, user, place, moved.estimate),
+            ));
+        }
+
+        if let Some(grant) = updates.pass {
+            place.position = 0;
+            place.grant = Some((*grant).clone());
+            batch.pass = Some(Arc::unwrap_or_clone(grant));
+        }
+
+        if let Some(lapse) = updates.removal {
+            batch.events.push(
+                Event::default()
+                    .event("error")
+                    .data(removal_problem(lapse).to_json()),
+            );
+            batch.ends = true;
+        }
+
+        batch
     }
 }
 
@@ -131,39 +215,27 @@ struct SseBatch {
 }
 
 pub(crate) async fn stream(
-    State(gateway): State<Gateway>,
+    State(services): State<Arc<ConnectionServices>>,
     permit: Option<Extension<Permit>>,
     caller: Caller,
     Path(event): Path<EventId>,
     Query(query): Query<StreamQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let auto_hold = AutoHoldRequest::new(&gateway, &caller, &query, &headers)?;
-    let identity = caller.identity;
+    let auto_hold = AutoHoldRequest::new(&services.booking, &caller, &query, &headers)?;
     let mailbox = Arc::new(Mailbox::default());
 
-    // Until the connection is attached, the end of another one does not make the user absent.
-    let _pending_attach = gateway.begin_attach(event, &identity.user);
-    let place = gateway
-        .resume(event, &identity.user, &gateway.node_presence())
-        .await?;
-    let subscription = gateway.subscribe(event, &identity.user, &mailbox);
-    let place = gateway
-        .attach_current(event, &identity.user, &mailbox, place)
-        .await?;
-
-    gateway.extend_guest_place(event, &identity);
-    let guest_connection = gateway.track_guest_connection(event, &identity);
-    gateway.0.heartbeat_wheel.register(&mailbox);
+    let queue = &services.queue;
+    let (place, subscription) = queue.resume(event, &caller.identity, &mailbox).await?;
+    services.heartbeat_wheel.register(&mailbox);
 
     let context = SseContext {
-        gateway,
+        services,
         event,
-        user: identity.user,
+        user: caller.identity.user,
         auto_hold,
     };
-    let guards = (subscription, permit, guest_connection);
-    let events = event_stream(context, guards, mailbox, place);
+    let events = event_stream(context, (subscription, permit), mailbox, place);
     let mut response = Sse::new(events).into_response();
     response.headers_mut().insert(
         "x-accel-buffering",
@@ -174,19 +246,17 @@ pub(crate) async fn stream(
 
 fn event_stream(
     context: SseContext,
-    guards: (
-        RoomSubscription,
-        Option<Extension<Permit>>,
-        Option<Box<GuestConnection>>,
-    ),
+    guards: (RoomSubscription, Option<Extension<Permit>>),
     mailbox: Arc<Mailbox>,
     mut place: Place,
 ) -> impl Stream<Item = Result<Event, Infallible>> {
     stream! {
         let _guards = guards; // dropped when the stream ends
-        let SseContext { gateway, event, user, .. } = &context;
         match &place.grant {
-            None => yield Ok(position_event(&gateway.place_response(*event, user, &place))),
+            None => {
+                let response = context.services.presenter.place_response(context.event, &context.user, &place);
+                yield Ok(position_event(&response));
+            }
             Some(grant) => for await event in context.pass_events(&place, grant) {
                 yield Ok(event);
             },
@@ -195,7 +265,7 @@ fn event_stream(
         loop {
             let reasons = mailbox.wait().await;
             for (_, updates) in mailbox.drain() {
-                let batch = emit(gateway, *event, user, &mut place, updates);
+                let batch = context.emit(&mut place, updates);
                 for event in batch.events {
                     yield Ok(event);
                 }
@@ -210,7 +280,7 @@ fn event_stream(
             }
 
             let is_heartbeat = reasons.contains(WakeReasons::HEARTBEAT);
-            if reasons.contains(WakeReasons::CLOSE) || (is_heartbeat && pass_was_used(gateway, *event, user, &place).await) {
+            if reasons.contains(WakeReasons::CLOSE) || (is_heartbeat && context.pass_was_used(&place).await) {
                 return;
             }
             if is_heartbeat {
@@ -220,92 +290,9 @@ fn event_stream(
     }
 }
 
-/// Has the pass been used? Gateways are not notified of that, so a stream with a pass asks the
-/// engine with each heartbeat.
-async fn pass_was_used(gateway: &Gateway, event: EventId, user: &UserId, place: &Place) -> bool {
-    let Some(grant) = &place.grant else {
-        return false;
-    };
-    let is_gone = |problem: Problem| problem.code == Code::NotInQueue;
-    gateway
-        .resume(event, user, &gateway.node_presence())
-        .await
-        .map_or_else(is_gone, |now| now.number != grant.number)
-}
-
-/// Turns updates into events, and takes them over into `place`.
-fn emit(
-    gateway: &Gateway,
-    event: EventId,
-    user: &UserId,
-    place: &mut Place,
-    updates: PendingUpdates,
-) -> SseBatch {
-    let mut batch = SseBatch {
-        events: Vec::new(),
-        pass: None,
-        ends: false,
-    };
-
-    if let Some(settings) = updates.sale {
-        let state = SaleUpdate {
-            event_id: event,
-            state: settings.state,
-            message: settings.message.as_deref(),
-        };
-        batch
-            .events
-            .extend(Event::default().event("state").json_data(state).ok());
-        batch.ends = settings.state == SaleState::Closed;
-    }
-
-    if let Some(other) = updates.place {
-        *place = *other;
-        batch
-            .events
-            .push(position_event(&gateway.place_response(event, user, place)));
-    }
-
-    if let Some(moved) = updates.position {
-        place.counting = false;
-        (place.position, place.total) = (moved.position, moved.total);
-        batch
-            .events
-            .push(position_event(&gateway.place_response_with(
-                event,
-                user,
-                place,
-                moved.estimate,
-            )));
-    }
-
-    if let Some(grant) = updates.pass {
-        place.position = 0;
-        place.grant = Some((*grant).clone());
-        batch.pass = Some(Arc::unwrap_or_clone(grant));
-    }
-
-    if let Some(lapse) = updates.removal {
-        batch.events.push(
-            Event::default()
-                .event("error")
-                .data(removal_problem(lapse).to_json()),
-        );
-        batch.ends = true;
-    }
-
-    batch
-}
-
 fn position_event(place: &impl Serialize) -> Event {
     Event::default()
         .event("position")
         .json_data(place)
         .unwrap_or_default()
-}
-
-async fn acknowledge(gateway: &Gateway, event: EventId, user: &UserId, grant: &Grant) {
-    if let Err(problem) = gateway.acknowledge(event, user, &grant.pass_id).await {
-        tracing::debug!(%event, %problem, "pass expired before acknowledgement");
-    }
 }

@@ -10,22 +10,26 @@
 mod messages;
 mod page;
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::{
     Router,
-    extract::{ConnectInfo, Path, RawQuery, State},
+    extract::{ConnectInfo, FromRef, Path, RawQuery, State},
     http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse, Redirect, Response},
     routing::{any, get, post},
 };
 use maud::Markup;
 use waitingroom::{
+    auth::Identity,
     http,
     ids::EventId,
-    presence::Presence,
     problem::{Code, Problem},
-    queue::{LastPosition, Place},
+    queue::Place,
 };
 
 use self::{
@@ -36,12 +40,65 @@ use super::{
     assets::{self, CONTENT_SECURITY_POLICY},
     origin,
 };
-use crate::{queue_service::PresentedTicket, state::Gateway};
+use crate::{
+    booking_client::BookingClient,
+    client_addresses::ClientAddresses,
+    guests::cookie::GuestCookies,
+    place_presenter::PlacePresenter,
+    queue_service::{PlaceRequest, PresentedTicket, QueueService},
+    state::Gateway,
+};
 
 /// Well within [`waitingroom::presence::POLL_PRESENCE_TTL`], for which a poll keeps a place.
 const RELOAD_INTERVAL: Duration = Duration::from_secs(7);
 
-pub(crate) fn router(gateway: Gateway) -> Router {
+/// What the pages show and do.
+struct Pages {
+    booking: Arc<BookingClient>,
+    queue: Arc<QueueService>,
+    presenter: Arc<PlacePresenter>,
+    cookies: Arc<GuestCookies>,
+    addresses: Arc<ClientAddresses>,
+}
+
+impl Pages {
+    /// Where the guest of this browser stands in the event's queue, marking them present.
+    async fn queue_view(&self, event: EventId, headers: &HeaderMap) -> Result<QueueView, Problem> {
+        let Some(guest) = self.cookies.guest(headers) else {
+            return Ok(QueueView::NotQueued);
+        };
+
+        match self.queue.poll(event, &guest).await {
+            Ok(None) => Ok(QueueView::Waiting {
+                position: None,
+                total: self.queue.last_known_total(event).unwrap_or_default(),
+                wait: None,
+            }),
+            Ok(Some(Place {
+                grant: Some(grant), ..
+            })) => Ok(QueueView::PassReady {
+                left: self.presenter.remaining_life(&grant),
+            }),
+            Ok(Some(place)) => Ok(QueueView::Waiting {
+                position: (!place.counting).then_some(place.position),
+                total: place.total,
+                wait: self.presenter.max_wait(event, &place),
+            }),
+            Err(problem) if problem.code == Code::NotInQueue => Ok(QueueView::NotQueued),
+            Err(problem) => Err(problem),
+        }
+    }
+}
+
+pub(crate) fn router(gateway: &Gateway) -> Router {
+    let pages = Arc::new(Pages {
+        booking: FromRef::from_ref(gateway),
+        queue: FromRef::from_ref(gateway),
+        presenter: FromRef::from_ref(gateway),
+        cookies: FromRef::from_ref(gateway),
+        addresses: FromRef::from_ref(gateway),
+    });
+
     Router::new()
         .route("/", get(events))
         .route(
@@ -53,7 +110,7 @@ pub(crate) fn router(gateway: Gateway) -> Router {
         .route("/e/{event}/join", post(join))
         .route("/e/{event}/leave", post(leave))
         .route("/{*path}", any(not_found))
-        .with_state(gateway)
+        .with_state(pages)
 }
 
 /// Is this a name in the query, with or without `=`?
@@ -66,7 +123,7 @@ fn has_query_flag(query: Option<&str>, wanted: &str) -> bool {
 }
 
 async fn events(
-    State(gateway): State<Gateway>,
+    State(pages): State<Arc<Pages>>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
@@ -75,14 +132,14 @@ async fn events(
     }
 
     let messages = messages(&headers);
-    match gateway.0.booking.events().await {
+    match pages.booking.events().await {
         Ok(events) => respond(page::events(messages, &events)),
         Err(_) => respond(page::unavailable(messages)),
     }
 }
 
 async fn event(
-    State(gateway): State<Gateway>,
+    State(pages): State<Arc<Pages>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     Path(event): Path<String>,
     RawQuery(query): RawQuery,
@@ -96,26 +153,26 @@ async fn event(
     let Ok(event) = event.parse() else {
         return event_not_found(messages);
     };
-    let summary = match gateway.0.booking.event(event).await {
+    let summary = match pages.booking.event(event).await {
         Ok(Some(summary)) => summary,
         Ok(None) => return event_not_found(messages),
         Err(_) => return respond(page::unavailable(messages)),
     };
-    let Ok(view) = gateway.queue_view(event, &headers).await else {
+    let Ok(view) = pages.queue_view(event, &headers).await else {
         return respond(page::unavailable(messages));
     };
 
     let still = has_query_flag(query.as_deref(), "still");
     let mut page = respond(page::event(messages, &summary, &view, still));
     let has_place = !matches!(view, QueueView::NotQueued);
-    if has_place && let Some(cookie) = gateway.renewed_cookie(peer, &headers) {
+    if has_place && let Some(cookie) = pages.cookies.renew(peer, &headers) {
         page.headers_mut().insert(header::SET_COOKIE, cookie);
     }
     page
 }
 
 async fn join(
-    State(gateway): State<Gateway>,
+    State(pages): State<Arc<Pages>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     Path(event): Path<EventId>,
     headers: HeaderMap,
@@ -124,31 +181,23 @@ async fn join(
         return problem_page(&headers, &cross_site_problem());
     }
 
+    // The page that follows shows the place, or why it cannot be shown yet.
     let mut response = redirect_to_event(event);
-    let address = gateway.0.guest_rate_limiter.request_address(peer, &headers);
-    if let Some(guest) = gateway.guest_from_cookie(&headers) {
-        match gateway
-            .join_within_limits(
-                event,
-                &guest,
-                address,
-                Presence::Poll,
-                PresentedTicket::default(),
-            )
+    let address = pages.addresses.request_address(peer, &headers);
+    if let Some(guest) = pages.cookies.guest(&headers) {
+        match pages
+            .queue
+            .join_by_poll(&place_request(event, &guest, address))
             .await
         {
-            Ok((_, place)) => {
-                // The page that follows shows the place, or why it cannot be shown yet.
-                let _ = gateway.place_for_poll(event, &guest.user, place);
-                return response;
-            }
+            Ok(_) => return response,
             // The same guest is renewed below.
             Err(problem) if problem.code == Code::GuestTooOld => {}
             Err(problem) => return problem_page(&headers, &problem),
         }
     }
 
-    let guest = match gateway.issue_guest_cookie(address, &headers) {
+    let guest = match pages.cookies.issue(address, &headers) {
         Ok((guest, cookie)) => {
             response.headers_mut().insert(header::SET_COOKIE, cookie);
             guest
@@ -156,26 +205,28 @@ async fn join(
         Err(problem) => return problem_page(&headers, &problem),
     };
 
-    match gateway
-        .join_within_limits(
-            event,
-            &guest,
-            address,
-            Presence::Poll,
-            PresentedTicket::default(),
-        )
+    match pages
+        .queue
+        .join_by_poll(&place_request(event, &guest, address))
         .await
     {
-        Ok((_, place)) => {
-            let _ = gateway.place_for_poll(event, &guest.user, place);
-            response
-        }
+        Ok(_) => response,
         Err(problem) => problem_page(&headers, &problem),
     }
 }
 
+fn place_request(event: EventId, guest: &Identity, address: IpAddr) -> PlaceRequest<'_> {
+    PlaceRequest {
+        event,
+        caller: guest,
+        address,
+        presented: PresentedTicket::default(),
+        previous_hold: None,
+    }
+}
+
 async fn leave(
-    State(gateway): State<Gateway>,
+    State(pages): State<Arc<Pages>>,
     Path(event): Path<EventId>,
     headers: HeaderMap,
 ) -> Response {
@@ -183,9 +234,9 @@ async fn leave(
         return problem_page(&headers, &cross_site_problem());
     }
 
-    if let Some(guest) = gateway.guest_from_cookie(&headers) {
-        match gateway.leave(event, &guest.user).await {
-            Ok(()) => gateway.release_guest_place(event, &guest),
+    if let Some(guest) = pages.cookies.guest(&headers) {
+        match pages.queue.leave(event, &guest).await {
+            Ok(()) => {}
             Err(problem) if problem.code == Code::NotInQueue => {}
             Err(problem) => return problem_page(&headers, &problem),
         }
@@ -210,44 +261,6 @@ async fn not_found(uri: Uri, headers: HeaderMap) -> Response {
     }
 
     http::not_found().await.into_response()
-}
-
-impl Gateway {
-    /// Where the guest of this browser stands in the event's queue, marking them present.
-    async fn queue_view(&self, event: EventId, headers: &HeaderMap) -> Result<QueueView, Problem> {
-        let Some(guest) = self.guest_from_cookie(headers) else {
-            return Ok(QueueView::NotQueued);
-        };
-
-        self.extend_guest_place(event, &guest);
-        match self.resume(event, &guest.user, &Presence::Poll).await {
-            Ok(Place {
-                last_position: LastPosition::Unknown,
-                ..
-            }) => {
-                let total = self.0.registry.total(event).unwrap_or_default();
-                Ok(QueueView::Waiting {
-                    position: None,
-                    total,
-                    wait: None,
-                })
-            }
-            Ok(place) => Ok(match self.place_for_poll(event, &guest.user, place)? {
-                Place {
-                    grant: Some(grant), ..
-                } => QueueView::PassReady {
-                    left: grant.expires_at.since(self.0.deps.clock.now()),
-                },
-                place => QueueView::Waiting {
-                    position: (!place.counting).then_some(place.position),
-                    total: place.total,
-                    wait: self.max_wait(event, &place),
-                },
-            }),
-            Err(problem) if problem.code == Code::NotInQueue => Ok(QueueView::NotQueued),
-            Err(problem) => Err(problem),
-        }
-    }
 }
 
 fn cross_site_problem() -> Problem {

@@ -1,4 +1,5 @@
-//! The projection against the plain definition of a rank.
+//! A room as a whole: positions against the plain definition of a rank, and what connections are
+//! sent.
 
 use std::collections::BTreeSet;
 
@@ -6,11 +7,10 @@ use proptest::prelude::*;
 use waitingroom::{
     ids::Epoch,
     protocol::WaitReason,
-    queue::{LastPosition, SaleState},
+    queue::{Grant, LastPosition},
 };
 
 use super::*;
-use crate::registry::progress_buffer::REORDER_TIMEOUT;
 
 fn epoch() -> Epoch {
     "e1".parse().unwrap()
@@ -100,37 +100,12 @@ proptest! {
         }
         if let Some(late) = held_back { room.apply_progress(&late, Timestamp::default()); }
         room.apply_progress(&model.publish(), Timestamp::default());
-        for local in &room.users {
-            if model.queue.contains(&local.number) {
-                prop_assert_eq!(local.position, model.queue.range(..=local.number).count() as u64);
+        for number in model.queue.iter().copied() {
+            if let Some(position) = room.members.position(&user(number)) {
+                prop_assert_eq!(position, model.queue.range(..=number).count() as u64);
             }
         }
     }
-}
-
-#[test]
-fn detects_gap_when_message_missing() {
-    let room = Room::default();
-    let now = Timestamp::from_millis(1_000);
-
-    assert_eq!(
-        room.apply_progress(&progress(0, vec![1], 9), now),
-        ProgressOutcome::Applied
-    );
-    assert_eq!(
-        room.apply_progress(&progress(2, vec![3], 7), now),
-        ProgressOutcome::Buffered
-    );
-    assert!(!room.drop_stale_gap(now));
-    assert!(room.drop_stale_gap(now.plus(REORDER_TIMEOUT)));
-    assert!(
-        !room.drop_stale_gap(now.plus(REORDER_TIMEOUT)),
-        "it was given up"
-    );
-    assert_eq!(
-        room.apply_progress(&progress(3, vec![4], 6), now),
-        ProgressOutcome::Applied
-    );
 }
 
 #[test]
@@ -146,94 +121,6 @@ fn detects_gap_when_epoch_changes() {
         room.apply_progress(&other, Timestamp::default()),
         ProgressOutcome::GapDetected
     );
-}
-
-#[test]
-fn never_sends_worse_position() {
-    let mut local = LocalUser::new(&Place {
-        number: 9,
-        epoch: epoch(),
-        position: 5,
-        total: 9,
-        revision: 0,
-        grant: None,
-        counting: false,
-        last_position: LastPosition::NotSent,
-    });
-    let (view, now) = (RoomView::default(), Timestamp::from_millis(10_000));
-
-    assert_eq!(local.next_update(9, &view, now, now).unwrap().position, 5);
-    local.position = 7;
-    assert_eq!(local.next_update(9, &view, now, now), None);
-    local.position = 4;
-
-    assert_eq!(local.next_update(9, &view, now, now).unwrap().position, 4);
-}
-
-#[test]
-fn sends_longer_wait_with_reason() {
-    let mut local = LocalUser::new(&Place {
-        number: 9,
-        epoch: epoch(),
-        position: 100,
-        total: 200,
-        revision: 0,
-        grant: None,
-        counting: false,
-        last_position: LastPosition::NotSent,
-    });
-    let mut second = 0;
-    let mut next = |local: &mut LocalUser, rate_per_second: f64, state: SaleState| {
-        second += 10;
-        let settings = QueueSettings {
-            rate_per_second,
-            state,
-            ..QueueSettings::default()
-        };
-        let (last, now) = (
-            Timestamp::from_millis((second - 10) * 1_000),
-            Timestamp::from_millis(second * 1_000),
-        );
-        let update = local.next_update(
-            200,
-            &RoomView {
-                settings,
-                ..RoomView::default()
-            },
-            last,
-            now,
-        );
-        update.map(|update| {
-            (
-                update.position,
-                update.estimate.wait_seconds,
-                update.estimate.reason,
-            )
-        })
-    };
-
-    assert_eq!(
-        next(&mut local, 10.0, SaleState::Open),
-        Some((100, 10, None))
-    );
-    assert_eq!(next(&mut local, 8.0, SaleState::Open), None, "a wobble");
-    assert_eq!(
-        next(&mut local, 4.0, SaleState::Open),
-        Some((100, 25, Some(WaitReason::Slowed)))
-    );
-    assert_eq!(next(&mut local, 4.0, SaleState::Open), None, "sent once");
-    local.position = 99;
-    assert_eq!(next(&mut local, 4.0, SaleState::Open), Some((99, 25, None)));
-    local.position = 180;
-    assert_eq!(
-        next(&mut local, 4.0, SaleState::Open),
-        Some((99, 45, Some(WaitReason::Returned)))
-    );
-    assert_eq!(
-        next(&mut local, 4.0, SaleState::Paused),
-        Some((99, 45, Some(WaitReason::Paused)))
-    );
-    assert_eq!(next(&mut local, 4.0, SaleState::Paused), None, "sent once");
 }
 
 #[test]
@@ -426,52 +313,6 @@ fn detects_gap_before_first_message() {
 }
 
 #[test]
-fn skips_next_update_once_when_pass_imminent() {
-    let updates = |rate_per_second| {
-        let settings = QueueSettings {
-            state: SaleState::Open,
-            rate_per_second,
-            ..QueueSettings::default()
-        };
-        let view = RoomView {
-            settings,
-            seats_left: 10,
-            seats_known: true,
-            known: true,
-            ..RoomView::default()
-        };
-        let place = Place {
-            number: 1_000,
-            epoch: epoch(),
-            position: 1_000,
-            total: 2_000,
-            revision: 0,
-            grant: None,
-            counting: false,
-            last_position: LastPosition::NotSent,
-        };
-        let mut local = LocalUser::new(&place);
-        let at = |seconds: i64| Timestamp::from_millis(seconds * 1_000);
-        let mut look = |from| {
-            local
-                .next_update(2_000, &view, at(from), at(from + 2))
-                .map(|update| update.position)
-        };
-        [look(0), look(2), look(4)]
-    };
-    assert_eq!(
-        updates(500.0),
-        [Some(1_000), None, None],
-        "two seconds are to come"
-    );
-    assert_eq!(
-        updates(5_000.0),
-        [None, Some(1_000), None],
-        "the pass should have been there by then"
-    );
-}
-
-#[test]
 fn projects_user_attached_to_idle_room() {
     let room = Room::default();
     let (mailbox, now) = (
@@ -496,10 +337,7 @@ fn projects_user_attached_to_idle_room() {
     };
     assert_eq!(room.attach(event(), &user(1), &passed, &mailbox), Ok(true));
     room.apply_progress(&progress(0, vec![1], 8), now);
-    assert!(
-        !room.has_waiting_users.load(Ordering::Relaxed),
-        "no user here waits"
-    );
+    assert!(!room.members.may_have_waiting(), "no user here waits");
 
     let waiting = Place {
         position: 8,
@@ -512,10 +350,7 @@ fn projects_user_attached_to_idle_room() {
         room.apply_progress(&progress(from, vec![number], 7), now);
     }
 
-    assert_eq!(
-        room.users.get(&user(9)).map(|local| local.position),
-        Some(6)
-    );
+    assert_eq!(room.members.position(&user(9)), Some(6));
 }
 
 #[test]
@@ -548,7 +383,7 @@ fn ignores_older_place_when_pass_granted() {
     };
 
     assert_eq!(room.attach(event(), &user(2), &waiting, &mailbox), Ok(true));
-    room.deliver(event(), &user(2), grant);
+    room.members.deliver(event(), &user(2), grant);
     room.apply_progress(&progress(1, vec![2], 8), now);
 
     // Another tab's reading, from before the pass.
@@ -557,11 +392,12 @@ fn ignores_older_place_when_pass_granted() {
         Ok(false)
     );
     room.refresh_place(event(), &user(2), &waiting);
+    assert_eq!(room.members.position(&user(2)), Some(0));
     assert_eq!(
-        room.users.get(&user(2)).map(|local| local.position),
-        Some(0)
+        room.members.ticket(&user(2)),
+        None,
+        "the user has left the queue"
     );
-    assert_eq!(room.ticket(&user(2)), None, "the user has left the queue");
 }
 
 fn rebuilt(from: u64, counting: bool, seats_known: bool) -> Progress {
@@ -636,7 +472,7 @@ fn sends_exact_place_once_recounted() {
         None,
         "no seats are loaded, which is not sold out"
     );
-    assert_eq!(room.last_sent_position(&user(9), 9), Some(8));
+    assert_eq!(room.members.last_sent_position(&user(9), 9), Some(8));
 
     assert_eq!(
         room.apply_progress(&rebuilt(0, false, true), now),

@@ -1,105 +1,106 @@
-//! The first phase of a connection: the client authenticates in time, or is disconnected.
+//! The second phase of a connection: the client authenticates in time, or is disconnected.
 
 use std::{net::IpAddr, time::Duration};
 
-use futures_util::StreamExt;
 use tokio::time::timeout;
-use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
 use waitingroom::{
-    auth::Identity,
+    auth::{Authenticator, Identity},
+    ids::NodeId,
     problem::{Code, Problem},
     protocol::{ClientMessage, CloseCode, ServerMessage},
 };
 
-use super::{Disconnect, Socket, feed, send};
-use crate::state::Gateway;
+use super::socket::{ClientSocket, Disconnect, Frame};
 
 /// Time until the first frame.
 const AUTHENTICATION_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Authenticates clients.
+pub(crate) struct Authentication {
+    pub(crate) authenticator: Authenticator,
+    /// This node, as the client is told.
+    pub(crate) node: NodeId,
+    /// Time between two heartbeats.
+    pub(crate) heartbeat: Duration,
+}
+
 /// A client whose token was accepted.
-pub(super) struct AuthenticatedClient {
+pub(super) struct AuthenticatedClient<'s> {
+    pub(super) socket: &'s mut ClientSocket,
+    pub(super) user: Box<SocketUser>,
+}
+
+/// The user of a connection.
+pub(super) struct SocketUser {
     pub(super) identity: Identity,
     pub(super) address: IpAddr,
     /// Forwarded to booking with the user's requests.
     pub(super) token: Box<str>,
 }
 
-/// Reads the first frame and verifies its token.
-pub(super) async fn authenticate(
-    gateway: &Gateway,
-    socket: &mut Socket,
-    address: IpAddr,
-) -> Result<Box<AuthenticatedClient>, Disconnect> {
-    let first = match timeout(AUTHENTICATION_TIMEOUT, first_frame(socket)).await {
-        Ok(frame) => frame?,
-        Err(_) => return Err(Disconnect::Close(CloseCode::NoConnect)),
-    };
+impl Authentication {
+    /// Reads the first frame and verifies its token. Queues `connected`; it is written with the
+    /// reply to the next frame, or at once if none has arrived yet: see
+    /// [`super::session::Session::run`].
+    pub(super) async fn authenticate<'s>(
+        &self,
+        socket: &'s mut ClientSocket,
+        address: IpAddr,
+    ) -> Result<AuthenticatedClient<'s>, Disconnect> {
+        let first = match timeout(AUTHENTICATION_TIMEOUT, first_text(socket)).await {
+            Ok(text) => text?,
+            Err(_) => return Err(Disconnect::Close(CloseCode::NoConnect)),
+        };
 
-    let token = match ClientMessage::parse(&first) {
-        Ok(ClientMessage::Connect(connect)) => connect.token,
-        Ok(_) => {
-            let problem = Problem::invalid("type", "of the first frame must be \"connect\"");
-            return reject(socket, &problem, CloseCode::BadMessage).await;
-        }
-        Err(problem) => return reject(socket, &problem, CloseCode::BadMessage).await,
-    };
-
-    match gateway.0.deps.authenticator.verify_token(&token) {
-        Ok(identity) => {
-            send_connected(
-                gateway,
-                socket,
-                AuthenticatedClient {
-                    identity,
-                    address,
-                    token: token.into_boxed_str(),
-                },
-            )
-            .await
-        }
-        Err(problem) => reject(socket, &problem, CloseCode::BadToken).await,
-    }
-}
-
-async fn first_frame(socket: &mut Socket) -> Result<String, Disconnect> {
-    loop {
-        match socket.next().await {
-            Some(Ok(Message::Text(text))) => return Ok(text.as_str().to_owned()),
-            Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
-            Some(Ok(Message::Binary(_))) => {
-                let problem = Problem::new(Code::Malformed, "frames must be text");
-                return reject(socket, &problem, CloseCode::BadMessage).await;
+        let token = match ClientMessage::parse(&first) {
+            Ok(ClientMessage::Connect(connect)) => connect.token,
+            Ok(_) => {
+                let problem = Problem::invalid("type", "of the first frame must be \"connect\"");
+                return Err(reject(socket, &problem, CloseCode::BadMessage).await);
             }
-            Some(Ok(Message::Close(_))) => return Err(super::echo_close(socket).await),
-            None => return Err(Disconnect::Gone),
-            Some(Err(error)) => return Err(super::session::protocol_error(&error)),
+            Err(problem) => return Err(reject(socket, &problem, CloseCode::BadMessage).await),
+        };
+        let identity = match self.authenticator.verify_token(&token) {
+            Ok(identity) => identity,
+            Err(problem) => return Err(reject(socket, &problem, CloseCode::BadToken).await),
+        };
+
+        let connected = ServerMessage::Connected {
+            node: self.node.clone(),
+            user_id: identity.user.clone(),
+            heartbeat_ms: self.heartbeat.as_millis() as u64,
+        };
+        socket.feed(&connected).await?;
+        Ok(AuthenticatedClient {
+            socket,
+            user: Box::new(SocketUser {
+                identity,
+                address,
+                token: token.into_boxed_str(),
+            }),
+        })
+    }
+}
+
+async fn first_text(socket: &mut ClientSocket) -> Result<Utf8Bytes, Disconnect> {
+    loop {
+        match socket.next_frame().await? {
+            Frame::Text(text) => return Ok(text),
+            Frame::Control => {}
+            Frame::Binary => {
+                let problem = Problem::new(Code::Malformed, "frames must be text");
+                return Err(reject(socket, &problem, CloseCode::BadMessage).await);
+            }
+            Frame::Close => return Err(socket.echo_close().await),
         }
     }
 }
 
-/// Queues `connected`; it is written with the reply to the next frame, or at once if none has
-/// arrived yet: see [`super::Session::run`].
-async fn send_connected(
-    gateway: &Gateway,
-    socket: &mut Socket,
-    client: AuthenticatedClient,
-) -> Result<Box<AuthenticatedClient>, Disconnect> {
-    let connected = ServerMessage::Connected {
-        node: gateway.0.config.node.clone(),
-        user_id: client.identity.user.clone(),
-        heartbeat_ms: gateway.0.config.heartbeat.as_millis() as u64,
-    };
-
-    feed(socket, &connected).await?;
-    Ok(Box::new(client))
-}
-
-async fn reject<T>(
-    socket: &mut Socket,
-    problem: &Problem,
-    code: CloseCode,
-) -> Result<T, Disconnect> {
-    send(socket, &super::session::error_message(problem, None)).await?;
-    Err(Disconnect::Close(code))
+/// Sends the problem; how the connection ends then.
+async fn reject(socket: &mut ClientSocket, problem: &Problem, code: CloseCode) -> Disconnect {
+    match socket.send_problem(problem, None).await {
+        Ok(()) => Disconnect::Close(code),
+        Err(disconnect) => disconnect,
+    }
 }

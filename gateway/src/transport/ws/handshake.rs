@@ -1,4 +1,5 @@
-//! From a request to a WebSocket: the handshake of RFC 6455, section 4.2.
+//! The first phase of a connection, from a request to a WebSocket: the handshake of RFC 6455,
+//! section 4.2.
 //!
 //! The framework's extractor does the same, but returns a socket on a boxed stream in a task that
 //! reserves room for its own steps: half a kilobyte more for each waiting connection.
@@ -35,10 +36,7 @@ use waitingroom::{
     protocol::{MAX_FRAME_BYTES, SUBPROTOCOL},
 };
 
-use super::rate_limit::RateLimitedStream;
-
-/// A client's WebSocket.
-pub(super) type Socket = WebSocketStream<RateLimitedStream>;
+use super::{rate_limit::RateLimitedStream, socket::ClientSocket};
 
 /// Read buffer of each connection; the library enlarges it for a client that has sent a larger
 /// frame. Its default of 128 KiB costs 137 KB of memory for each connection.
@@ -119,8 +117,8 @@ fn rejected(missing: &str) -> Problem {
 }
 
 impl Handshake {
-    /// The response, and the connection that it opens.
-    pub(super) fn respond(self) -> (Response, OnUpgrade) {
+    /// The response, and the upgrade that follows it.
+    pub(super) fn respond(self) -> (Response, PendingUpgrade) {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         let headers = response.headers_mut();
@@ -134,7 +132,7 @@ impl Handshake {
             );
         }
 
-        (response, self.connection)
+        (response, PendingUpgrade(self.connection))
     }
 }
 
@@ -149,18 +147,25 @@ fn has_token(headers: &HeaderMap, name: &HeaderName, wanted: &str) -> bool {
         .any(|value| value.trim().eq_ignore_ascii_case(wanted))
 }
 
-/// The socket on an upgraded connection; nothing if the client is gone before the response.
-pub(super) async fn open(connection: OnUpgrade, clock: Clock) -> Option<Socket> {
-    let upgraded = timeout(UPGRADE_TIMEOUT, connection).await.ok()?.ok()?;
-    let parts = upgraded
-        .downcast::<TokioIo<TcpStream>>()
-        .expect("the accept loop serves TCP streams");
-    let stream = parts.io.into_inner();
-    let _ = socket2::SockRef::from(&stream).set_send_buffer_size(KERNEL_BUFFER_BYTES); // only a matter of memory
-    let early = parts.read_buf.to_vec(); // sent by the client before the response
-    let stream = RateLimitedStream::new(stream, &early, clock);
+/// A connection that becomes a WebSocket once the response is written.
+pub(super) struct PendingUpgrade(OnUpgrade);
 
-    Some(WebSocketStream::from_partially_read(stream, early, Role::Server, Some(config())).await)
+impl PendingUpgrade {
+    /// The socket; nothing if the client is gone before the response.
+    pub(super) async fn open(self, clock: Clock) -> Option<ClientSocket> {
+        let upgraded = timeout(UPGRADE_TIMEOUT, self.0).await.ok()?.ok()?;
+        let parts = upgraded
+            .downcast::<TokioIo<TcpStream>>()
+            .expect("the accept loop serves TCP streams");
+        let stream = parts.io.into_inner();
+        let _ = socket2::SockRef::from(&stream).set_send_buffer_size(KERNEL_BUFFER_BYTES); // only a matter of memory
+        let early = parts.read_buf.to_vec(); // sent by the client before the response
+        let stream = RateLimitedStream::new(stream, &early, clock);
+
+        let socket =
+            WebSocketStream::from_partially_read(stream, early, Role::Server, Some(config())).await;
+        Some(ClientSocket::new(socket))
+    }
 }
 
 fn config() -> WebSocketConfig {

@@ -1,27 +1,22 @@
-//! Automatic holds: a pass whose user has seat preferences waits a moment for booking, so that pass
-//! and seats are sent together.
+//! Automatic holds of one connection: a pass whose user has seat preferences waits a moment for
+//! booking, so that pass and seats are sent together.
 
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use serde_json::{Map, Value};
 use tokio::time::timeout;
 use waitingroom::{
     ids::{EventId, PassId},
-    protocol::{JoinQueue, SeatPreference, ServerMessage},
+    protocol::SeatPreference,
     queue::Grant,
 };
 
-use super::Session;
-use crate::{
-    auto_hold::{self, AutoHoldOutcome, HOLD_TIMEOUT, PREVIOUS_HOLD_REF},
-    transport::ws::{Disconnect, Socket, feed, flush},
-};
+use crate::auto_hold::{AutoHoldOutcome, HOLD_TIMEOUT};
 
 /// A user's seat preferences for one event, and the result of the hold.
 #[derive(Default)]
 pub(super) struct AutoHoldState {
-    pub(super) preferences: Vec<SeatPreference>,
+    preferences: Vec<SeatPreference>,
     outcome: Option<(PassId, AutoHoldOutcome)>,
 }
 
@@ -33,12 +28,21 @@ impl AutoHoldState {
             .take_if(|(_, outcome)| !matches!(outcome, AutoHoldOutcome::Held(_)));
     }
 
+    pub(super) fn preferences(&self) -> &[SeatPreference] {
+        &self.preferences
+    }
+
     /// The result of the hold with this pass.
     pub(super) fn outcome_for(&self, pass: &PassId) -> Option<&AutoHoldOutcome> {
         self.outcome
             .as_ref()
             .filter(|(known, _)| known == pass)
             .map(|(_, outcome)| outcome)
+    }
+
+    /// Keeps the result of the hold with this pass.
+    pub(super) fn keep_outcome(&mut self, pass: PassId, outcome: AutoHoldOutcome) {
+        self.outcome = Some((pass, outcome));
     }
 }
 
@@ -54,12 +58,13 @@ pub(super) enum AutoHoldEvent {
 
 /// Booking's reply for one pass.
 pub(super) struct AutoHoldReply {
-    event: EventId,
-    grant: Arc<Grant>,
-    outcome: AutoHoldOutcome,
+    pub(super) event: EventId,
+    pub(super) grant: Arc<Grant>,
+    pub(super) outcome: AutoHoldOutcome,
 }
 
-async fn with_timeout(
+/// Waits for booking as long as the pass may wait.
+pub(super) async fn with_timeout(
     event: EventId,
     grant: Arc<Grant>,
     mut request: BoxFuture<'static, AutoHoldReply>,
@@ -70,161 +75,27 @@ async fn with_timeout(
     }
 }
 
-impl Session<'_> {
-    /// Sends a pass, or starts its hold first. One hold at a time: the engine sends a pass again
-    /// within a second, until it is acknowledged.
-    pub(super) async fn send_pass(
-        &mut self,
-        socket: &mut Socket,
-        event: EventId,
-        grant: Arc<Grant>,
-    ) -> Result<(), Disconnect> {
-        let is_busy = self.pending_hold.is_some();
-        let to_hold = self.subscription(event).and_then(|subscription| {
-            subscription.pass = Some(Arc::clone(&grant));
-            let auto_hold = subscription.auto_hold.as_ref()?;
-            let is_new = auto_hold.outcome_for(&grant.pass_id).is_none();
-            (is_new && !auto_hold.preferences.is_empty()).then(|| auto_hold.preferences.clone())
-        });
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-        match to_hold {
-            None => self.send_pass_message(socket, event, &grant).await,
-            Some(_) if is_busy => Ok(()),
-            Some(preferences) => {
-                self.start_auto_hold(event, grant, preferences);
-                Ok(())
-            }
-        }
-    }
+    #[test]
+    fn keeps_held_seats_when_preferences_change() {
+        let pass: PassId = "b-1".parse().unwrap();
+        let mut state = AutoHoldState::default();
 
-    fn start_auto_hold(
-        &mut self,
-        event: EventId,
-        grant: Arc<Grant>,
-        preferences: Vec<SeatPreference>,
-    ) {
-        let gateway = self.gateway.clone();
-        let user = self.client.identity.user.clone();
-        let credentials = self.credentials();
-        let held_with = Arc::clone(&grant);
-        let request = Box::pin(async move {
-            let outcome = gateway
-                .hold_first_available(&credentials, event, &user, &held_with, &preferences)
-                .await;
-            AutoHoldReply {
-                event,
-                grant: held_with,
-                outcome,
-            }
-        });
+        state.keep_outcome(pass.clone(), AutoHoldOutcome::NoneAvailable(Vec::new()));
+        assert!(state.outcome_for(&pass).is_some());
+        assert!(state.outcome_for(&"b-2".parse().unwrap()).is_none());
+        state.replace(Vec::new());
+        assert!(state.outcome_for(&pass).is_none(), "tried again");
 
-        self.pending_hold = Some(Box::pin(with_timeout(event, grant, request)));
-    }
-
-    /// The pass, with the result of its hold if that is known.
-    async fn send_pass_message(
-        &mut self,
-        socket: &mut Socket,
-        event: EventId,
-        grant: &Grant,
-    ) -> Result<(), Disconnect> {
-        let (hold, left) = self
-            .subscription(event)
-            .and_then(|subscription| subscription.auto_hold.as_ref())
-            .and_then(|auto_hold| auto_hold.outcome_for(&grant.pass_id))
-            .map(AutoHoldOutcome::message_parts)
-            .unwrap_or_default();
-
-        let user = &self.client.identity.user;
-        let message = self.gateway.pass_message(event, user, grant, hold, left);
-        feed(socket, &message).await
-    }
-
-    /// Sends the pass or the seats that a hold was waited for.
-    pub(super) async fn send_auto_hold(
-        &mut self,
-        socket: &mut Socket,
-        progress: AutoHoldEvent,
-    ) -> Result<(), Disconnect> {
-        match progress {
-            AutoHoldEvent::Ready(reply) => {
-                let (event, grant) = (reply.event, Arc::clone(&reply.grant));
-                if self.cache_reply(reply) {
-                    self.send_pass_message(socket, event, &grant).await?;
-                }
-            }
-            AutoHoldEvent::TimedOut(event, grant, request) => {
-                self.pending_hold =
-                    Some(Box::pin(
-                        async move { AutoHoldEvent::ReadyLate(request.await) },
-                    ));
-                self.send_pass_message(socket, event, &grant).await?;
-            }
-            AutoHoldEvent::ReadyLate(reply) => {
-                if let AutoHoldOutcome::Held(booking) = &reply.outcome {
-                    let key = auto_hold::idempotency_key(&reply.grant.pass_id).to_string();
-                    feed(
-                        socket,
-                        &ServerMessage::Reserved {
-                            r#ref: key,
-                            booking: booking.clone(),
-                        },
-                    )
-                    .await?;
-                }
-                self.cache_reply(reply);
-            }
-        }
-
-        flush(socket).await
-    }
-
-    /// Seats that a user with a ticket and preferences, but without a place, may have got through
-    /// another gateway.
-    pub(super) async fn previous_hold(&mut self, join: &JoinQueue) -> Option<Map<String, Value>> {
-        let preferences = join
-            .wish
-            .as_deref()
-            .filter(|preferences| !preferences.is_empty() && join.ticket.is_some())?;
-        self.gateway
-            .previous_hold(&self.client.token, join.event_id, preferences)
-            .await
-    }
-
-    /// Sends the seats, and that the user has no place.
-    pub(super) async fn send_previous_hold(
-        &mut self,
-        socket: &mut Socket,
-        event: EventId,
-        booking: Map<String, Value>,
-    ) -> Result<(), Disconnect> {
-        feed(
-            socket,
-            &ServerMessage::Reserved {
-                r#ref: PREVIOUS_HOLD_REF.to_owned(),
-                booking,
-            },
-        )
-        .await?;
-        feed(socket, &ServerMessage::Left { event_id: event }).await?;
-        flush(socket).await
-    }
-
-    /// Keeps the result of a hold. False if the connection has left the event.
-    fn cache_reply(&mut self, reply: AutoHoldReply) -> bool {
-        let Some(subscription) = self.subscription(reply.event) else {
-            return false;
-        };
-        subscription.auto_hold.get_or_insert_default().outcome =
-            Some((reply.grant.pass_id.clone(), reply.outcome));
-        true
-    }
-
-    /// Does this pass have seats already?
-    pub(super) fn has_hold(&self, pass: &PassId) -> bool {
-        self.subscriptions
-            .iter()
-            .filter_map(|subscription| subscription.auto_hold.as_ref())
-            .any(|auto_hold| matches!(auto_hold.outcome_for(pass), Some(AutoHoldOutcome::Held(_))))
+        let held = AutoHoldOutcome::Held(serde_json::Map::new());
+        state.keep_outcome(pass.clone(), held);
+        state.replace(Vec::new());
+        assert!(matches!(
+            state.outcome_for(&pass),
+            Some(AutoHoldOutcome::Held(_))
+        ));
     }
 }

@@ -1,130 +1,16 @@
-//! Messages to the client.
+//! Messages to the client, of what the session has to say.
 
-use waitingroom::{
-    ids::EventId,
-    protocol::{CloseCode, ServerMessage},
-    queue::{Removal, SaleState},
-};
+use serde_json::{Map, Value};
+use waitingroom::{ids::EventId, protocol::ServerMessage, queue::QueueSettings};
 
-use super::{ReserveReply, Session, error_message};
-use crate::{
-    connection::mailbox::{PendingUpdates, PositionUpdate, RejectedAck},
-    queue_service::removal_problem,
-    transport::ws::{Disconnect, Socket, feed, flush, send},
-};
+use super::ReserveReply;
+use crate::connection::mailbox::PositionUpdate;
 
-impl Session<'_> {
-    /// Sends everything that waits in the mailbox.
-    pub(super) async fn send_updates(&mut self, socket: &mut Socket) -> Result<(), Disconnect> {
-        for (event, updates) in self.mailbox.drain() {
-            self.send_event_updates(socket, event, updates).await?;
-        }
-        flush(socket).await
-    }
-
-    async fn send_event_updates(
-        &mut self,
-        socket: &mut Socket,
-        event: EventId,
-        updates: PendingUpdates,
-    ) -> Result<(), Disconnect> {
-        if let Some(settings) = updates.sale {
-            let message = ServerMessage::Event {
-                event_id: event,
-                state: settings.state,
-                message: settings.message.clone(),
-            };
-            feed(socket, &message).await?;
-            if settings.state == SaleState::Closed {
-                return Err(Disconnect::Close(CloseCode::EventClosed));
-            }
-        }
-
-        if let Some(place) = updates.place {
-            let user = &self.client.identity.user;
-            let message = self.gateway.place_message(event, user, &place);
-            feed(socket, &message).await?;
-        }
-        if let Some(position) = updates.position {
-            feed(socket, &position_message(event, position)).await?;
-        }
-
-        if let Some(rejected) = updates.rejected_ack {
-            self.send_rejected_ack(socket, event, *rejected).await?;
-        }
-        if let Some(lapse) = updates.removal {
-            self.send_removal(socket, event, lapse).await?;
-        }
-
-        // The pass comes last: it may wait for its automatic hold.
-        match updates.pass {
-            Some(grant) => self.send_pass(socket, event, grant).await,
-            None => Ok(()),
-        }
-    }
-
-    async fn send_rejected_ack(
-        &mut self,
-        socket: &mut Socket,
-        event: EventId,
-        rejected: RejectedAck,
-    ) -> Result<(), Disconnect> {
-        if self.has_hold(&rejected.pass) {
-            return Ok(());
-        }
-
-        let problem = self.gateway.ack_problem(event, rejected.error).await;
-        feed(
-            socket,
-            &error_message(&problem, Some(rejected.pass.to_string())),
-        )
-        .await
-    }
-
-    async fn send_removal(
-        &mut self,
-        socket: &mut Socket,
-        event: EventId,
-        lapse: Removal,
-    ) -> Result<(), Disconnect> {
-        if lapse != Removal::Left {
-            feed(
-                socket,
-                &error_message(&removal_problem(lapse), Some(event.to_string())),
-            )
-            .await?;
-        }
-        self.subscriptions
-            .retain(|subscription| subscription.event() != event);
-
-        match lapse {
-            // The place is kept: `join` returns to it.
-            Removal::Unclaimed => Ok(()),
-            Removal::Expired | Removal::Absent | Removal::Left => {
-                feed(socket, &ServerMessage::Left { event_id: event }).await
-            }
-        }
-    }
-
-    pub(super) async fn send_reserve_reply(
-        &mut self,
-        socket: &mut Socket,
-        reply: ReserveReply,
-    ) -> Result<(), Disconnect> {
-        let (key, result) = reply;
-        let message = match result {
-            Ok(booking) => ServerMessage::Reserved {
-                r#ref: key.to_string(),
-                booking,
-            },
-            Err(error) => ServerMessage::Error {
-                code: error.code,
-                message: error.detail,
-                r#ref: Some(key.to_string()),
-            },
-        };
-
-        send(socket, &message).await
+pub(super) fn sale_message(event: EventId, settings: &QueueSettings) -> ServerMessage {
+    ServerMessage::Event {
+        event_id: event,
+        state: settings.state,
+        message: settings.message.clone(),
     }
 }
 
@@ -137,5 +23,24 @@ pub(crate) fn position_message(event: EventId, update: PositionUpdate) -> Server
         wait_range_seconds: update.estimate.range,
         seats_left: Some(update.seats_left),
         reason: update.estimate.reason,
+    }
+}
+
+/// Seats that are held, in reply to the request with this `ref`.
+pub(super) fn reserved_message(message_ref: String, booking: Map<String, Value>) -> ServerMessage {
+    ServerMessage::Reserved {
+        r#ref: message_ref,
+        booking,
+    }
+}
+
+pub(super) fn reserve_reply_message((key, result): ReserveReply) -> ServerMessage {
+    match result {
+        Ok(booking) => reserved_message(key.to_string(), booking),
+        Err(error) => ServerMessage::Error {
+            code: error.code,
+            message: error.detail,
+            r#ref: Some(key.to_string()),
+        },
     }
 }

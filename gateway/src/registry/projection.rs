@@ -1,9 +1,6 @@
 //! One user's position as this node projects it (rank when attached, minus the removals below
-//! since), and which updates the user is sent. Pure: no locks, no I/O.
+//! since), and which updates the user is sent. Pure: no map, no lock, no I/O.
 
-use std::sync::Arc;
-
-use smallvec::SmallVec;
 use waitingroom::{
     clock::Timestamp,
     ids::Epoch,
@@ -12,35 +9,30 @@ use waitingroom::{
 };
 
 use super::{conflation, room_view::RoomView};
-use crate::{
-    connection::mailbox::{Mailbox, PositionUpdate},
-    wait_estimator::WaitEstimate,
-};
+use crate::{connection::mailbox::PositionUpdate, wait_estimator::WaitEstimate};
 
 /// See the module's documentation.
 #[derive(Debug)]
-pub(super) struct LocalUser {
+pub(super) struct Projection {
     /// The user's number in the queue of `epoch`.
-    pub(super) number: u64,
-    pub(super) epoch: Epoch,
+    number: u64,
+    epoch: Epoch,
     /// The projected position; zero for a user with a pass.
-    pub(super) position: u64,
+    position: u64,
     /// Removals that `position` counts.
-    pub(super) revision: u64,
+    revision: u64,
     /// Best position that the client knows; `u64::MAX` if it knows none.
-    pub(super) last_sent_position: u64,
+    last_sent_position: u64,
     /// Seconds of the wait that the client knows; `u32::MAX` if it knows none.
     last_sent_wait: u32,
     last_sent_reason: Option<WaitReason>,
-    /// The last update was left out, see [`LocalUser::should_skip`].
+    /// The last update was left out, see [`Projection::should_skip`].
     skipped_once: bool,
     /// The position is a bound: it was read while the queue was being rebuilt.
-    pub(super) counting: bool,
-    /// The user's connections. Two fit without an allocation; more tabs are rare.
-    pub(super) mailboxes: SmallVec<[Arc<Mailbox>; 2]>,
+    counting: bool,
 }
 
-impl LocalUser {
+impl Projection {
     pub(super) fn new(place: &Place) -> Self {
         Self {
             number: place.number,
@@ -52,13 +44,67 @@ impl LocalUser {
             last_sent_reason: None,
             skipped_once: false,
             counting: place.counting,
-            mailboxes: SmallVec::new(),
         }
+    }
+
+    /// Does the user wait, rather than have a pass?
+    pub(super) fn is_waiting(&self) -> bool {
+        self.position > 0
+    }
+
+    pub(super) fn is_counting(&self) -> bool {
+        self.counting
+    }
+
+    /// Does the user wait in another epoch than this?
+    pub(super) fn is_waiting_in_other_epoch(&self, epoch: &Epoch) -> bool {
+        self.is_waiting() && self.epoch != *epoch
+    }
+
+    /// Can messages like this one move the position? If not, it is about to be read.
+    pub(super) fn follows(&self, progress: &Progress) -> bool {
+        !self.counting && self.epoch == progress.epoch
+    }
+
+    /// Does the place lack removals before this message, or is it a bound while ranks are known?
+    pub(super) fn has_gap_before(&self, progress: &Progress) -> bool {
+        self.revision < progress.from || (self.counting && !progress.counting)
+    }
+
+    /// Epoch and number of a user who waits.
+    pub(super) fn ticket(&self) -> Option<(Epoch, u64)> {
+        self.is_waiting().then(|| (self.epoch.clone(), self.number))
+    }
+
+    /// The best position of this number that the client knows.
+    pub(super) fn last_sent_position(&self, number: u64) -> Option<u64> {
+        (self.number == number && self.last_sent_position < u64::MAX)
+            .then_some(self.last_sent_position)
+    }
+
+    /// Takes over a place that was read; true if its number is another one. Messages do not move
+    /// users with a pass on; the messages that were applied meanwhile count for them too, so that
+    /// an older read does not lead them back into the queue. `applied_revision` is the revision of
+    /// the messages of this epoch that were applied.
+    pub(super) fn apply_place(
+        &mut self,
+        place: &Place,
+        applied_revision: impl FnOnce(&Epoch) -> Option<u64>,
+    ) -> bool {
+        let number = self.number;
+        if !self.is_waiting()
+            && let Some(applied) = applied_revision(&self.epoch)
+        {
+            self.revision = self.revision.max(applied);
+        }
+
+        self.apply_snapshot(place);
+        self.number != number
     }
 
     /// Takes over a place that was read, unless a later one was: reads of several connections may
     /// overtake each other.
-    pub(super) fn apply_snapshot(&mut self, place: &Place) {
+    fn apply_snapshot(&mut self, place: &Place) {
         let same = self.number == place.number && self.epoch == place.epoch;
         if self.number != place.number {
             // Another place: the client knows nothing of it yet.
@@ -77,6 +123,35 @@ impl LocalUser {
         self.position = place.position;
         self.revision = place.revision;
         self.counting = place.counting;
+    }
+
+    /// Records that the client is shown this place next, also if a later read is known: a user may
+    /// have come back in front meanwhile. Returns the position that it is shown.
+    pub(super) fn record_shown(&mut self, place: &Place) -> u64 {
+        let shown = place.position.min(self.position);
+        if shown > 0 {
+            self.last_sent_position = self.last_sent_position.min(shown);
+        }
+        shown
+    }
+
+    /// Records that the client is sent the whole place.
+    pub(super) fn record_place_sent(&mut self) {
+        self.last_sent_position = self.position;
+    }
+
+    /// The client knows this position of this number already. False if the number is another one.
+    pub(super) fn lower_last_sent(&mut self, number: u64, position: u64) -> bool {
+        if self.number != number {
+            return false;
+        }
+        self.last_sent_position = self.last_sent_position.min(position);
+        true
+    }
+
+    /// The user has a pass: no position any more.
+    pub(super) fn end_with_pass(&mut self) {
+        self.position = 0;
     }
 
     /// The place, with the best position that the client knows.
@@ -198,3 +273,13 @@ impl LocalUser {
             .then_some(reason)
     }
 }
+
+#[cfg(test)]
+impl Projection {
+    pub(super) fn position(&self) -> u64 {
+        self.position
+    }
+}
+
+#[cfg(test)]
+mod tests;
