@@ -4,4 +4,4 @@ pub(crate) mod availability;
 pub(crate) mod dashboard;
 mod event_metrics;
 pub(crate) mod feed;
-mod history;
+pub(crate) mod history;

@@ -142,7 +142,7 @@ impl Pipeline {
     /// # Errors
     /// [`BookingError::Unavailable`] if the pipeline is full, slow or closed.
     pub(crate) fn reserve_slot(&self) -> Result<PipelinePermit<'_>, BookingError> {
-        const BUSY: BookingError = BookingError::Unavailable("too many reservations are under way");
+        const BUSY: BookingError = BookingError::Unavailable("too many reservations are in progress");
 
         let (queued, _) = self.queue_length();
         metrics::gauge!(crate::metric_definitions::COMMIT_QUEUE_LENGTH).set(queued as f64);
@@ -183,7 +183,7 @@ impl Pipeline {
         let outcome = tokio::time::timeout(TRANSITION_TIMEOUT, outcome)
             .await
             .map_err(|_| BUSY)?
-            .map_err(|_| BookingError::Unavailable("this node is about to stop"))?;
+            .map_err(|_| BookingError::Unavailable("this node is shutting down"))?;
         Ok(outcome?)
     }
 }

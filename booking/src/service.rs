@@ -73,7 +73,7 @@ impl BookingService {
             let state = Arc::clone(&engine);
             Box::pin(async move {
                 if state.load_monitor.queues.are_all_unreachable() {
-                    return Err("no line answers".to_owned());
+                    return Err("no queue is reachable".to_owned());
                 }
                 state
                     .with_timeout(state.engine().ready())

@@ -162,7 +162,7 @@ impl AppState {
     pub(crate) fn require_queue(&self, event: EventId) -> Result<(), BookingError> {
         if self.load_monitor.queues.is_unreachable(event) {
             return Err(BookingError::Unavailable(
-                "the line does not answer; try again in a moment",
+                "the queue is temporarily unavailable",
             ));
         }
         Ok(())

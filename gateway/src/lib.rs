@@ -11,6 +11,7 @@ mod connection;
 mod guests;
 pub mod metric_definitions;
 mod node;
+mod openapi;
 mod queue_service;
 mod registry;
 mod router;
@@ -24,6 +25,7 @@ use waitingroom::signal::SignalError;
 
 pub use self::{
     guests::rate_limit::GuestLimits,
+    openapi::openapi,
     state::{Dependencies, Gateway, GatewayConfig},
 };
 

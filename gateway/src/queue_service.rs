@@ -4,7 +4,8 @@
 use std::{sync::Arc, time::Duration};
 
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
+use utoipa::{ToSchema, openapi::Ref};
 use waitingroom::{
     clock::Timestamp,
     engine::{EngineError, JoinOutcome},
@@ -25,30 +26,81 @@ use crate::{
 /// moves faster than places can be read, its users see a position that is a little too high.
 const MAX_ATTACH_ATTEMPTS: usize = 5;
 
-/// A place on the wire.
-#[derive(Debug, Serialize)]
+/// A user's place in the queue, or the pass.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Place)]
 pub(crate) struct PlaceResponse {
     event_id: EventId,
     user_id: UserId,
+    /// 1 for the next user, 0 once `is_ready`.
     pub(crate) position: u64,
+    /// Users in the queue without a pass.
     total_in_queue: u64,
+    /// Position divided by the measured rate, or by the configured rate until one is measured.
     estimated_wait_seconds: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     wait_range_seconds: Option<WaitRange>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     reason: Option<WaitReason>,
+    /// True if there is a pass.
     pub(crate) is_ready: bool,
+    /// Clients keep the ticket: it restores the place if the queue is lost.
     ticket: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pass_id: Option<PassId>,
+    /// The pass, for `X-Queue-Pass`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     queue_pass: Option<String>,
+    /// When the pass expires.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     queue_pass_expires_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, schema_with = booking_reference)]
     hold: Option<Map<String, Value>>,
+    /// If none of the seat preferences could be held: the seats left in their zones.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     left: Option<Vec<ZoneLeft>>,
+}
+
+/// Booking describes its bookings itself.
+fn booking_reference() -> Ref {
+    Ref::from_schema_name("Booking")
+}
+
+/// An example of a place for the interface's document.
+pub(crate) fn place_example() -> Value {
+    json!({
+        "event_id": "d0000000-0000-0001-0000-000000000000",
+        "user_id": "alice",
+        "position": 12,
+        "total_in_queue": 340,
+        "estimated_wait_seconds": 3,
+        "wait_range_seconds": { "low": 2, "high": 4 },
+        "is_ready": false,
+        "ticket": "header.payload.signature",
+    })
+}
+
+/// An example of a place with a pass.
+pub(crate) fn ready_example() -> Value {
+    json!({
+        "event_id": "d0000000-0000-0001-0000-000000000000",
+        "user_id": "alice",
+        "position": 0,
+        "total_in_queue": 328,
+        "estimated_wait_seconds": 0,
+        "is_ready": true,
+        "ticket": "header.payload.signature",
+        "pass_id": "cdf5217975754c57b404592380b3fa8a-0",
+        "queue_pass": "header.payload.signature",
+        "queue_pass_expires_at": "2026-06-01T18:05:00.284Z",
+    })
 }
 
 impl PlaceResponse {
@@ -180,7 +232,7 @@ impl Gateway {
             Ok(JoinOutcome::Joined(place)) => Ok((true, place)),
             Ok(JoinOutcome::Same(place)) => Ok((false, place)),
             Ok(JoinOutcome::NotOpen(state)) => Err(queue_not_open(state)),
-            Ok(JoinOutcome::Full) => Err(Problem::new(Code::QueueFull, "the line is full")
+            Ok(JoinOutcome::Full) => Err(Problem::new(Code::QueueFull, "the queue is full")
                 .retry_after(Duration::from_secs(10))),
             Err(error) => Err(self.engine_problem(event, error).await),
         }
@@ -215,7 +267,7 @@ impl Gateway {
             Ok(Some(place)) => Ok(place),
             Ok(None) => Err(Problem::new(
                 Code::NotInQueue,
-                "you have no place in this line; join it first",
+                "you are not in the queue; join it first",
             )),
             Err(error) => Err(self.engine_problem(event, error).await),
         }
@@ -331,7 +383,7 @@ impl Gateway {
             }
             Ok(None) => Err(Problem::new(
                 Code::NotInQueue,
-                "you have no place in this line",
+                "you are not in the queue",
             )),
             Err(error) => Err(self.engine_problem(event, error).await),
         }
@@ -421,21 +473,21 @@ impl Gateway {
                     Problem::new(Code::EventNotFound, "no event has this event_id")
                         .field("event_id")
                 }
-                _ => unavailable("the line is being rebuilt"),
+                _ => unavailable("the queue is being rebuilt"),
             },
             EngineError::Deciding => unavailable(
                 "your reservation is being decided; you keep your place and your pass until then",
             ),
             EngineError::Full => {
-                unavailable("nobody new can join at this moment; whoever has a place keeps it")
+                unavailable("new users cannot join at the moment; users in the queue keep their places")
             }
             EngineError::Recovering => {
-                unavailable("the line is being rebuilt, and you are not back in it yet")
+                unavailable("the queue is being rebuilt, and you are not back in it yet")
             }
-            EngineError::Busy => unavailable("too many users come and go at this moment"),
+            EngineError::Busy => unavailable("the gateway is overloaded; retry"),
             EngineError::Unavailable(error) => {
                 tracing::warn!(%event, error, "engine request failed");
-                unavailable("the line cannot be reached")
+                unavailable("the queue is temporarily unavailable")
             }
         }
     }
@@ -558,7 +610,7 @@ impl Gateway {
 fn require_known_position(place: Place) -> Result<Place, Problem> {
     match place.last_position {
         LastPosition::Unknown => Err(unavailable(
-            "the line is being counted; you keep your place",
+            "the queue is being rebuilt; you keep your place",
         )),
         LastPosition::NotSent | LastPosition::Sent(_) => Ok(place),
     }
@@ -567,7 +619,7 @@ fn require_known_position(place: Place) -> Result<Place, Problem> {
 fn queue_not_open(state: SaleState) -> Problem {
     let problem = Problem::new(
         Code::QueueClosed,
-        format!("the line is not open: the sale is {}", state.as_str()),
+        format!("the queue is not open: the sale is {}", state.as_str()),
     );
     match state {
         SaleState::Scheduled => problem.retry_after(Duration::from_secs(5)),
@@ -584,16 +636,16 @@ pub(crate) fn removal_problem(lapse: Removal) -> Problem {
     match lapse {
         Removal::Unclaimed => Problem::new(
             Code::PassRevoked,
-            "nobody claimed the pass in time; come back and you are first again",
+            "the pass was not claimed in time; join again and you are first in the queue",
         ),
         Removal::Expired => Problem::new(
             Code::PassExpired,
-            "the pass has expired; join the line again",
+            "the pass has expired; join the queue again",
         ),
-        Removal::Left => Problem::new(Code::NotInQueue, "you gave your place up"),
+        Removal::Left => Problem::new(Code::NotInQueue, "you left the queue"),
         Removal::Absent => Problem::new(
             Code::NotInQueue,
-            "you were away for too long; join the line again",
+            "you were disconnected for too long; join the queue again",
         ),
     }
 }

@@ -1,9 +1,7 @@
 //! The routes of the queue and of the tokens that are signed here.
 
-use axum::{
-    Router,
-    routing::{delete, get, post},
-};
+use axum::Router;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     guests::tokens,
@@ -13,19 +11,23 @@ use crate::{
 
 pub(crate) fn router(gateway: Gateway) -> Router {
     let development = gateway.0.config.development_secret.is_some();
-    let routes = Router::new()
-        .route("/api/v1/queue/join", post(rest::join))
-        .route("/api/v1/queue/position/{event_id}", get(rest::position))
-        .route("/api/v1/queue/position/{event_id}/stream", get(sse::stream))
-        .route("/api/v1/queue/leave", delete(rest::leave))
-        .route("/api/v1/queue/status/{event_id}", get(rest::status))
-        .route("/api/v1/ws", get(ws::upgrade))
-        .route("/api/v1/guest", post(tokens::create_guest));
-    let routes = match development {
-        true => routes.route("/api/v1/dev/token", post(tokens::create_dev_token)),
+    routes(development).with_state(gateway).into()
+}
+
+/// Each handler names its method and its path.
+pub(crate) fn routes(development: bool) -> OpenApiRouter<Gateway> {
+    let routes = OpenApiRouter::default()
+        .routes(routes!(tokens::create_guest))
+        .routes(routes!(rest::join))
+        .routes(routes!(rest::position))
+        .routes(routes!(sse::stream))
+        .routes(routes!(rest::leave))
+        .routes(routes!(rest::status))
+        .routes(routes!(ws::upgrade));
+
+    match development {
+        true => routes.routes(routes!(tokens::create_dev_token)),
         // Without the route, nothing of a request to it is read.
         false => routes,
-    };
-
-    routes.with_state(gateway)
+    }
 }

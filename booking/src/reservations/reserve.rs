@@ -32,7 +32,7 @@ const IN_FLIGHT_POLL_INTERVAL: Duration = Duration::from_millis(25);
 
 /// While the engine and the database disagree about the event's seats.
 const REBUILDING: BookingError =
-    BookingError::Unavailable("the seats are being counted anew; try again in a moment");
+    BookingError::Unavailable("seat inventory is being rebuilt; retry");
 
 /// A request whose form is valid.
 #[derive(Debug, Clone)]

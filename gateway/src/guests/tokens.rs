@@ -11,12 +11,18 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::{
+    ToSchema,
+    openapi::{AllOfBuilder, Ref, RefOr, Schema},
+};
 use uuid::Uuid;
 use waitingroom::{
     auth::{GUEST_PREFIX, GUEST_TTL, Identity, mint_user_token},
     clock::Timestamp,
     http::{Json, SmallJson},
     ids::UserId,
+    openapi::problems::{Failed, InvalidBody, InvalidField, NotHere, RateLimited},
     problem::{Code, Problem},
 };
 
@@ -25,15 +31,49 @@ use crate::{state::Gateway, web::origin};
 
 const DEV_TOKEN_TTL: Duration = Duration::from_secs(24 * 3600);
 
-#[derive(Serialize)]
+/// A token.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Token)]
 struct TokenResponse {
+    /// For `Authorization: Bearer` and the `connect` of the WebSocket.
     token: String,
     user_id: UserId,
+    /// When the token expires.
     expires_at: Timestamp,
 }
 
-/// Creates a guest. A guest's token renews that guest, which may take places again; the cookie of
-/// pages without script gives the guest that it names.
+/// Create a guest identity, if guests are admitted
+///
+/// A guest's token renews that guest, which may take places again; the cookie of pages without
+/// script gives the guest that it names.
+#[utoipa::path(
+    post,
+    path = "/api/v1/guest",
+    operation_id = "createGuest",
+    tag = "identity",
+    description = "For visitors without a login. At most 200 at once and 5 per second from one address. With a guest's \
+        token, that guest is renewed. 404 if guests are not admitted.",
+    params((
+        "stanchion_guest" = Option<String>,
+        Cookie,
+        description = "The guest of the pages without script: the response is the same guest. Over TLS the name of the \
+            cookie is `__Host-stanchion_guest`."
+    )),
+    responses(
+        (
+            status = 201,
+            description = "The identity. It is valid for 24 hours.",
+            body = TokenResponse,
+            example = json!({
+                "token": "header.payload.signature",
+                "user_id": "guest-4f180976-cfe1-4391-afe8-33152f882a9d",
+                "expires_at": "2026-06-02T18:00:00Z"
+            })
+        ),
+        NotHere, RateLimited, Failed
+    ),
+    security(())
+)]
 pub(crate) async fn create_guest(
     State(gateway): State<Gateway>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
@@ -119,16 +159,53 @@ impl Gateway {
     }
 }
 
-#[derive(Deserialize)]
+/// A request for a development token.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = DevelopmentUser, example = json!({ "user": "alice" }))]
 pub(crate) struct DevTokenRequest {
+    #[schema(schema_with = development_user)]
     user: UserId,
+    /// `admin` for an operator.
     #[serde(default)]
     role: Option<String>,
 }
 
+/// The names of guests are for guests.
+fn development_user() -> RefOr<Schema> {
+    let mut user = AllOfBuilder::new().item(Ref::from_schema_name("UserId")).build();
+    user.extensions = Some([("not", json!({ "pattern": "^guest-" }))].into_iter().collect());
+    RefOr::T(Schema::AllOf(user))
+}
+
+/// Create a token for any user, on the embedded default only
+///
 /// A development token names any user: it is given only to a program on this machine that does not
 /// connect through a proxy, and to no page of another site, even one whose name resolves to this
 /// machine.
+#[utoipa::path(
+    post,
+    path = "/api/v1/dev/token",
+    operation_id = "createDevelopmentToken",
+    tag = "identity",
+    description = "Exists if the embedded default was started with `--dev-tokens`, for requests from the machine itself \
+        under the names localhost, 127.0.0.1 and [::1] that no proxy forwarded and no page of another site sent; 404 \
+        otherwise.",
+    request_body = DevTokenRequest,
+    responses(
+        (
+            status = 200,
+            description = "The token. It is valid for 24 hours.",
+            body = TokenResponse,
+            example = json!({
+                "token": "header.payload.signature",
+                "user_id": "alice",
+                "expires_at": "2026-06-02T18:00:00Z"
+            })
+        ),
+        InvalidBody, NotHere, InvalidField, Failed
+    ),
+    security(())
+)]
 pub(crate) async fn create_dev_token(
     State(gateway): State<Gateway>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
@@ -142,7 +219,7 @@ pub(crate) async fn create_dev_token(
         .as_ref()
         .filter(|_| is_loopback_request(peer, &headers));
     let secret =
-        secret.ok_or_else(|| Problem::new(Code::NotFound, "there is nothing at this path"))?;
+        secret.ok_or_else(|| Problem::new(Code::NotFound, "no such route"))?;
     let SmallJson(body) = body?;
     if body.user.as_str().starts_with(GUEST_PREFIX) {
         return Err(Problem::invalid(

@@ -1,18 +1,21 @@
 //! How long a wait may be, and why it grew.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-/// The time within which a turn is likely to come, in seconds from now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// The time within which the user gets a pass with a probability of 95 %, in seconds from now.
+/// Absent if no end can be estimated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema, JsonSchema)]
 pub struct WaitRange {
-    /// Hardly sooner.
+    /// Hardly sooner; in seconds.
     pub low: u32,
-    /// Hardly later, as the queue moves now.
+    /// Hardly later at the queue's current speed; in seconds.
     pub high: u32,
 }
 
-/// Why a wait is longer than was told before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// Why a wait is longer than before. Later versions may add reasons.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WaitReason {
     /// The operator has paused the sale: the estimate counts from when it goes on.
