@@ -152,13 +152,10 @@ impl BookingError {
                 "a booking was made with this pass; join the queue again for another".into()
             }
             Self::PassRevoked => {
-                "the pass was revoked: it was not claimed in time or the user left the queue"
-                    .into()
+                "the pass was revoked: it was not claimed in time or the user left the queue".into()
             }
             Self::InsufficientSeats(left) => format!("the zone has {left} seats left"),
-            Self::UserLimit(0) => {
-                "you have reached the seat limit for this event".into()
-            }
+            Self::UserLimit(0) => "you have reached the seat limit for this event".into(),
             Self::UserLimit(room) => format!("you can hold {room} more seats for this event"),
             Self::GuestLimitExceeded(_) => {
                 "guests of this address have too many bookings; sign in, or try again later".into()
@@ -174,7 +171,8 @@ impl BookingError {
             }
             Self::AlreadyExists(what) => format!("{what} already exists"),
             Self::TooManyReads => {
-                "you have other requests for your bookings in progress; wait for their responses".into()
+                "you have other requests for your bookings in progress; wait for their responses"
+                    .into()
             }
             Self::Unavailable(why) => (*why).into(),
             Self::Engine(_) => "the queue is temporarily unavailable".into(),

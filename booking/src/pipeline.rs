@@ -142,7 +142,8 @@ impl Pipeline {
     /// # Errors
     /// [`BookingError::Unavailable`] if the pipeline is full, slow or closed.
     pub(crate) fn reserve_slot(&self) -> Result<PipelinePermit<'_>, BookingError> {
-        const BUSY: BookingError = BookingError::Unavailable("too many reservations are in progress");
+        const BUSY: BookingError =
+            BookingError::Unavailable("too many reservations are in progress");
 
         let (queued, _) = self.queue_length();
         metrics::gauge!(crate::metric_definitions::COMMIT_QUEUE_LENGTH).set(queued as f64);

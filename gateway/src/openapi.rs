@@ -16,7 +16,9 @@ waitingroom::problem_responses! {
 /// The routes of this role, with development tokens, as their handlers describe them.
 pub fn openapi() -> OpenApi {
     let routes: OpenApiRouter = assets::documents();
-    let mut document = router::routes(true).into_openapi().merge_from(routes.into_openapi());
+    let mut document = router::routes(true)
+        .into_openapi()
+        .merge_from(routes.into_openapi());
 
     let components = document.components.get_or_insert_default();
     register(components);

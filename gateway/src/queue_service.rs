@@ -381,10 +381,7 @@ impl Gateway {
                 self.notify_other_nodes(event, user, nodes).await;
                 Ok(())
             }
-            Ok(None) => Err(Problem::new(
-                Code::NotInQueue,
-                "you are not in the queue",
-            )),
+            Ok(None) => Err(Problem::new(Code::NotInQueue, "you are not in the queue")),
             Err(error) => Err(self.engine_problem(event, error).await),
         }
     }
@@ -478,9 +475,9 @@ impl Gateway {
             EngineError::Deciding => unavailable(
                 "your reservation is being decided; you keep your place and your pass until then",
             ),
-            EngineError::Full => {
-                unavailable("new users cannot join at the moment; users in the queue keep their places")
-            }
+            EngineError::Full => unavailable(
+                "new users cannot join at the moment; users in the queue keep their places",
+            ),
             EngineError::Recovering => {
                 unavailable("the queue is being rebuilt, and you are not back in it yet")
             }

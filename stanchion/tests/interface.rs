@@ -1,31 +1,89 @@
-//! The interface document is what the handlers describe.
+//! The documents of the interface are what the code describes: `docs/openapi.json` as a whole, the
+//! schemas of `docs/asyncapi.json`.
 
 use std::{collections::BTreeSet, fs};
 
-use serde_json::Value;
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use waitingroom::{openapi, protocol::schemas::message_schemas};
 
-const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/openapi.json");
+const OPENAPI: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/openapi.json");
+const ASYNCAPI: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/asyncapi.json");
 
-fn generated() -> String {
-    let document = waitingroom::openapi::assemble([gateway::openapi(), booking::openapi()]);
-    let text = serde_json::to_string_pretty(&document).expect("the document is JSON");
-    format!("{text}\n")
+/// JSON whose fields stay in order.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Json {
+    Object(IndexMap<String, Json>),
+    Array(Vec<Json>),
+    Plain(Value),
 }
 
-/// `UPDATE_DOCS=1` writes the document.
-#[test]
-fn openapi_is_what_the_handlers_say() {
-    let generated = generated();
+impl Json {
+    fn field(&mut self, name: &str) -> &mut Self {
+        let Self::Object(fields) = self else {
+            panic!("no object has {name}")
+        };
+        fields
+            .entry(name.to_owned())
+            .or_insert(Self::Plain(Value::Null))
+    }
+}
+
+/// `UPDATE_DOCS=1` writes the documents.
+fn compare(path: &str, generated: String) {
     if std::env::var_os("UPDATE_DOCS").is_some() {
-        fs::write(DOCUMENT, generated).expect("the document can be written");
+        fs::write(path, generated).expect("the document can be written");
         return;
     }
-
-    let document = fs::read_to_string(DOCUMENT).expect("the document");
+    let document = fs::read_to_string(path).expect("the document");
     assert!(
         document == generated,
-        "run the test with UPDATE_DOCS=1 and commit docs/openapi.json"
+        "run the test with UPDATE_DOCS=1 and commit {path}"
     );
+}
+
+fn openapi_text() -> String {
+    openapi::to_json(&openapi::assemble([gateway::openapi(), booking::openapi()]))
+}
+
+#[test]
+fn openapi_is_that_of_the_handlers() {
+    compare(OPENAPI, openapi_text());
+}
+
+/// The frame (channels, operations, summaries, examples) is written by hand.
+#[test]
+fn asyncapi_has_the_schemas_of_the_messages() {
+    let text = fs::read_to_string(ASYNCAPI).expect("the document");
+    let mut document: Json = serde_json::from_str(&text).expect("JSON");
+    let mut schemas = message_schemas();
+
+    let openapi: Value = serde_json::from_str(&openapi_text()).expect("JSON");
+    let known = &openapi["components"]["schemas"];
+    let mut missing = vec!["Booking".to_owned()];
+    while let Some(name) = missing.pop() {
+        let schema = &known[&name];
+        schemas.shared.insert(name, schema.clone());
+        let mut used = BTreeSet::new();
+        references(schema, &mut used);
+        let used = used
+            .iter()
+            .filter_map(|reference| reference.split('/').next_back());
+        missing.extend(
+            used.filter(|name| !schemas.shared.contains_key(*name))
+                .map(str::to_owned),
+        );
+    }
+
+    let components = document.field("components");
+    *components.field("schemas") = Json::Plain(Value::Object(schemas.shared));
+    for (name, payload) in schemas.messages {
+        *components.field("messages").field(&name).field("payload") = Json::Plain(payload);
+    }
+    let text = serde_json::to_string_pretty(&document).expect("JSON");
+    compare(ASYNCAPI, format!("{text}\n"));
 }
 
 fn references(value: &Value, found: &mut BTreeSet<String>) {
@@ -41,16 +99,47 @@ fn references(value: &Value, found: &mut BTreeSet<String>) {
     }
 }
 
-#[test]
-fn every_component_is_used_and_defined() {
-    let document: Value = serde_json::from_str(&generated()).expect("JSON");
-    let mut used = BTreeSet::new();
-    references(&document, &mut used);
+fn defined(document: &Value, kinds: &[&str]) -> BTreeSet<String> {
+    let of_kind = |kind: &&str| {
+        let components = document["components"][kind]
+            .as_object()
+            .expect("components");
+        let names = components
+            .keys()
+            .map(|name| format!("#/components/{kind}/{name}"));
+        names.collect::<Vec<_>>()
+    };
+    kinds.iter().flat_map(of_kind).collect()
+}
 
-    let mut defined = BTreeSet::new();
-    for kind in ["schemas", "responses", "examples"] {
-        let components = document["components"][kind].as_object().expect(kind);
-        defined.extend(components.keys().map(|name| format!("#/components/{kind}/{name}")));
+#[test]
+fn components_are_used_and_defined() {
+    let openapi: Value = serde_json::from_str(&openapi_text()).expect("JSON");
+    let asyncapi = fs::read_to_string(ASYNCAPI).expect("the document");
+    let asyncapi: Value = serde_json::from_str(&asyncapi).expect("JSON");
+
+    for (document, kinds) in [
+        (openapi, &["schemas", "responses", "examples"][..]),
+        (asyncapi, &["schemas", "messages"]),
+    ] {
+        let mut used = BTreeSet::new();
+        references(&document, &mut used);
+        used.retain(|reference| reference.starts_with("#/components/"));
+        assert_eq!(used, defined(&document, kinds));
     }
-    assert_eq!(used, defined);
+}
+
+/// What a client sends as `null` is allowed to be `null`.
+#[test]
+fn optional_fields_of_clients_may_be_null() {
+    let join = &message_schemas().messages["join"];
+    for field in ["ticket", "position", "wish"] {
+        let types = &join["properties"][field]["type"];
+        assert!(
+            types
+                .as_array()
+                .is_some_and(|types| types.contains(&json!("null"))),
+            "{field}"
+        );
+    }
 }

@@ -199,10 +199,7 @@ pub async fn not_found() -> Problem {
 
 /// The answer for a method that a path does not know.
 async fn method_not_allowed() -> Problem {
-    Problem::new(
-        Code::MethodNotAllowed,
-        "method not allowed for this route",
-    )
+    Problem::new(Code::MethodNotAllowed, "method not allowed for this route")
 }
 
 /// Headers that every answer carries.

@@ -8,9 +8,10 @@ use serde_json::json;
 use utoipa::{
     OpenApi,
     openapi::{
-        ContentBuilder, RefOr, Response, Schema,
+        Content, ContentBuilder, Ref, RefOr, Response, Schema,
         path::{Operation, PathItem},
-        security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+        schema::{SchemaType, Type},
+        security::{Http, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
     },
 };
 
@@ -49,7 +50,9 @@ struct Frame;
 struct Operations;
 
 /// The document of all roles' routes.
-pub fn assemble(roles: impl IntoIterator<Item = utoipa::openapi::OpenApi>) -> utoipa::openapi::OpenApi {
+pub fn assemble(
+    roles: impl IntoIterator<Item = utoipa::openapi::OpenApi>,
+) -> utoipa::openapi::OpenApi {
     let mut document = Frame::openapi();
     document.info.extensions = Some([("summary", SUMMARY)].into_iter().collect());
     for role in roles {
@@ -64,22 +67,62 @@ pub fn assemble(roles: impl IntoIterator<Item = utoipa::openapi::OpenApi>) -> ut
     components.add_security_scheme("user", SecurityScheme::Http(bearer()));
     problems::register(components);
     let any_other = Response::new("Any other problem.");
-    components.responses.insert("Problem".to_owned(), RefOr::T(with_examples(any_other)));
+    components
+        .responses
+        .insert("Problem".to_owned(), RefOr::T(with_examples(any_other)));
     components.extensions = Some([("examples", problems::examples())].into_iter().collect());
 
     for operation in document.paths.paths.values_mut().flat_map(operations_of) {
-        let any_other = utoipa::openapi::Ref::from_response_name("Problem");
-        operation.responses.responses.insert("default".to_owned(), any_other.into());
+        complete(operation);
     }
     document
 }
 
+/// The document as it is published.
+pub fn to_json(document: &utoipa::openapi::OpenApi) -> String {
+    let text = serde_json::to_string_pretty(document).expect("the document is JSON");
+    // utoipa 5.5 writes the formats of unsigned integers in kebab case.
+    let text = text.replace("\"format\": \"u-int", "\"format\": \"uint");
+    format!("{text}\n")
+}
+
+/// Adds what utoipa's attributes cannot say.
+fn complete(operation: &mut Operation) {
+    let any_other = Ref::from_response_name("Problem");
+    operation
+        .responses
+        .responses
+        .insert("default".to_owned(), any_other.into());
+
+    let public = Some(vec![SecurityRequirement::default()]);
+    if operation.security == public {
+        operation.security = Some(Vec::new());
+    }
+    if let Some(body) = &mut operation.request_body {
+        body.content.values_mut().for_each(without_null);
+    }
+}
+
+/// A body that may be absent is no `null`.
+fn without_null(content: &mut Content) {
+    if let Some(RefOr::T(Schema::OneOf(either))) = &content.schema
+        && let [RefOr::T(Schema::Object(null)), body] = either.items.as_slice()
+        && null.schema_type == SchemaType::Type(Type::Null)
+    {
+        content.schema = Some(body.clone());
+    }
+}
+
 fn with_examples(mut response: Response) -> Response {
     let content = ContentBuilder::new()
-        .schema(Some(utoipa::openapi::Ref::from_schema_name("Problem")))
-        .examples_from_iter([Code::Internal, Code::MethodNotAllowed].map(problems::example_reference))
+        .schema(Some(Ref::from_schema_name("Problem")))
+        .examples_from_iter(
+            [Code::Internal, Code::MethodNotAllowed].map(problems::example_reference),
+        )
         .build();
-    response.content.insert(problems::MEDIA_TYPE.to_owned(), content);
+    response
+        .content
+        .insert(problems::MEDIA_TYPE.to_owned(), content);
     response
 }
 
@@ -94,10 +137,17 @@ fn merge_components(
 }
 
 fn operations_of(path: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
-    [&mut path.get, &mut path.put, &mut path.post, &mut path.delete].into_iter().flatten()
+    [
+        &mut path.get,
+        &mut path.put,
+        &mut path.post,
+        &mut path.delete,
+    ]
+    .into_iter()
+    .flatten()
 }
 
-fn bearer() -> utoipa::openapi::security::Http {
+fn bearer() -> Http {
     HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
         .bearer_format("JWT")

@@ -88,7 +88,8 @@ impl Code {
     }
 }
 
-const CODE_DESCRIPTION: &str = "The kind of a problem. Codes are stable: programs may rely on them.";
+const CODE_DESCRIPTION: &str =
+    "The kind of a problem. Codes are stable: programs may rely on them.";
 
 impl PartialSchema for Code {
     fn schema() -> RefOr<openapi::Schema> {

@@ -23,15 +23,15 @@ pub use settings_schema::queue_patch_with_defaults;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SaleState {
-    /// Announced; nobody may join yet.
+    /// Announced; users cannot join yet.
     Scheduled,
-    /// Joining and releasing.
+    /// Users can join and are released.
     Open,
-    /// Joining goes on, releasing stands still.
+    /// Users can join and are not released.
     Paused,
-    /// Joining goes on (seats may come back), releasing stands still.
+    /// Users can join, since seats may become available again, and are not released.
     SoldOut,
-    /// Over: nobody may join, nobody is released.
+    /// The sale is over: users cannot join and are not released.
     Closed,
 }
 

@@ -17,10 +17,11 @@ use waitingroom::{
 };
 
 use super::{
-    events::{OperatorEventResponse, operator_response},
+    events::{OperatorEventResponse, operator_event_example, operator_response},
     extract::Operator,
     new_event::NewEvent,
-    params, problems::AlreadyExists,
+    params,
+    problems::AlreadyExists,
 };
 use crate::{
     model::appearance::{Appearance, AppearancePatch},
@@ -28,6 +29,7 @@ use crate::{
 };
 
 #[derive(Serialize, ToSchema)]
+#[schema(example = json!({ "events": [operator_event_example()] }))]
 pub(super) struct OperatorEventList {
     events: Vec<OperatorEventResponse>,
 }
@@ -137,7 +139,7 @@ pub(super) async fn queue(
     params(("event_id" = EventId, Path, example = "d0000000-0000-0001-0000-000000000000")),
     request_body(
         content = QueuePatch,
-        example = json!({ "state": "paused", "message": "A short break. Every place in the line is kept." })
+        example = json!({ "state": "paused", "message": "A short break. Every place is kept." })
     ),
     responses(
         (status = 200, description = "The current settings.", body = QueueResponse),

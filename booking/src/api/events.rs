@@ -4,6 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use axum::extract::State;
 use serde::Serialize;
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 use waitingroom::{
     clock::Timestamp,
@@ -50,27 +51,7 @@ struct EventSummary {
 
 /// An event with its shows, zones and available seats.
 #[derive(Serialize, ToSchema)]
-#[schema(as = Event, example = json!({
-    "event_id": "d0000000-0000-0001-0000-000000000000",
-    "name": "The Velvet Rope: live at the Harbour",
-    "state": "open",
-    "currency": "EUR",
-    "max_seats_per_user": 6,
-    "hold_seconds": 300,
-    "shows": [{
-        "show_id": "d1000000-0000-0001-0000-000000000000",
-        "name": "Friday evening",
-        "starts_at": "2026-07-01T18:00:00Z",
-        "zones": [{
-            "zone_id": "d2000000-0000-0001-0002-000000000000",
-            "name": "Stalls",
-            "unit_price": 8900,
-            "currency": "EUR",
-            "capacity": 400,
-            "available": 398
-        }]
-    }]
-}))]
+#[schema(as = Event, example = json!(event_example()))]
 pub(super) struct EventResponse {
     #[serde(flatten)]
     summary: EventSummary,
@@ -87,7 +68,7 @@ pub(super) struct EventResponse {
 
 /// An event as operators see it: with the settings of its queue.
 #[derive(Serialize, ToSchema)]
-#[schema(as = OperatedEvent)]
+#[schema(as = OperatedEvent, example = json!(operator_event_example()))]
 pub(super) struct OperatorEventResponse {
     #[serde(flatten)]
     event: EventResponse,
@@ -119,6 +100,38 @@ struct ZoneResponse {
     capacity: u32,
     /// Seats that can be reserved now.
     available: u32,
+}
+
+/// An example for the interface's document.
+fn event_example() -> Value {
+    json!({
+        "event_id": "d0000000-0000-0001-0000-000000000000",
+        "name": "The Velvet Rope: live at the Harbour",
+        "state": "open",
+        "currency": "EUR",
+        "max_seats_per_user": 6,
+        "hold_seconds": 300,
+        "shows": [{
+            "show_id": "d1000000-0000-0001-0000-000000000000",
+            "name": "Friday evening",
+            "starts_at": "2026-07-01T18:00:00Z",
+            "zones": [{
+                "zone_id": "d2000000-0000-0001-0002-000000000000",
+                "name": "Stalls",
+                "unit_price": 8900,
+                "currency": "EUR",
+                "capacity": 400,
+                "available": 398,
+            }],
+        }],
+    })
+}
+
+/// The same as operators see it.
+pub(super) fn operator_event_example() -> Value {
+    let mut event = event_example();
+    event["queue"] = json!(QueueSettings::default());
+    event
 }
 
 /// All events

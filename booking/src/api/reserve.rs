@@ -40,10 +40,18 @@ use crate::{
 /// The headers of reservations, as the document describes them.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
-#[expect(dead_code, reason = "`pass_token` and `idempotency_key` read the headers")]
+#[expect(
+    dead_code,
+    reason = "`pass_token` and `idempotency_key` read the headers"
+)]
 struct ReserveHeaders {
     /// The pass. It may be in the body as `queue_pass` instead; the header takes precedence.
-    #[param(rename = "X-Queue-Pass", pattern = "^[ -~]*$", example = "header.payload.signature")]
+    #[param(
+        rename = "X-Queue-Pass",
+        nullable = false,
+        pattern = "^[ -~]*$",
+        example = "header.payload.signature"
+    )]
     queue_pass: Option<String>,
     /// The client's name for this attempt, the same on every retry: a user gets one booking for each
     /// key. Stored for a day. In quotes, as the draft of the IETF has it, it is the same key; text

@@ -240,7 +240,9 @@ impl AppState {
         let reading = self
             .registry_snapshot()
             .await
-            .ok_or(BookingError::Unavailable("the process registry is temporarily unavailable"))?;
+            .ok_or(BookingError::Unavailable(
+                "the process registry is temporarily unavailable",
+            ))?;
         let share = reading.throttle.as_ref().map_or(1.0, |pace| pace.share());
         Ok(NodesResponse {
             pace: share,

@@ -98,6 +98,7 @@ fn too_many_places() -> Problem {
 
 fn guest_too_old() -> Problem {
     metrics::counter!(crate::metric_definitions::GUESTS_REJECTED, "reason" => "age").increment(1);
-    let detail = "this guest was created too long ago to join a queue; renew it with POST /api/v1/guest";
+    let detail =
+        "this guest was created too long ago to join a queue; renew it with POST /api/v1/guest";
     Problem::new(Code::GuestTooOld, detail)
 }

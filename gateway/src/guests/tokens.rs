@@ -56,6 +56,7 @@ struct TokenResponse {
     params((
         "stanchion_guest" = Option<String>,
         Cookie,
+        nullable = false,
         description = "The guest of the pages without script: the response is the same guest. Over TLS the name of the \
             cookie is `__Host-stanchion_guest`."
     )),
@@ -172,8 +173,14 @@ pub(crate) struct DevTokenRequest {
 
 /// The names of guests are for guests.
 fn development_user() -> RefOr<Schema> {
-    let mut user = AllOfBuilder::new().item(Ref::from_schema_name("UserId")).build();
-    user.extensions = Some([("not", json!({ "pattern": "^guest-" }))].into_iter().collect());
+    let mut user = AllOfBuilder::new()
+        .item(Ref::from_schema_name("UserId"))
+        .build();
+    user.extensions = Some(
+        [("not", json!({ "pattern": "^guest-" }))]
+            .into_iter()
+            .collect(),
+    );
     RefOr::T(Schema::AllOf(user))
 }
 
@@ -218,8 +225,7 @@ pub(crate) async fn create_dev_token(
         .development_secret
         .as_ref()
         .filter(|_| is_loopback_request(peer, &headers));
-    let secret =
-        secret.ok_or_else(|| Problem::new(Code::NotFound, "no such route"))?;
+    let secret = secret.ok_or_else(|| Problem::new(Code::NotFound, "no such route"))?;
     let SmallJson(body) = body?;
     if body.user.as_str().starts_with(GUEST_PREFIX) {
         return Err(Problem::invalid(

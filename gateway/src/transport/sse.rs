@@ -78,7 +78,9 @@ impl IntoParams for StreamQuery {
         let wish = ParameterBuilder::new()
             .name("wish")
             .parameter_in(ParameterIn::Query)
-            .description(Some("Seat preferences as in a join, as JSON: the pass arrives with the seats."))
+            .description(Some(
+                "Seat preferences as in a join, as JSON: the pass arrives with the seats.",
+            ))
             .extensions(Some([("content", content)].into_iter().collect()));
         vec![wish.build()]
     }

@@ -86,6 +86,7 @@ type ConnectionContext = Box<(PermitExtension, IpAddr)>;
         (
             "Sec-WebSocket-Protocol" = Option<String>,
             Header,
+            nullable = false,
             description = "A list. `stanchion.v1` is in the response if the list contains it, and spoken in any case.",
             example = "stanchion.v1"
         )

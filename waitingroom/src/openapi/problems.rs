@@ -92,7 +92,10 @@ pub fn insert(components: &mut Components, name: &str, codes: &[Code]) {
 
 fn status(codes: &[Code]) -> u16 {
     let status = codes[0].status();
-    assert!(codes.iter().all(|code| code.status() == status), "{codes:?}");
+    assert!(
+        codes.iter().all(|code| code.status() == status),
+        "{codes:?}"
+    );
     status.as_u16()
 }
 
@@ -118,10 +121,15 @@ fn response(codes: &[Code]) -> Response {
         .content(MEDIA_TYPE, content);
     if codes.contains(&Code::Unauthorized) {
         let bearer = openapi_schema(json!({ "type": "string", "enum": ["Bearer"] }));
-        let header = HeaderBuilder::new().schema(bearer).description(Some("Always `Bearer`."));
+        let header = HeaderBuilder::new()
+            .schema(bearer)
+            .description(Some("Always `Bearer`."));
         response = response.header("WWW-Authenticate", header.build());
     }
-    if codes.iter().any(|code| example(*code).retry_after.is_some()) {
+    if codes
+        .iter()
+        .any(|code| example(*code).retry_after.is_some())
+    {
         let seconds = openapi_schema(json!({ "type": "integer", "minimum": 1, "examples": [1] }));
         let header = HeaderBuilder::new()
             .schema(seconds)

@@ -113,7 +113,7 @@ pub enum ServerMessage {
     Heartbeat,
     /// A message was rejected, or a pass or place has ended.
     Error {
-        /// The stable code; see [`crate::problem::Code`].
+        /// The stable code.
         #[schemars(with = "Code")]
         code: String,
         /// An explanation for people.

@@ -12,10 +12,34 @@ use crate::schema::openapi_schema;
 
 /// A number among the settings: name, type, minimum, maximum, description.
 const NUMBERS: [(&str, &str, u64, u64, &str); 7] = [
-    ("rate_per_second", "number", 0, 100_000, "Users released per second."),
-    ("burst", "integer", 1, 100_000, "Max users released at once after a time without demand."),
-    ("max_active", "integer", 1, 1_000_000, "Max passes that are neither used nor expired."),
-    ("pass_ttl_seconds", "integer", 1, 86_400, "Lifetime of a pass."),
+    (
+        "rate_per_second",
+        "number",
+        0,
+        100_000,
+        "Users released per second.",
+    ),
+    (
+        "burst",
+        "integer",
+        1,
+        100_000,
+        "Max users released at once after a time without demand.",
+    ),
+    (
+        "max_active",
+        "integer",
+        1,
+        1_000_000,
+        "Max passes that are neither used nor expired.",
+    ),
+    (
+        "pass_ttl_seconds",
+        "integer",
+        1,
+        86_400,
+        "Lifetime of a pass.",
+    ),
     (
         "claim_window_seconds",
         "integer",
@@ -23,8 +47,20 @@ const NUMBERS: [(&str, &str, u64, u64, &str); 7] = [
         3_600,
         "Time within which a pass must be acknowledged; after it, the pass is revoked.",
     ),
-    ("grace_seconds", "integer", 0, 86_400, "Time that a disconnected user keeps the place."),
-    ("max_in_line", "integer", 1, 10_000_000, "Max users in the queue."),
+    (
+        "grace_seconds",
+        "integer",
+        0,
+        86_400,
+        "Time that a disconnected user keeps the place.",
+    ),
+    (
+        "max_in_line",
+        "integer",
+        1,
+        10_000_000,
+        "Max users in the queue.",
+    ),
 ];
 
 const MESSAGE: &str = "A message to all users in the queue";
@@ -126,7 +162,11 @@ mod tests {
 
     fn is_accepted(name: &str, value: f64) -> bool {
         let is_whole = name != "rate_per_second";
-        let value = if is_whole { json!(value as i64) } else { json!(value) };
+        let value = if is_whole {
+            json!(value as i64)
+        } else {
+            json!(value)
+        };
         serde_json::from_value(json!({ name: value }))
             .is_ok_and(|patch: QueuePatch| QueueSettings::default().with(&patch).is_ok())
     }
@@ -135,7 +175,10 @@ mod tests {
     fn ranges_are_those_of_the_rules() {
         for (name, _, minimum, maximum, _) in NUMBERS {
             let (minimum, maximum) = (minimum as f64, maximum as f64);
-            assert!(is_accepted(name, minimum) && is_accepted(name, maximum), "{name}");
+            assert!(
+                is_accepted(name, minimum) && is_accepted(name, maximum),
+                "{name}"
+            );
             assert!(!is_accepted(name, minimum - 1.0), "{name}");
             assert!(!is_accepted(name, maximum + 1.0), "{name}");
         }
@@ -145,7 +188,14 @@ mod tests {
     fn schema_names_every_setting() {
         let settings = serde_json::to_value(QueueSettings::default()).unwrap();
         let schema = serde_json::to_value(QueueSettings::schema()).unwrap();
-        let names = |object: &Value| object.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+        let names = |object: &Value| {
+            object
+                .as_object()
+                .unwrap()
+                .keys()
+                .cloned()
+                .collect::<Vec<_>>()
+        };
 
         assert_eq!(names(&settings), names(&schema["properties"]));
     }
