@@ -34,7 +34,10 @@ impl Json {
 /// `UPDATE_DOCS=1` writes the documents.
 fn compare(path: &str, generated: String) {
     if std::env::var_os("UPDATE_DOCS").is_some() {
-        fs::write(path, generated).expect("the document can be written");
+        // Complete at once: another test may be reading it.
+        let complete = format!("{path}.new");
+        fs::write(&complete, generated).expect("the document can be written");
+        fs::rename(complete, path).expect("the document can be replaced");
         return;
     }
     let document = fs::read_to_string(path).expect("the document");
@@ -48,31 +51,26 @@ fn openapi_text() -> String {
     openapi::to_json(&openapi::assemble([gateway::openapi(), booking::openapi()]))
 }
 
-#[test]
-fn openapi_is_that_of_the_handlers() {
-    compare(OPENAPI, openapi_text());
-}
-
 /// The frame (channels, operations, summaries, examples) is written by hand.
-#[test]
-fn asyncapi_has_the_schemas_of_the_messages() {
+fn asyncapi_text() -> String {
     let text = fs::read_to_string(ASYNCAPI).expect("the document");
     let mut document: Json = serde_json::from_str(&text).expect("JSON");
     let mut schemas = message_schemas();
 
+    // Booking describes its bookings itself.
     let openapi: Value = serde_json::from_str(&openapi_text()).expect("JSON");
-    let known = &openapi["components"]["schemas"];
     let mut missing = vec!["Booking".to_owned()];
     while let Some(name) = missing.pop() {
-        let schema = &known[&name];
-        schemas.shared.insert(name, schema.clone());
+        let schema = openapi["components"]["schemas"][&name].clone();
         let mut used = BTreeSet::new();
-        references(schema, &mut used);
-        let used = used
+        references(&schema, &mut used);
+        schemas.shared.insert(name, schema);
+        let names = used
             .iter()
             .filter_map(|reference| reference.split('/').next_back());
         missing.extend(
-            used.filter(|name| !schemas.shared.contains_key(*name))
+            names
+                .filter(|name| !schemas.shared.contains_key(*name))
                 .map(str::to_owned),
         );
     }
@@ -80,10 +78,19 @@ fn asyncapi_has_the_schemas_of_the_messages() {
     let components = document.field("components");
     *components.field("schemas") = Json::Plain(Value::Object(schemas.shared));
     for (name, payload) in schemas.messages {
-        *components.field("messages").field(&name).field("payload") = Json::Plain(payload);
+        let message = components.field("messages").field(&name);
+        *message.field("payload") = Json::Plain(payload);
     }
     let text = serde_json::to_string_pretty(&document).expect("JSON");
-    compare(ASYNCAPI, format!("{text}\n"));
+    format!("{text}\n")
+}
+
+/// In one test, since one document is made of the other.
+#[test]
+fn documents_are_those_of_the_code() {
+    let asyncapi = asyncapi_text();
+    compare(OPENAPI, openapi_text());
+    compare(ASYNCAPI, asyncapi);
 }
 
 fn references(value: &Value, found: &mut BTreeSet<String>) {
@@ -114,13 +121,13 @@ fn defined(document: &Value, kinds: &[&str]) -> BTreeSet<String> {
 
 #[test]
 fn components_are_used_and_defined() {
-    let openapi: Value = serde_json::from_str(&openapi_text()).expect("JSON");
-    let asyncapi = fs::read_to_string(ASYNCAPI).expect("the document");
-    let asyncapi: Value = serde_json::from_str(&asyncapi).expect("JSON");
-
+    let parsed = |text: String| serde_json::from_str::<Value>(&text).expect("JSON");
     for (document, kinds) in [
-        (openapi, &["schemas", "responses", "examples"][..]),
-        (asyncapi, &["schemas", "messages"]),
+        (
+            parsed(openapi_text()),
+            &["schemas", "responses", "examples"][..],
+        ),
+        (parsed(asyncapi_text()), &["schemas", "messages"]),
     ] {
         let mut used = BTreeSet::new();
         references(&document, &mut used);
