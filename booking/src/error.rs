@@ -34,13 +34,13 @@ pub enum BookingError {
     #[error("no pass")]
     PassRequired,
     /// The pass was not issued here.
-    #[error("the pass is not genuine")]
+    #[error("the pass is invalid")]
     PassInvalid,
     /// The pass has expired.
     #[error("the pass has expired")]
     PassExpired,
     /// The pass was issued to another user.
-    #[error("the pass is somebody else's")]
+    #[error("the pass was issued to another user")]
     PassWrongUser,
     /// The pass is for another event.
     #[error("the pass is for another event")]
@@ -77,7 +77,7 @@ pub enum BookingError {
     #[error("the booking is {}", .0.as_str())]
     BookingNotPending(Status),
     /// An id is taken.
-    #[error("{0} is taken")]
+    #[error("{0} already exists")]
     AlreadyExists(&'static str),
     /// A temporary failure: nothing was changed, or a repeated request is safe.
     #[error("not now: {0}")]

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use waitingroom::{openapi, protocol::schemas::message_schemas};
 
 const OPENAPI: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/openapi.json");
+const SAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/wire");
 const ASYNCAPI: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/asyncapi.json");
 
 /// JSON whose fields stay in order.
@@ -133,6 +134,47 @@ fn components_are_used_and_defined() {
         references(&document, &mut used);
         used.retain(|reference| reference.starts_with("#/components/"));
         assert_eq!(used, defined(&document, kinds));
+    }
+}
+
+/// Adds the fields that a schema names and requires, with those of the schemas that it refers to.
+fn fields(
+    document: &Value,
+    schema: &Value,
+    named: &mut BTreeSet<String>,
+    required: &mut BTreeSet<String>,
+) {
+    if let Some(reference) = schema["$ref"].as_str() {
+        let schema = document.pointer(&reference[1..]).expect(reference);
+        fields(document, schema, named, required);
+    }
+
+    let properties = schema["properties"].as_object().into_iter().flatten();
+    named.extend(properties.map(|(name, _)| name.clone()));
+    let names = schema["required"].as_array().into_iter().flatten();
+    required.extend(names.filter_map(Value::as_str).map(str::to_owned));
+
+    for part in schema["allOf"].as_array().into_iter().flatten() {
+        fields(document, part, named, required);
+    }
+}
+
+#[test]
+fn samples_have_the_fields_of_their_schemas() {
+    let document: Value = serde_json::from_str(&asyncapi_text()).expect("JSON");
+    for entry in fs::read_dir(SAMPLES).expect("the samples") {
+        let text = fs::read_to_string(entry.expect("a sample").path()).expect("a sample");
+        let sample: Value = serde_json::from_str(&text).expect("JSON");
+        let sample = sample.as_object().expect("an object");
+
+        let kind = sample["type"].as_str().expect("a type");
+        let payload = &document["components"]["messages"][kind]["payload"];
+        let (mut named, mut required) = (BTreeSet::new(), BTreeSet::new());
+        fields(&document, payload, &mut named, &mut required);
+
+        let has: BTreeSet<String> = sample.keys().cloned().collect();
+        assert!(has.is_subset(&named), "{text}");
+        assert!(required.is_subset(&has), "{text}");
     }
 }
 
