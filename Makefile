@@ -16,6 +16,8 @@ LOCKED := $(if $(CI),--locked)
 WEB := web-client
 WEB_MODULES := $(WEB)/node_modules/.package-lock.json
 WEB_DIST := $(WEB)/dist/index.html
+OPENAPI_TYPES := $(WEB)/openapi
+OPENAPI_TYPES_MODULES := $(OPENAPI_TYPES)/node_modules/.package-lock.json
 WEB_SOURCES := $(shell find $(WEB) \( -name node_modules -o -name dist \) -prune -o -type f -print 2>/dev/null)
 BROWSER := tests/browser
 BROWSER_MODULES := $(BROWSER)/node_modules/.package-lock.json
@@ -126,7 +128,7 @@ bench-strategies: services release ## four ways to bring a pass to its user, sid
 		--runs 3 --table docs/benchmarks/strategies.md --plot docs/performance/strategies.svg
 
 .PHONY: check
-check: $(WEB_DIST) ## formatting, lints, unused dependencies, documentation, types, metrics; warnings are errors
+check: $(WEB_DIST) $(OPENAPI_TYPES_MODULES) ## formatting, lints, unused dependencies, documentation, types, metrics; warnings are errors
 	$(call say,format)
 	$(CARGO) fmt --all --check
 	$(call say,lints)
@@ -139,6 +141,7 @@ check: $(WEB_DIST) ## formatting, lints, unused dependencies, documentation, typ
 	RUSTDOCFLAGS=-Dwarnings $(CARGO) doc $(LOCKED) --workspace --no-deps
 	$(call say,types)
 	$(NPM) --prefix $(WEB) run check
+	$(NPM) --prefix $(OPENAPI_TYPES) run check
 	$(call say,shell scripts)
 	if command -v shellcheck >/dev/null; then
 		{ git grep -lE '^#!.*\b(ba)?sh$$'; git ls-files '*.bash'; } | sort -u | xargs shellcheck -x
@@ -150,10 +153,15 @@ check: $(WEB_DIST) ## formatting, lints, unused dependencies, documentation, typ
 	$(CARGO) build $(LOCKED) -p stanchion
 	STANCHION_BIN="$(TARGET)/debug/stanchion" tests/services/embedded tests/services/check-metrics
 
+.PHONY: documents
+documents: $(OPENAPI_TYPES_MODULES) ## write docs/openapi.json, docs/asyncapi.json, docs/observability.md and the client's types from the code
+	UPDATE_DOCS=1 $(CARGO) test $(LOCKED) -p stanchion --test interface --test observability
+	$(NPM) --prefix $(OPENAPI_TYPES) run generate
+
 .PHONY: clean
 clean: ## remove what was built and what was installed into this clone
 	$(CARGO) clean
-	rm -rf $(WEB)/dist $(WEB)/node_modules $(BROWSER)/node_modules .venv
+	rm -rf $(WEB)/dist $(WEB)/node_modules $(OPENAPI_TYPES)/node_modules $(BROWSER)/node_modules .venv
 
 $(WEB_DIST): $(WEB_MODULES) $(WEB_SOURCES)
 	$(call say,web client)

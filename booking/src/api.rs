@@ -10,66 +10,48 @@ mod inventory;
 mod live;
 mod new_event;
 mod params;
+mod problems;
 mod reserve;
 mod sse;
 
-use axum::{
-    Router,
-    routing::{delete, get, post, put},
-};
+use axum::Router;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::state::AppState;
 
-/// Paths are written out: a nested router costs each request a layer.
 pub(crate) fn router(state: AppState) -> Router {
-    Router::new()
-        .route("/api/v1/events", get(events::list))
-        .route("/api/v1/events/{event_id}", get(events::get))
-        .route(
-            "/api/v1/events/{event_id}/availability/stream",
-            get(availability::stream),
-        )
-        .route("/api/v1/bookings", get(bookings::list))
-        .route("/api/v1/bookings/reserve", post(reserve::reserve))
-        .route(
-            "/api/v1/bookings/reserve/first",
-            post(reserve::reserve_first),
-        )
-        .route("/api/v1/bookings/pending", get(bookings::pending))
-        .route("/api/v1/bookings/summary", get(bookings::summary))
-        .route(
-            "/api/v1/bookings/{booking_id}",
-            get(bookings::get).delete(bookings::cancel),
-        )
-        .route(
-            "/api/v1/bookings/{booking_id}/confirm",
-            post(bookings::confirm),
-        )
-        .route(
-            "/api/v1/bookings/{booking_id}/cancel",
-            post(bookings::cancel),
-        )
-        .route("/api/v1/admin/events", get(admin::list).post(admin::create))
-        .route(
-            "/api/v1/admin/events/{event_id}/queue",
-            get(admin::queue).put(admin::update_queue),
-        )
-        .route(
-            "/api/v1/admin/events/{event_id}/queue/places/{user_id}",
-            delete(admin::remove_place),
-        )
-        .route(
-            "/api/v1/admin/events/{event_id}/appearance",
-            put(admin::update_appearance),
-        )
-        .route("/api/v1/admin/events/{event_id}/live", get(live::get))
-        .route(
-            "/api/v1/admin/events/{event_id}/live/stream",
-            get(live::stream),
-        )
-        .route("/api/v1/admin/nodes", get(live::nodes))
-        .route("/api/v1/admin/audit", get(audit::list))
-        .route("/api/v1/admin/sync-inventory", post(inventory::sync))
-        .route("/api/v1/admin/inventory-status", get(inventory::status))
-        .with_state(state)
+    routes().with_state(state).into()
+}
+
+/// The role's part of the OpenAPI document.
+pub(crate) fn openapi() -> utoipa::openapi::OpenApi {
+    let mut document = routes().into_openapi();
+    problems::register(document.components.get_or_insert_default());
+    document
+}
+
+/// Each handler names its method and its whole path: a nested router costs each request a layer.
+fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::default()
+        .routes(routes!(events::list))
+        .routes(routes!(events::get))
+        .routes(routes!(availability::stream))
+        .routes(routes!(bookings::list))
+        .routes(routes!(reserve::reserve))
+        .routes(routes!(reserve::reserve_first))
+        .routes(routes!(bookings::pending))
+        .routes(routes!(bookings::summary))
+        .routes(routes!(bookings::get, bookings::delete))
+        .routes(routes!(bookings::confirm))
+        .routes(routes!(bookings::cancel))
+        .routes(routes!(admin::list, admin::create))
+        .routes(routes!(admin::queue, admin::update_queue))
+        .routes(routes!(admin::remove_place))
+        .routes(routes!(admin::update_appearance))
+        .routes(routes!(live::get))
+        .routes(routes!(live::stream))
+        .routes(routes!(live::nodes))
+        .routes(routes!(audit::list))
+        .routes(routes!(inventory::sync))
+        .routes(routes!(inventory::status))
 }

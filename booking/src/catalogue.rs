@@ -173,7 +173,9 @@ impl Catalogue {
         match *last_miss {
             Some(last) if last.began >= requested_at && last.answered => return Ok(()),
             Some(last) if last.began >= requested_at => {
-                return Err(BookingError::Unavailable("the database does not answer"));
+                return Err(BookingError::Unavailable(
+                    "the database is temporarily unavailable",
+                ));
             }
             Some(last) => {
                 tokio::time::sleep(MISS_REFRESH_INTERVAL.saturating_sub(last.began.elapsed())).await

@@ -34,13 +34,13 @@ pub enum BookingError {
     #[error("no pass")]
     PassRequired,
     /// The pass was not issued here.
-    #[error("the pass is not genuine")]
+    #[error("the pass is invalid")]
     PassInvalid,
     /// The pass has expired.
     #[error("the pass has expired")]
     PassExpired,
     /// The pass was issued to another user.
-    #[error("the pass is somebody else's")]
+    #[error("the pass was issued to another user")]
     PassWrongUser,
     /// The pass is for another event.
     #[error("the pass is for another event")]
@@ -61,7 +61,7 @@ pub enum BookingError {
     #[error("the sale is closed")]
     SaleClosed,
     /// The user is not in this queue.
-    #[error("no place in this line")]
+    #[error("not in the queue")]
     NotInQueue,
     /// Guests of this address have made too many bookings; the time until one of them counts no
     /// more.
@@ -77,7 +77,7 @@ pub enum BookingError {
     #[error("the booking is {}", .0.as_str())]
     BookingNotPending(Status),
     /// An id is taken.
-    #[error("{0} is taken")]
+    #[error("{0} already exists")]
     AlreadyExists(&'static str),
     /// A temporary failure: nothing was changed, or a repeated request is safe.
     #[error("not now: {0}")]
@@ -145,41 +145,39 @@ impl BookingError {
                 "send the pass in the header X-Queue-Pass or in queue_pass".into()
             }
             Self::PassInvalid => "the pass is malformed or was not issued here".into(),
-            Self::PassExpired => "the pass has expired; join the line again".into(),
+            Self::PassExpired => "the pass has expired; join the queue again".into(),
             Self::PassWrongUser => "the pass was issued to another user".into(),
             Self::PassWrongEvent => "the pass was issued for another event".into(),
             Self::PassUsed => {
-                "a booking was made with this pass; join the line again for another".into()
+                "a booking was made with this pass; join the queue again for another".into()
             }
             Self::PassRevoked => {
-                "the pass was taken back, because nobody claimed it or its holder left the line"
-                    .into()
+                "the pass was revoked: it was not claimed in time or the user left the queue".into()
             }
             Self::InsufficientSeats(left) => format!("the zone has {left} seats left"),
-            Self::UserLimit(0) => {
-                "you have as many seats of this event as one user may have".into()
-            }
-            Self::UserLimit(room) => format!("you may have {room} more seats of this event"),
+            Self::UserLimit(0) => "you have reached the seat limit for this event".into(),
+            Self::UserLimit(room) => format!("you can hold {room} more seats for this event"),
             Self::GuestLimitExceeded(_) => {
                 "guests of this address have too many bookings; sign in, or try again later".into()
             }
             Self::SaleClosed => "the sale is closed: no more seats are reserved".into(),
-            Self::NotInQueue => "this user has no place in this line".into(),
+            Self::NotInQueue => "this user is not in the queue".into(),
             Self::IdempotencyMismatch => "this idempotency key was used for another request".into(),
             Self::BookingExpired => {
-                "the seats were not confirmed in time and were given back".into()
+                "the booking was not confirmed in time; its seats were released".into()
             }
             Self::BookingNotPending(status) => {
                 format!("the booking is {} already", status.as_str())
             }
-            Self::AlreadyExists(what) => format!("{what} is taken"),
+            Self::AlreadyExists(what) => format!("{what} already exists"),
             Self::TooManyReads => {
-                "you have other requests for your bookings under way; wait for their answers".into()
+                "you have other requests for your bookings in progress; wait for their responses"
+                    .into()
             }
             Self::Unavailable(why) => (*why).into(),
-            Self::Engine(_) => "the line does not answer; try again in a moment".into(),
-            Self::Store(StoreError::Corrupt(_)) => "something went wrong here".into(),
-            Self::Store(_) => "the database does not answer; try again in a moment".into(),
+            Self::Engine(_) => "the queue is temporarily unavailable".into(),
+            Self::Store(StoreError::Corrupt(_)) => "internal error".into(),
+            Self::Store(_) => "the database is temporarily unavailable".into(),
         }
     }
 

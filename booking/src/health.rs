@@ -23,7 +23,7 @@ impl BookingHealth {
     /// Fails if the engine does not answer, or no queue does.
     pub(crate) async fn check_engine(&self) -> Result<(), String> {
         if self.load.are_all_queues_unreachable() {
-            return Err("no line answers".to_owned());
+            return Err("no queue is reachable".to_owned());
         }
 
         let ready = with_engine_timeout(self.engine.ready()).await;

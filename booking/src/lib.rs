@@ -34,3 +34,8 @@ pub use error::BookingError;
 pub use reservations::guest_limits::GuestLimits;
 pub use service::BookingService;
 pub use state::{Backends, BookingConfig};
+
+/// The role's part of the OpenAPI document, taken from its handlers.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    api::openapi()
+}

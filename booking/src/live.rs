@@ -4,7 +4,7 @@ pub(crate) mod availability;
 pub(crate) mod dashboard;
 mod event_metrics;
 pub(crate) mod feed;
-mod history;
+pub(crate) mod history;
 pub(crate) mod registry_reader;
 
 use std::sync::Arc;

@@ -140,7 +140,7 @@ impl LoadMonitor {
     pub(crate) fn require_queue(&self, event: EventId) -> Result<(), BookingError> {
         if self.queues.is_unreachable(event) {
             return Err(BookingError::Unavailable(
-                "the line does not answer; try again in a moment",
+                "the queue is temporarily unavailable",
             ));
         }
         Ok(())

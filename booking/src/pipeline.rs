@@ -180,7 +180,8 @@ impl Pipeline {
     /// [`BookingError::Unavailable`] if database or queue are known not to answer, or the pipeline
     /// is full, slow or closed: nothing was tried.
     pub(crate) fn reserve_slot(&self, event: EventId) -> Result<PipelinePermit<'_>, BookingError> {
-        const BUSY: BookingError = BookingError::Unavailable("too many reservations are under way");
+        const BUSY: BookingError =
+            BookingError::Unavailable("too many reservations are in progress");
 
         self.load.require_database()?;
         self.load.require_queue(event)?;
@@ -236,7 +237,7 @@ impl Pipeline {
         let outcome = tokio::time::timeout(TRANSITION_TIMEOUT, outcome)
             .await
             .map_err(|_| BUSY)?
-            .map_err(|_| BookingError::Unavailable("this node is about to stop"))?;
+            .map_err(|_| BookingError::Unavailable("this node is shutting down"))?;
         Ok(outcome?)
     }
 }

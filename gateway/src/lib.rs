@@ -13,6 +13,7 @@ mod guests;
 mod local_node;
 pub mod metric_definitions;
 mod node;
+mod openapi;
 mod place_presenter;
 mod queue_service;
 mod registry;
@@ -27,6 +28,7 @@ use waitingroom::signal::SignalError;
 
 pub use self::{
     guests::rate_limit::GuestLimits,
+    openapi::openapi,
     state::{Dependencies, Gateway, GatewayConfig},
 };
 

@@ -4,7 +4,8 @@
 use std::{sync::Arc, time::Duration};
 
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
+use utoipa::{ToSchema, openapi::Ref};
 use waitingroom::{
     clock::{Clock, Timestamp},
     ids::{EventId, PassId, UserId},
@@ -17,30 +18,81 @@ use waitingroom::{
 
 use crate::{auto_hold::AutoHoldOutcome, registry::Registry, wait_estimator::WaitEstimate};
 
-/// A place on the wire.
-#[derive(Debug, Serialize)]
+/// A user's place in the queue, or the pass.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Place)]
 pub(crate) struct PlaceResponse {
     event_id: EventId,
     user_id: UserId,
+    /// 1 for the next user, 0 once `is_ready`.
     pub(crate) position: u64,
+    /// Users in the queue without a pass.
     total_in_queue: u64,
+    /// Position divided by the measured rate, or by the configured rate until one is measured.
     estimated_wait_seconds: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     wait_range_seconds: Option<WaitRange>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     reason: Option<WaitReason>,
+    /// True if there is a pass.
     pub(crate) is_ready: bool,
+    /// Clients keep the ticket: it restores the place if the queue is lost.
     ticket: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pass_id: Option<PassId>,
+    /// The pass, for `X-Queue-Pass`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     queue_pass: Option<String>,
+    /// When the pass expires.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     queue_pass_expires_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, schema_with = booking_reference)]
     hold: Option<Map<String, Value>>,
+    /// If none of the seat preferences could be held: the seats left in their zones.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     left: Option<Vec<ZoneLeft>>,
+}
+
+/// Booking describes its bookings itself.
+fn booking_reference() -> Ref {
+    Ref::from_schema_name("Booking")
+}
+
+/// An example of a place for the interface's document.
+pub(crate) fn place_example() -> Value {
+    json!({
+        "event_id": "d0000000-0000-0001-0000-000000000000",
+        "user_id": "alice",
+        "position": 12,
+        "total_in_queue": 340,
+        "estimated_wait_seconds": 3,
+        "wait_range_seconds": { "low": 2, "high": 4 },
+        "is_ready": false,
+        "ticket": "header.payload.signature",
+    })
+}
+
+/// An example of a place with a pass.
+pub(crate) fn ready_example() -> Value {
+    json!({
+        "event_id": "d0000000-0000-0001-0000-000000000000",
+        "user_id": "alice",
+        "position": 0,
+        "total_in_queue": 328,
+        "estimated_wait_seconds": 0,
+        "is_ready": true,
+        "ticket": "header.payload.signature",
+        "pass_id": "cdf5217975754c57b404592380b3fa8a-0",
+        "queue_pass": "header.payload.signature",
+        "queue_pass_expires_at": "2026-06-01T18:05:00.284Z",
+    })
 }
 
 impl PlaceResponse {
@@ -193,16 +245,16 @@ pub(crate) fn removal_problem(lapse: Removal) -> Problem {
     match lapse {
         Removal::Unclaimed => Problem::new(
             Code::PassRevoked,
-            "nobody claimed the pass in time; come back and you are first again",
+            "the pass was not claimed in time; join again and you are first in the queue",
         ),
         Removal::Expired => Problem::new(
             Code::PassExpired,
-            "the pass has expired; join the line again",
+            "the pass has expired; join the queue again",
         ),
-        Removal::Left => Problem::new(Code::NotInQueue, "you gave your place up"),
+        Removal::Left => Problem::new(Code::NotInQueue, "you left the queue"),
         Removal::Absent => Problem::new(
             Code::NotInQueue,
-            "you were away for too long; join the line again",
+            "you were disconnected for too long; join the queue again",
         ),
     }
 }

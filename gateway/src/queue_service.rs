@@ -328,7 +328,7 @@ fn is_position_known(place: &Place) -> bool {
 
 /// The position of a place is unknown, see [`QueueService::poll`].
 pub(crate) fn position_unknown() -> Problem {
-    unavailable("the line is being counted; you keep your place")
+    unavailable("the queue is being rebuilt; you keep your place")
 }
 
 fn unavailable(detail: &str) -> Problem {

@@ -13,6 +13,8 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
+use crate::schema::text_schema;
+
 /// A moment, in milliseconds since the Unix epoch (UTC). On the wire: RFC 3339.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Timestamp(i64);
@@ -65,6 +67,8 @@ impl fmt::Display for Timestamp {
         f.write_str(text.as_deref().unwrap_or("out of range"))
     }
 }
+
+text_schema!(Timestamp, { "format": "date-time", "description": "RFC 3339 in UTC." });
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -21,7 +21,13 @@ use axum::{
     routing::get,
 };
 use futures_util::future::BoxFuture;
+use serde::Serialize;
+use serde_json::json;
 use tracing::Instrument;
+use utoipa::{
+    ToSchema,
+    openapi::{RefOr, Schema},
+};
 
 pub use self::{
     client_address::{client_address, rate_limit_key},
@@ -31,10 +37,36 @@ pub use self::{
 };
 use crate::{
     lifecycle::Lifecycle,
+    openapi::problems::Unavailable,
     problem::{Code, Problem},
     request_id::{REQUEST_ID, RequestId},
+    schema::openapi_schema,
     telemetry,
 };
+
+/// The response of a process that is alive.
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({ "status": "ok" }))]
+struct Alive {
+    #[schema(schema_with = ok)]
+    status: &'static str,
+}
+
+fn ok() -> RefOr<Schema> {
+    openapi_schema(json!({ "type": "string", "const": "ok" }))
+}
+
+fn ready() -> RefOr<Schema> {
+    openapi_schema(json!({ "type": "string", "const": "ready" }))
+}
+
+/// The response of a process that is ready.
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({ "status": "ready" }))]
+struct Ready {
+    #[schema(schema_with = ready)]
+    status: &'static str,
+}
 
 /// A dependency's state: its name, and what is wrong with it if anything.
 pub type Check = Arc<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
@@ -61,17 +93,39 @@ pub fn ops_routes_with_liveness(
         .route("/metrics", get(metrics))
 }
 
-async fn health(alive: Option<Check>) -> Response {
+/// Is the process alive?
+#[utoipa::path(
+    get,
+    path = "/health",
+    operation_id = "health",
+    tag = "operations",
+    description = "Every role.",
+    responses((status = 200, description = "It is alive.", body = inline(Alive))),
+    security(())
+)]
+pub(crate) async fn health(alive: Option<Check>) -> Response {
     if let Some(alive) = alive
         && let Err(error) = alive().await
     {
         tracing::error!(error, "this process has to be started again");
         return Problem::unavailable(error, std::time::Duration::from_secs(1)).into_response();
     }
-    axum::Json(serde_json::json!({"status": "ok"})).into_response()
+    axum::Json(Alive { status: "ok" }).into_response()
 }
 
-async fn readiness(lifecycle: &Lifecycle, checks: &[(&'static str, Check)]) -> Response {
+/// Can the process serve requests?
+#[utoipa::path(
+    get,
+    path = "/ready",
+    operation_id = "ready",
+    tag = "operations",
+    description = "Every role. 503 while the process drains, and while a dependency does not respond: the \
+        engine and the subscription of a gateway, the database and the engine of booking, the engine of a \
+        queue worker.",
+    responses((status = 200, description = "It can.", body = inline(Ready)), Unavailable),
+    security(())
+)]
+pub(crate) async fn readiness(lifecycle: &Lifecycle, checks: &[(&'static str, Check)]) -> Response {
     if lifecycle.is_stopping() {
         return Problem::unavailable("stopping", std::time::Duration::from_secs(1)).into_response();
     }
@@ -84,10 +138,26 @@ async fn readiness(lifecycle: &Lifecycle, checks: &[(&'static str, Check)]) -> R
         }
     }
 
-    axum::Json(serde_json::json!({"status": "ready"})).into_response()
+    axum::Json(Ready { status: "ready" }).into_response()
 }
 
-async fn metrics() -> Response {
+/// Metrics in the text format of Prometheus
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    operation_id = "metrics",
+    tag = "operations",
+    description = "Every role. For the operator's scraper: the shipped proxy does not forward it.",
+    responses((
+        status = 200,
+        description = "The metrics.",
+        content_type = "text/plain",
+        body = String,
+        example = "# TYPE stanchion_websocket_connections gauge\nstanchion_websocket_connections 3\n"
+    )),
+    security(())
+)]
+pub(crate) async fn metrics() -> Response {
     let format = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     (
         [(header::CONTENT_TYPE, format)],
@@ -134,15 +204,12 @@ async fn record_request(request: Request, next: Next) -> Response {
 
 /// The answer for a path that nobody serves.
 pub async fn not_found() -> Problem {
-    Problem::new(Code::NotFound, "there is nothing at this path")
+    Problem::new(Code::NotFound, "no such route")
 }
 
 /// The answer for a method that a path does not know.
 async fn method_not_allowed() -> Problem {
-    Problem::new(
-        Code::MethodNotAllowed,
-        "this path does not answer this method",
-    )
+    Problem::new(Code::MethodNotAllowed, "method not allowed for this route")
 }
 
 /// Headers that every answer carries.

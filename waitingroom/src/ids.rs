@@ -2,8 +2,12 @@
 
 use std::{fmt, marker::PhantomData, str::FromStr, sync::Arc};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use utoipa::ToSchema;
 use uuid::Uuid;
+
+use crate::schema::text_schema;
 
 /// A name that does not have the form its kind requires. Displays as a sentence fit for a client.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -16,8 +20,11 @@ pub struct InvalidId {
 macro_rules! uuid_id {
     ($(#[$doc:meta])* $name:ident, $kind:literal) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[derive(
+            Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema, JsonSchema,
+        )]
         #[serde(transparent)]
+        #[schema(value_type = String, format = Uuid)]
         pub struct $name(Uuid);
 
         impl $name {
@@ -68,10 +75,15 @@ uuid_id!(
 );
 
 macro_rules! text_id {
-    ($(#[$doc:meta])* $name:ident, $kind:literal, $max:literal, $ok:expr, $problem:literal) => {
+    (
+        $(#[$doc:meta])* $name:ident, $kind:literal, $max:literal, $ok:expr, $problem:literal,
+        $pattern:literal, $description:literal
+    ) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub struct $name(Arc<str>);
+
+        text_schema!($name, { "minLength": 1, "maxLength": $max, "pattern": $pattern, "description": $description });
 
         impl $name {
             /// The name as text.
@@ -133,27 +145,34 @@ text_id!(
     /// A person in the queue: the `sub` of their JWT. What Redis packs it with is separated by
     /// tabs, which it cannot contain.
     UserId, "sub", 255, |c| !c.is_control() && (c == ' ' || !c.is_whitespace()),
-    "must be 1 to 255 printable characters, with spaces inside only"
+    "must be 1 to 255 printable characters, with spaces inside only",
+    "^[^\\u0000-\\u0020\\u007f-\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]([^\\u0000-\\u001f\\u007f-\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]*[^\\u0000-\\u0020\\u007f-\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000])?$",
+    "The `sub` of a JWT: printable characters, with spaces inside only. Only guests have names that begin with `guest-`."
 );
 text_id!(
     /// One gateway process. Chosen afresh at each start, so that a restarted node is a new node.
     NodeId, "node", 64, |c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'),
-    "must be 1 to 64 letters, digits, '-', '_' or '.'"
+    "must be 1 to 64 letters, digits, '-', '_' or '.'",
+    "^[A-Za-z0-9._-]+$", "One process; a restarted process has another name."
 );
 text_id!(
     /// One pass (`jti` of its token).
     PassId, "pass_id", 64, |c| c.is_ascii_alphanumeric() || c == '-',
-    "must be 1 to 64 letters, digits or '-'"
+    "must be 1 to 64 letters, digits or '-'",
+    "^[A-Za-z0-9-]+$", "One pass."
 );
 text_id!(
     /// One incarnation of an event's queue. A queue that was rebuilt after a loss has a new epoch.
     Epoch, "epoch", 64, |c| c.is_ascii_alphanumeric() || c == '-',
-    "must be 1 to 64 letters, digits or '-'"
+    "must be 1 to 64 letters, digits or '-'",
+    "^[A-Za-z0-9-]+$", "One incarnation of an event's queue."
 );
 text_id!(
     /// A client's name for one reservation attempt, the same on every retry of it.
     IdempotencyKey, "idempotency_key", 128, |c| !c.is_control() && (c == ' ' || !c.is_whitespace()),
-    "must be 1 to 128 printable characters, with spaces inside only"
+    "must be 1 to 128 printable characters, with spaces inside only",
+    "^[^\\u0000-\\u0020\\u007f-\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]([^\\u0000-\\u001f\\u007f-\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]*[^\\u0000-\\u0020\\u007f-\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000])?$",
+    "The client's name for one reservation attempt, the same on every retry of it: printable characters, with spaces inside only."
 );
 
 #[cfg(test)]

@@ -1,12 +1,20 @@
 //! The one place that maps what can go wrong to a status, a stable code and a sentence (RFC 9457).
 
-use std::time::Duration;
+use std::{borrow::Cow, collections::BTreeSet, time::Duration};
 
 use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
+use serde_json::json;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{self, RefOr},
+};
+
+use crate::schema::openapi_schema;
 
 use crate::request_id::RequestId;
 
@@ -40,39 +48,71 @@ macro_rules! codes {
 }
 
 codes! {
-    Malformed = "INVALID_REQUEST", BAD_REQUEST, "The request cannot be read";
-    InvalidField = "INVALID_REQUEST", UNPROCESSABLE_ENTITY, "A field has a value it may not have";
-    Unauthorized = "UNAUTHORIZED", UNAUTHORIZED, "No valid token";
-    TokenExpired = "TOKEN_EXPIRED", UNAUTHORIZED, "The token has expired";
-    Forbidden = "FORBIDDEN", FORBIDDEN, "The token does not allow this";
-    GuestTooOld = "GUEST_TOO_OLD", FORBIDDEN, "The guest was made too long ago to take a new place";
-    NotFound = "NOT_FOUND", NOT_FOUND, "There is nothing here";
-    EventNotFound = "EVENT_NOT_FOUND", NOT_FOUND, "No such event";
-    ShowNotFound = "SHOW_NOT_FOUND", NOT_FOUND, "No such show";
-    ZoneNotFound = "ZONE_NOT_FOUND", NOT_FOUND, "No such zone";
-    BookingNotFound = "BOOKING_NOT_FOUND", NOT_FOUND, "No such booking";
-    NotInQueue = "NOT_IN_QUEUE", NOT_FOUND, "The user has no place in this line";
-    MethodNotAllowed = "METHOD_NOT_ALLOWED", METHOD_NOT_ALLOWED, "This path does not answer this method";
-    PayloadTooLarge = "PAYLOAD_TOO_LARGE", PAYLOAD_TOO_LARGE, "The request is too large";
-    UnsupportedMediaType = "UNSUPPORTED_MEDIA_TYPE", UNSUPPORTED_MEDIA_TYPE, "The body must be JSON";
+    Malformed = "INVALID_REQUEST", BAD_REQUEST, "Malformed request";
+    InvalidField = "INVALID_REQUEST", UNPROCESSABLE_ENTITY, "Invalid field value";
+    Unauthorized = "UNAUTHORIZED", UNAUTHORIZED, "Missing or invalid token";
+    TokenExpired = "TOKEN_EXPIRED", UNAUTHORIZED, "Token has expired";
+    Forbidden = "FORBIDDEN", FORBIDDEN, "Insufficient permissions";
+    GuestTooOld = "GUEST_TOO_OLD", FORBIDDEN, "Guest identity is too old to join a queue";
+    NotFound = "NOT_FOUND", NOT_FOUND, "Not found";
+    EventNotFound = "EVENT_NOT_FOUND", NOT_FOUND, "Event not found";
+    ShowNotFound = "SHOW_NOT_FOUND", NOT_FOUND, "Show not found";
+    ZoneNotFound = "ZONE_NOT_FOUND", NOT_FOUND, "Zone not found";
+    BookingNotFound = "BOOKING_NOT_FOUND", NOT_FOUND, "Booking not found";
+    NotInQueue = "NOT_IN_QUEUE", NOT_FOUND, "Not in the queue";
+    MethodNotAllowed = "METHOD_NOT_ALLOWED", METHOD_NOT_ALLOWED, "Method not allowed";
+    PayloadTooLarge = "PAYLOAD_TOO_LARGE", PAYLOAD_TOO_LARGE, "Request body too large";
+    UnsupportedMediaType = "UNSUPPORTED_MEDIA_TYPE", UNSUPPORTED_MEDIA_TYPE, "Request body must be JSON";
     RateLimited = "RATE_LIMITED", TOO_MANY_REQUESTS, "Too many requests";
-    AlreadyExists = "ALREADY_EXISTS", CONFLICT, "This exists already";
-    PassRequired = "PASS_REQUIRED", FORBIDDEN, "A queue pass is required";
-    PassInvalid = "PASS_INVALID", FORBIDDEN, "The queue pass is not genuine";
-    PassExpired = "PASS_EXPIRED", FORBIDDEN, "The queue pass has expired";
-    PassWrongUser = "PASS_WRONG_USER", FORBIDDEN, "The queue pass belongs to somebody else";
-    PassWrongEvent = "PASS_WRONG_EVENT", FORBIDDEN, "The queue pass is for another event";
-    PassUsed = "PASS_USED", CONFLICT, "The queue pass was used before";
-    PassRevoked = "PASS_REVOKED", FORBIDDEN, "The queue pass was taken back";
+    AlreadyExists = "ALREADY_EXISTS", CONFLICT, "Already exists";
+    PassRequired = "PASS_REQUIRED", FORBIDDEN, "Queue pass required";
+    PassInvalid = "PASS_INVALID", FORBIDDEN, "Invalid queue pass";
+    PassExpired = "PASS_EXPIRED", FORBIDDEN, "Queue pass has expired";
+    PassWrongUser = "PASS_WRONG_USER", FORBIDDEN, "Queue pass was issued to another user";
+    PassWrongEvent = "PASS_WRONG_EVENT", FORBIDDEN, "Queue pass was issued for another event";
+    PassUsed = "PASS_USED", CONFLICT, "Queue pass was used before";
+    PassRevoked = "PASS_REVOKED", FORBIDDEN, "Queue pass was revoked";
     InsufficientSeats = "INSUFFICIENT_SEATS", CONFLICT, "Not enough seats left";
-    UserLimitExceeded = "USER_LIMIT_EXCEEDED", CONFLICT, "More seats than one user may have";
-    IdempotencyMismatch = "IDEMPOTENCY_MISMATCH", UNPROCESSABLE_ENTITY, "The idempotency key was used for another request";
-    BookingExpired = "BOOKING_EXPIRED", CONFLICT, "The booking has expired";
-    BookingNotPending = "BOOKING_NOT_PENDING", CONFLICT, "The booking is not waiting for confirmation";
-    QueueClosed = "QUEUE_CLOSED", CONFLICT, "The line is not open";
-    QueueFull = "QUEUE_FULL", SERVICE_UNAVAILABLE, "The line is full";
-    Unavailable = "UNAVAILABLE", SERVICE_UNAVAILABLE, "Try again in a moment";
-    Internal = "INTERNAL", INTERNAL_SERVER_ERROR, "Something went wrong here";
+    UserLimitExceeded = "USER_LIMIT_EXCEEDED", CONFLICT, "Seat limit exceeded";
+    IdempotencyMismatch = "IDEMPOTENCY_MISMATCH", UNPROCESSABLE_ENTITY, "Idempotency key was used for another request";
+    BookingExpired = "BOOKING_EXPIRED", CONFLICT, "Booking has expired";
+    BookingNotPending = "BOOKING_NOT_PENDING", CONFLICT, "Booking is not pending";
+    QueueClosed = "QUEUE_CLOSED", CONFLICT, "Queue is not open";
+    QueueFull = "QUEUE_FULL", SERVICE_UNAVAILABLE, "Queue is full";
+    Unavailable = "UNAVAILABLE", SERVICE_UNAVAILABLE, "Temporarily unavailable";
+    Internal = "INTERNAL", INTERNAL_SERVER_ERROR, "Internal error";
+}
+
+impl Code {
+    /// The codes on the wire: two of the problems share one.
+    fn wire_names() -> BTreeSet<&'static str> {
+        Self::ALL.iter().map(|code| code.as_str()).collect()
+    }
+}
+
+const CODE_DESCRIPTION: &str =
+    "The kind of a problem. Codes are stable: programs may rely on them.";
+
+impl PartialSchema for Code {
+    fn schema() -> RefOr<openapi::Schema> {
+        openapi_schema(json!({
+            "type": "string", "enum": Self::wire_names(), "description": CODE_DESCRIPTION,
+        }))
+    }
+}
+
+impl ToSchema for Code {}
+
+impl JsonSchema for Code {
+    fn schema_name() -> Cow<'static, str> {
+        "Code".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string", "enum": Self::wire_names(), "description": CODE_DESCRIPTION,
+        })
+    }
 }
 
 /// A refusal, as a client sees it. Internals never go into `detail`.
@@ -89,18 +129,31 @@ pub struct Problem {
     pub retry_after: Option<Duration>,
 }
 
-#[derive(Serialize)]
-struct Body<'a> {
+/// A problem as RFC 9457 describes it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(crate) struct ProblemDocument<'a> {
+    /// `urn:stanchion:problem:` and the code in lower case.
     r#type: String,
+    /// The same for every problem with this code and status.
     title: &'static str,
+    /// The HTTP status.
     status: u16,
+    #[schema(value_type = Code)]
     code: &'static str,
+    /// An explanation for people.
     detail: &'a str,
+    /// The input that was rejected.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     field: Option<&'a str>,
+    /// Seconds, as in the header `Retry-After`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, minimum = 1)]
     retry_after: Option<u64>,
+    /// The id of the request, as in the header `X-Request-ID` of every answer; quote it in a report.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, max_length = 64)]
     request_id: Option<&'a str>,
 }
 
@@ -148,7 +201,7 @@ impl Problem {
     pub fn to_json(&self) -> String {
         let request_id = RequestId::current();
         let slug = self.code.as_str().to_lowercase().replace('_', "-");
-        let body = Body {
+        let body = ProblemDocument {
             r#type: format!("urn:stanchion:problem:{slug}"),
             title: self.code.title(),
             status: self.code.status().as_u16(),

@@ -13,6 +13,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
+use utoipa::ToSchema;
 
 use crate::{
     clock::Timestamp, http::open_connections, ids::NodeId, lifecycle::Lifecycle,
@@ -32,7 +33,7 @@ pub const PROCESS_TTL: Duration = Duration::from_secs(5);
 const REGISTRY_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What a process does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
     /// Holds the queue's connections.
@@ -44,72 +45,81 @@ pub enum Role {
 }
 
 /// The identity of a process: constant while it runs.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Process {
-    /// Its name, fresh at every start; a gateway's is its node's.
+    /// The name, another at every start; that of a gateway is its node's.
     pub node: NodeId,
-    /// What it does.
+    /// Its roles.
     pub roles: Vec<Role>,
-    /// The release it is of.
+    /// The release that it runs.
     pub version: String,
     /// When it started, by its own clock.
     pub started_at: Timestamp,
 }
 
 /// The status of one process.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ProcessStatus {
     /// Whose.
     #[serde(flatten)]
     pub process: Process,
-    /// Connections that are open to its port.
+    /// Open connections to its port.
     pub connections: u64,
-    /// Resident memory in bytes; absent where the system does not tell.
+    /// Resident memory in bytes; absent if the system does not report it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub memory_bytes: Option<u64>,
     /// Tasks of its runtime that have not ended.
     pub live_tasks: u64,
-    /// Of a process that serves booking.
+    /// The load of a process that serves booking.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub booking: Option<BookingLoad>,
 }
 
 /// The load of booking, over the last two to three seconds.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = BookingVitals)]
 pub struct BookingLoad {
-    /// Nothing can be booked here at the moment: the database cannot be written, or the engine does
-    /// not answer. Measured apart from all that follows, which says little while nobody reserves.
+    /// Nothing can be booked at the moment: the database cannot be written, or the engine does not
+    /// respond. Measured apart from the other values, which say little while no user reserves.
     #[serde(default)]
     pub unable: bool,
-    /// Reservations answered a second.
+    /// Reservations completed per second.
+    #[schema(minimum = 0)]
     pub reserves_per_second: f64,
-    /// Median time to an answer in milliseconds, those under way counted by their age where that is
-    /// longer; absent where nobody asked.
+    /// Median response time in milliseconds; a request in progress counts with its age if that is
+    /// longer. Absent if there were no requests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, minimum = 0)]
     pub reserve_p50_ms: Option<f64>,
-    /// The same for the slowest twentieth.
+    /// The same for the 95th percentile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, minimum = 0)]
     pub reserve_p95_ms: Option<f64>,
-    /// Share of answers that were 5xx, 0 to 1; of at least twenty answers.
+    /// Share of responses that were 5xx, 0 to 1; of at least twenty responses.
+    #[schema(minimum = 0, maximum = 1)]
     pub error_share: f64,
-    /// The last round trip to the database in milliseconds, or the age of the one under way where
-    /// that is longer.
+    /// The last round trip to the database in milliseconds, or the age of the current one if that
+    /// is longer.
+    #[schema(minimum = 0)]
     pub database_ms: f64,
-    /// Reservations that wait for the group commit.
+    /// Reservations queued for the group commit.
     pub commit_waiting: u64,
-    /// Most that may wait.
+    /// Max reservations in that queue.
     pub commit_capacity: u64,
-    /// Age of the oldest message that the bus does not have yet.
+    /// Age of the oldest message that is not published yet.
+    #[schema(minimum = 0)]
     pub outbox_lag_seconds: f64,
 }
 
-/// A status as it was read.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+/// One process and its last status.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct LiveProcess {
     /// The record.
     #[serde(flatten)]
     pub status: ProcessStatus,
-    /// How long ago it was published.
+    /// Age of the status in milliseconds.
     pub age_ms: u64,
 }
 

@@ -3,6 +3,7 @@
 
 mod client;
 mod close;
+pub mod schemas;
 mod server;
 mod wait;
 

@@ -1,9 +1,13 @@
 //! The queue of one event: its settings, a user's place in it, and what a change of it tells the
 //! gateways.
 
+mod settings_schema;
+
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
+use utoipa::ToSchema;
 
 use crate::{
     clock::Timestamp,
@@ -12,19 +16,22 @@ use crate::{
     rate::throttled_rate,
 };
 
-/// Where a sale stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub use settings_schema::queue_patch_with_defaults;
+
+/// The state of a sale: `open` accepts joins and releases users, `paused` and `sold_out` accept
+/// joins only, `scheduled` and `closed` do neither.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SaleState {
-    /// Announced; nobody may join yet.
+    /// Announced; users cannot join yet.
     Scheduled,
-    /// Joining and releasing.
+    /// Users can join and are released.
     Open,
-    /// Joining goes on, releasing stands still.
+    /// Users can join and are not released.
     Paused,
-    /// Joining goes on (seats may come back), releasing stands still.
+    /// Users can join, since seats may become available again, and are not released.
     SoldOut,
-    /// Over: nobody may join, nobody is released.
+    /// The sale is over: users cannot join and are not released.
     Closed,
 }
 

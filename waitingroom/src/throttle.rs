@@ -14,6 +14,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{
     clock::Timestamp,
@@ -73,8 +74,9 @@ impl Default for ThrottleConfig {
     }
 }
 
-/// Why queues move slower than configured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// Why queues move slower than configured: `slowed` if booking is or was overloaded, `paused` if
+/// nothing can be booked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ThrottleReason {
     /// Booking is or was overloaded.

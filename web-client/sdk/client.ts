@@ -4,7 +4,7 @@ import { HttpTransport } from "./http-transport";
 import { Identities, identityFromToken, isPastHalfLife, needsRenewal } from "./identities";
 import { followPageLifecycle } from "./page-lifecycle";
 import { PlaceStore, type Store } from "./place-store";
-import type { Identity } from "./resources";
+import type { Token as Identity } from "./openapi";
 import { Rest } from "./rest";
 import { type Browser, SharedTransport, browser } from "./shared-transport";
 import type { Transport } from "./transport";

@@ -5,7 +5,7 @@ import { BAD_TOKEN } from "./close-codes";
 import { type Carrier, type Transport, StatefulTransport } from "./transport";
 import type { ClientMessage, ClientMessages, ServerMessage } from "./messages";
 import { Problem } from "./problem";
-import type { Place } from "./resources";
+import type { Place } from "./openapi";
 import type { Rest } from "./rest";
 
 /** A user who polls stays present for at least three of these intervals. */

@@ -1,7 +1,7 @@
 // The user's identity, stored in the browser: a guest identity or a token of the shop's own login.
 import { decodeClaims } from "./jwt";
 import type { Store } from "./place-store";
-import type { Identity } from "./resources";
+import type { Token as Identity } from "./openapi";
 
 const KEY = "stanchion.identity";
 

@@ -1,9 +1,9 @@
 // Public exports of the SDK's main entry: the queue. Shop and bookings are exported by the entry `shop`.
 export { type Client, type ClientOptions, createClient } from "./client";
 export { BAD_TOKEN, EVENT_CLOSED } from "./close-codes";
+export type { Booking, Place, SaleState, Token as Identity, ZoneLeft } from "./openapi";
 export { PlaceStore, type Store } from "./place-store";
 export { Problem } from "./problem";
-export type { Booking, Identity, Place, SaleState, ZoneLeft } from "./resources";
 export type { ReserveRequest, Rest } from "./rest";
 export type { Carrier, ConnectionState, Transport, TransportEvents } from "./transport";
 export type { NextAction, Position, SeatPreferences, WaitingRoom, WaitingRoomEvents } from "./waiting-room";

@@ -1,7 +1,7 @@
 // The REST routes of the queue, typed, with a timeout on each; and generic calls for all other routes.
 import type { ClientMessages } from "./messages";
+import type { Booking, Place, SaleNews as SaleUpdate, Token as Identity } from "./openapi";
 import { Problem } from "./problem";
-import type { Booking, Identity, Place, SaleUpdate } from "./resources";
 import { type ServerSentEvent, parseServerSentEvents } from "./sse";
 
 const REQUEST_TIMEOUT_MS = 10_000;

@@ -13,6 +13,9 @@ export type Schema = Record<string, Field<unknown> | Optional<unknown>>;
 type RequiredKeys<S> = { [K in keyof S]: S[K] extends Optional<unknown> ? never : K }[keyof S];
 type OptionalKeys<S> = { [K in keyof S]: S[K] extends Optional<unknown> ? K : never }[keyof S];
 
+/** A schema of each field of a generated type, and of no other. */
+export type FieldsOf<T> = Record<keyof T, Field<unknown> | Optional<unknown>>;
+
 /** The type of an object that matches the schema. */
 export type Infer<S> = {
   [K in RequiredKeys<S>]: S[K] extends Field<infer T> ? T : never;
@@ -54,6 +57,11 @@ export function array<T>(item: Field<T>): Field<T[]> {
 /** `null` is treated as absent. */
 export function optional<T>(field: Field<T>): Optional<T> {
   return { optional: field };
+}
+
+/** A field that is always there; `null` is one of its values. */
+export function nullable<T>(field: Field<T>): Field<T | null> {
+  return (value, path) => (value === null || value === undefined ? null : field(value, path));
 }
 
 /** Drops fields that the schema does not name: the contract lets servers add fields. */

@@ -1,8 +1,7 @@
 // Follows the free seats of an event: over the server's stream if it has one, by polling if not.
 import { backoffMs } from "./backoff";
+import type { Availability, Event as EventDetail, ZoneLeft } from "./openapi";
 import { Problem } from "./problem";
-import type { ZoneLeft } from "./resources";
-import type { Availability, EventDetail } from "./shop-resources";
 
 const POLL_INTERVAL_MS = 3_000;
 

@@ -1,10 +1,9 @@
 // The shop's routes: events, free seats, and the user's bookings.
-import type { Booking } from "./resources";
+import type { Availability, Booking, Event as EventDetail, EventHead as EventSummary } from "./openapi";
 import type { Rest } from "./rest";
-import type { Availability, EventDetail, EventSummary } from "./shop-resources";
 
 export { followSeats } from "./seat-stream";
-export type { Appearance, Availability, EventDetail, EventSummary, Show, Zone } from "./shop-resources";
+export type { Appearance, Availability, Event as EventDetail, EventHead as EventSummary, Show, Zone } from "./openapi";
 
 export class Shop {
   readonly #rest: Rest;

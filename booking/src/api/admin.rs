@@ -4,18 +4,24 @@ use std::sync::Arc;
 
 use axum::{extract::State, http::StatusCode, response::IntoResponse};
 use serde::Serialize;
+use utoipa::ToSchema;
 use waitingroom::{
     http::{Json, LargeJson, Path},
     ids::{EventId, UserId},
+    openapi::problems::{
+        EventNotFound, Forbidden, InvalidBody, InvalidField, NotInQueue, Unauthorized, Unavailable,
+    },
     problem::Problem,
     queue::{QueuePatch, QueueSettings},
+    schema::always_true,
 };
 
 use super::{
-    events::{EventResponse, operator_response},
+    events::{OperatorEventResponse, operator_event_example, operator_response},
     extract::Operator,
     new_event::NewEvent,
     params,
+    problems::AlreadyExists,
 };
 use crate::{
     admin::AdminService,
@@ -24,11 +30,23 @@ use crate::{
     model::appearance::{Appearance, AppearancePatch},
 };
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({ "events": [operator_event_example()] }))]
 pub(super) struct OperatorEventList {
-    events: Vec<EventResponse>,
+    events: Vec<OperatorEventResponse>,
 }
 
+/// All events with the settings of their queues
+#[utoipa::path(
+    get,
+    path = "/api/v1/admin/events",
+    operation_id = "listOperatedEvents",
+    tag = "operators",
+    responses(
+        (status = 200, description = "In the order of their creation.", body = inline(OperatorEventList)),
+        Unauthorized, Forbidden, Unavailable
+    )
+)]
 pub(super) async fn list(
     _: Operator,
     State(admin): State<Arc<AdminService>>,
@@ -42,6 +60,19 @@ pub(super) async fn list(
     Ok(Json(OperatorEventList { events }))
 }
 
+/// Add an event and open its queue
+#[utoipa::path(
+    post,
+    path = "/api/v1/admin/events",
+    operation_id = "createEvent",
+    tag = "operators",
+    description = "Ids that are absent are generated. Unknown fields are rejected. All or nothing is stored.",
+    request_body = NewEvent,
+    responses(
+        (status = 201, description = "The event.", body = OperatorEventResponse),
+        Unauthorized, Forbidden, AlreadyExists, InvalidBody, InvalidField, Unavailable
+    )
+)]
 pub(super) async fn create(
     Operator(operator): Operator,
     State(admin): State<Arc<AdminService>>,
@@ -57,13 +88,38 @@ pub(super) async fn create(
     ))
 }
 
-#[derive(Serialize)]
+/// The settings of an event's queue.
+#[derive(Serialize, ToSchema)]
+#[schema(as = EventQueueSettings, example = json!({
+    "event_id": "d0000000-0000-0001-0000-000000000000",
+    "state": "open",
+    "rate_per_second": 5.0,
+    "burst": 5,
+    "max_active": 200,
+    "pass_ttl_seconds": 300,
+    "claim_window_seconds": 30,
+    "grace_seconds": 300,
+    "max_in_line": 1000000,
+    "message": null
+}))]
 pub(super) struct QueueResponse {
     event_id: EventId,
     #[serde(flatten)]
     settings: QueueSettings,
 }
 
+/// The settings of a queue
+#[utoipa::path(
+    get,
+    path = "/api/v1/admin/events/{event_id}/queue",
+    operation_id = "getQueueSettings",
+    tag = "operators",
+    params(("event_id" = EventId, Path, example = "d0000000-0000-0001-0000-000000000000")),
+    responses(
+        (status = 200, description = "The current settings.", body = QueueResponse),
+        Unauthorized, Forbidden, EventNotFound, InvalidField, Unavailable
+    )
+)]
 pub(super) async fn queue(
     _: Operator,
     State(catalogue): State<Arc<Catalogue>>,
@@ -76,6 +132,23 @@ pub(super) async fn queue(
     }))
 }
 
+/// Change the settings of a queue while it runs
+#[utoipa::path(
+    put,
+    path = "/api/v1/admin/events/{event_id}/queue",
+    operation_id = "changeQueueSettings",
+    tag = "operators",
+    description = "Any subset of the settings; absent settings stay. Unknown fields are rejected.",
+    params(("event_id" = EventId, Path, example = "d0000000-0000-0001-0000-000000000000")),
+    request_body(
+        content = QueuePatch,
+        example = json!({ "state": "paused", "message": "A short break. Every place is kept." })
+    ),
+    responses(
+        (status = 200, description = "The current settings.", body = QueueResponse),
+        Unauthorized, Forbidden, EventNotFound, InvalidBody, InvalidField, Unavailable
+    )
+)]
 pub(super) async fn update_queue(
     Operator(operator): Operator,
     State(admin): State<Arc<AdminService>>,
@@ -91,13 +164,34 @@ pub(super) async fn update_queue(
     Ok(Json(QueueResponse { event_id, settings }))
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({
+    "event_id": "d0000000-0000-0001-0000-000000000000", "user_id": "alice", "removed": true
+}))]
 pub(super) struct RemovedResponse {
     event_id: EventId,
     user_id: UserId,
+    #[schema(schema_with = always_true)]
     removed: bool,
 }
 
+/// Remove a user's place or pass
+#[utoipa::path(
+    delete,
+    path = "/api/v1/admin/events/{event_id}/queue/places/{user_id}",
+    operation_id = "removePlace",
+    tag = "operators",
+    description = "The user's connections receive `left`, and the audit log gets an entry `remove_place`. The \
+        user's bookings stay. The user may join again at the end of the queue.",
+    params(
+        ("event_id" = EventId, Path, example = "d0000000-0000-0001-0000-000000000000"),
+        ("user_id" = UserId, Path, example = "alice")
+    ),
+    responses(
+        (status = 200, description = "The place is removed.", body = inline(RemovedResponse)),
+        Unauthorized, Forbidden, NotInQueue, InvalidField, Unavailable
+    )
+)]
 pub(super) async fn remove_place(
     Operator(operator): Operator,
     State(admin): State<Arc<AdminService>>,
@@ -116,12 +210,33 @@ pub(super) async fn remove_place(
     }))
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({
+    "event_id": "d0000000-0000-0001-0000-000000000000",
+    "appearance": { "accent": "#0a7f5a", "message": "Doors open at eight." }
+}))]
 pub(super) struct AppearanceResponse {
     event_id: EventId,
     appearance: Appearance,
 }
 
+/// Change the appearance of an event's pages
+#[utoipa::path(
+    put,
+    path = "/api/v1/admin/events/{event_id}/appearance",
+    operation_id = "changeAppearance",
+    tag = "operators",
+    description = "Any subset; absent fields stay, an empty text removes. Unknown fields are rejected.",
+    params(("event_id" = EventId, Path, example = "d0000000-0000-0001-0000-000000000000")),
+    request_body(
+        content = AppearancePatch,
+        example = json!({ "accent": "#0a7f5a", "message": "Doors open at eight." })
+    ),
+    responses(
+        (status = 200, description = "The current appearance.", body = inline(AppearanceResponse)),
+        Unauthorized, Forbidden, EventNotFound, InvalidBody, InvalidField, Unavailable
+    )
+)]
 pub(super) async fn update_appearance(
     Operator(operator): Operator,
     State(admin): State<Arc<AdminService>>,

@@ -4,10 +4,13 @@ use std::{collections::HashMap, sync::Arc};
 
 use axum::extract::State;
 use serde::Serialize;
+use serde_json::{Value, json};
+use utoipa::ToSchema;
 use waitingroom::{
     clock::Timestamp,
     http::{Json, Path},
     ids::{EventId, ShowId, ZoneId},
+    openapi::problems::{EventNotFound, InvalidField, Unavailable},
     problem::Problem,
     queue::{QueueSettings, SaleState},
 };
@@ -24,52 +27,123 @@ use crate::{
     },
 };
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({ "events": [{
+    "event_id": "d0000000-0000-0001-0000-000000000000",
+    "name": "The Velvet Rope: live at the Harbour",
+    "state": "open"
+}] }))]
 pub(super) struct EventList {
     events: Vec<EventSummary>,
 }
 
-#[derive(Serialize)]
+/// The name and the state of an event.
+#[derive(Serialize, ToSchema)]
+#[schema(as = EventHead)]
 struct EventSummary {
     event_id: EventId,
     name: String,
     state: SaleState,
+    /// The operator's message to all users.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     message: Option<String>,
 }
 
-#[derive(Serialize)]
+/// An event with its shows, zones and available seats.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Event, example = json!(event_example()))]
 pub(super) struct EventResponse {
     #[serde(flatten)]
     summary: EventSummary,
     currency: Currency,
+    /// Max seats that one user may hold or have bought.
     max_seats_per_user: u32,
+    /// Duration of a hold.
     hold_seconds: u32,
     #[serde(skip_serializing_if = "Appearance::is_default")]
+    #[schema(required = false)]
     appearance: Appearance,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    queue: Option<QueueSettings>,
     shows: Vec<ShowResponse>,
 }
 
-#[derive(Serialize)]
+/// An event as operators see it: with the settings of its queue.
+#[derive(Serialize, ToSchema)]
+#[schema(as = OperatedEvent, example = json!(operator_event_example()))]
+pub(super) struct OperatorEventResponse {
+    #[serde(flatten)]
+    event: EventResponse,
+    queue: QueueSettings,
+}
+
+/// One date of an event.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Show)]
 struct ShowResponse {
     show_id: ShowId,
     name: String,
+    #[schema(required)]
     starts_at: Option<Timestamp>,
     zones: Vec<ZoneResponse>,
 }
 
-#[derive(Serialize)]
+/// A block of interchangeable seats.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Zone)]
 struct ZoneResponse {
     zone_id: ZoneId,
     name: String,
+    /// Price of one seat, in minor units.
+    #[schema(minimum = 0)]
     unit_price: i64,
     currency: Currency,
+    /// All seats.
     capacity: u32,
+    /// Seats that can be reserved now.
     available: u32,
 }
 
+/// An example for the interface's document.
+fn event_example() -> Value {
+    json!({
+        "event_id": "d0000000-0000-0001-0000-000000000000",
+        "name": "The Velvet Rope: live at the Harbour",
+        "state": "open",
+        "currency": "EUR",
+        "max_seats_per_user": 6,
+        "hold_seconds": 300,
+        "shows": [{
+            "show_id": "d1000000-0000-0001-0000-000000000000",
+            "name": "Friday evening",
+            "starts_at": "2026-07-01T18:00:00Z",
+            "zones": [{
+                "zone_id": "d2000000-0000-0001-0002-000000000000",
+                "name": "Stalls",
+                "unit_price": 8900,
+                "currency": "EUR",
+                "capacity": 400,
+                "available": 398,
+            }],
+        }],
+    })
+}
+
+/// The same as operators see it.
+pub(super) fn operator_event_example() -> Value {
+    let mut event = event_example();
+    event["queue"] = json!(QueueSettings::default());
+    event
+}
+
+/// All events
+#[utoipa::path(
+    get,
+    path = "/api/v1/events",
+    operation_id = "listEvents",
+    tag = "catalogue",
+    responses((status = 200, description = "In the order of their creation.", body = inline(EventList))),
+    security(())
+)]
 pub(super) async fn list(State(catalogue): State<Arc<Catalogue>>) -> Json<EventList> {
     Json(EventList {
         events: catalogue
@@ -80,6 +154,19 @@ pub(super) async fn list(State(catalogue): State<Arc<Catalogue>>) -> Json<EventL
     })
 }
 
+/// An event with its shows, zones and available seats
+#[utoipa::path(
+    get,
+    path = "/api/v1/events/{event_id}",
+    operation_id = "getEvent",
+    tag = "catalogue",
+    params(("event_id" = EventId, Path, example = "d0000000-0000-0001-0000-000000000000")),
+    responses(
+        (status = 200, description = "The event. `available` may be 200 milliseconds old.", body = EventResponse),
+        EventNotFound, InvalidField, Unavailable
+    ),
+    security(())
+)]
 pub(super) async fn get(
     State(catalogue): State<Arc<Catalogue>>,
     State(availability): State<Arc<AvailabilityService>>,
@@ -107,7 +194,6 @@ pub(super) async fn event_response(
         max_seats_per_user: event.max_seats_per_user,
         hold_seconds: event.hold_seconds,
         appearance: event.appearance.clone(),
-        queue: None,
         shows,
     })
 }
@@ -116,10 +202,10 @@ pub(super) async fn event_response(
 pub(super) async fn operator_response(
     availability: &AvailabilityService,
     event: &Event,
-) -> Result<EventResponse, BookingError> {
-    Ok(EventResponse {
-        queue: Some(event.queue.clone()),
-        ..event_response(availability, event).await?
+) -> Result<OperatorEventResponse, BookingError> {
+    Ok(OperatorEventResponse {
+        event: event_response(availability, event).await?,
+        queue: event.queue.clone(),
     })
 }
 

@@ -4,20 +4,26 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use serde::{Deserialize, Deserializer, Serialize};
+use utoipa::{IntoParams, ToSchema};
 use waitingroom::{
     http::{Json, Query, RawBody, from_slice},
     ids::{EventId, ShowId, ZoneId},
+    openapi::problems::{
+        EventNotFound, Forbidden, InvalidField, Malformed, TooLarge, Unauthorized, Unavailable,
+    },
     problem::Problem,
 };
 
 use super::{extract::Operator, params};
 use crate::admin::{AdminService, ZoneComparison};
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, ToSchema)]
+#[schema(example = json!({ "event_id": "d0000000-0000-0001-0000-000000000000" }))]
 pub(super) struct SyncRequest {
-    /// Absent for every event. `null` is invalid: a program that has lost the id must not have all
-    /// of them rebuilt.
+    /// Absent for all events. `null` is rejected: a program that has lost the id must not have all
+    /// events rebuilt.
     #[serde(default, deserialize_with = "present")]
+    #[schema(nullable = false)]
     event_id: Option<EventId>,
 }
 
@@ -25,14 +31,33 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<EventId>
     EventId::deserialize(deserializer).map(Some)
 }
 
-#[derive(Serialize)]
+/// The result of a rebuild.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Synced, example = json!({ "events": 1, "zones": 8, "holds": 3, "corrected": 0 }))]
 pub(super) struct SyncResponse {
+    /// Events rebuilt.
     events: u64,
+    /// Zones of these events.
     zones: u64,
+    /// Live holds.
     holds: u64,
+    /// Zones whose seats differed from the database.
     corrected: u64,
 }
 
+/// Rebuild the engine's seats from the database, without downtime
+#[utoipa::path(
+    post,
+    path = "/api/v1/admin/sync-inventory",
+    operation_id = "syncInventory",
+    tag = "operators",
+    description = "Also runs by itself if the engine lacks an event. Reservations get a 503 during the rebuild.",
+    request_body(content = inline(Option<SyncRequest>), description = "One event; without a body, all events."),
+    responses(
+        (status = 200, description = "The result.", body = SyncResponse),
+        Malformed, Unauthorized, Forbidden, EventNotFound, TooLarge, InvalidField, Unavailable
+    )
+)]
 pub(super) async fn sync(
     Operator(operator): Operator,
     State(admin): State<Arc<AdminService>>,
@@ -56,42 +81,78 @@ pub(super) async fn sync(
     }))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct StatusQuery {
+    /// Only this event.
+    #[param(value_type = Option<EventId>)]
     event_id: Option<String>,
 }
 
-#[derive(Serialize)]
+/// The seats of the engine compared with those of the database.
+#[derive(Serialize, ToSchema)]
+#[schema(as = InventoryStatus, example = json!({ "drift": 0, "zones": [{
+    "event_id": "d0000000-0000-0001-0000-000000000000",
+    "show_id": "d1000000-0000-0001-0000-000000000000",
+    "zone_id": "d2000000-0000-0001-0002-000000000000",
+    "capacity": 400,
+    "database": { "available": 398, "held": 2, "confirmed": 0 },
+    "redis": { "available": 398 },
+    "drift": 0
+}] }))]
 pub(super) struct StatusResponse {
     /// Sum of the differences of all zones, in seats.
+    #[schema(minimum = 0)]
     drift: i64,
     zones: Vec<ZoneStatus>,
 }
 
-#[derive(Serialize)]
+/// The seats of one zone.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ZoneInventory)]
 struct ZoneStatus {
     event_id: EventId,
     show_id: ShowId,
     zone_id: ZoneId,
+    /// All seats.
     capacity: u32,
+    #[schema(inline)]
     database: DatabaseSeats,
+    #[schema(inline)]
     redis: EngineSeats,
-    /// The engine's seats less the database's.
+    /// The seats of the engine minus those of the database.
     drift: i64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct DatabaseSeats {
     available: u32,
     held: u32,
     confirmed: u32,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct EngineSeats {
+    /// According to the engine, on any backend.
     available: u32,
 }
 
+/// Compare the engine's seats with the database, by zone
+#[utoipa::path(
+    get,
+    path = "/api/v1/admin/inventory-status",
+    operation_id = "compareInventory",
+    tag = "operators",
+    params(StatusQuery),
+    responses(
+        (
+            status = 200,
+            description = "The comparison, a snapshot: reservations in progress count as drift.",
+            body = StatusResponse
+        ),
+        Unauthorized, Forbidden, EventNotFound, InvalidField, Unavailable
+    )
+)]
 pub(super) async fn status(
     _: Operator,
     State(admin): State<Arc<AdminService>>,

@@ -4,9 +4,18 @@ use std::sync::Arc;
 
 use axum::{extract::State, http::HeaderMap, response::Response};
 use serde::Serialize;
-use serde_json::{Value, value::RawValue};
+use serde_json::value::RawValue;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{RefOr, Schema},
+};
 use waitingroom::{
     http::{Json, Path},
+    ids::EventId,
+    openapi::{
+        event_stream,
+        problems::{EventNotFound, Forbidden, InvalidField, Unauthorized, Unavailable},
+    },
     problem::Problem,
 };
 
@@ -14,16 +23,36 @@ use super::{extract::Operator, params, sse};
 use crate::{
     authentication::RequestAuthenticator,
     catalogue::Catalogue,
-    live::dashboard::{DashboardService, EventSnapshot},
+    live::{
+        dashboard::{DashboardService, EventSnapshot, NodesResponse},
+        history::History,
+    },
 };
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct LiveResponse {
     #[serde(flatten)]
+    #[schema(value_type = EventSnapshot)]
     now: Arc<EventSnapshot>,
+    #[schema(value_type = History)]
     history: Box<RawValue>,
 }
 
+/// The current metrics of an event, and those of the last 15 minutes
+#[utoipa::path(
+    get,
+    path = "/api/v1/admin/events/{event_id}/live",
+    operation_id = "getLive",
+    tag = "operators",
+    description = "Each process of booking samples all events that are not closed once per second; the history \
+        is that of the process that responds. Rates are differences of the engine's counters: exact, over all \
+        nodes.",
+    params(("event_id" = EventId, Path, example = "d0000000-0000-0001-0000-000000000000")),
+    responses(
+        (status = 200, description = "At most 1.5 seconds old.", body = inline(LiveResponse)),
+        Unauthorized, Forbidden, EventNotFound, InvalidField, Unavailable
+    )
+)]
 pub(super) async fn get(
     _: Operator,
     State(catalogue): State<Arc<Catalogue>>,
@@ -39,6 +68,41 @@ pub(super) async fn get(
     }))
 }
 
+/// The events of the stream.
+struct LiveEvents;
+
+impl PartialSchema for LiveEvents {
+    fn schema() -> RefOr<Schema> {
+        event_stream(&[("live", "Moment")])
+    }
+}
+
+impl ToSchema for LiveEvents {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push(("Moment".to_owned(), EventSnapshot::schema()));
+        EventSnapshot::schemas(schemas);
+    }
+}
+
+/// The metrics of an event each second, as server-sent events
+#[utoipa::path(
+    get,
+    path = "/api/v1/admin/events/{event_id}/live/stream",
+    operation_id = "streamLive",
+    tag = "operators",
+    description = "Use `fetch`: `EventSource` cannot send the token. The first event is sent at once. The stream \
+        ends when the token expires and when the node drains. A node serves at most 256 of these streams.",
+    params(("event_id" = EventId, Path, example = "d0000000-0000-0001-0000-000000000000")),
+    responses(
+        (
+            status = 200,
+            description = "`text/event-stream`. Events: `live` (data: a Moment). Comment lines are the heartbeat.",
+            content_type = "text/event-stream",
+            body = inline(LiveEvents)
+        ),
+        Unauthorized, Forbidden, EventNotFound, InvalidField, Unavailable
+    )
+)]
 pub(super) async fn stream(
     State(authenticator): State<Arc<RequestAuthenticator>>,
     State(catalogue): State<Arc<Catalogue>>,
@@ -56,9 +120,25 @@ pub(super) async fn stream(
     Ok(sse::response_until(reader, time_left))
 }
 
+/// All live processes
+#[utoipa::path(
+    get,
+    path = "/api/v1/admin/nodes",
+    operation_id = "listNodes",
+    tag = "operators",
+    description = "Each process publishes its status once per second; it is dropped five seconds after the last one.",
+    responses(
+        (
+            status = 200,
+            description = "The processes by name, the load of booking as a whole, and the admission throttle.",
+            body = inline(NodesResponse)
+        ),
+        Unauthorized, Forbidden, Unavailable
+    )
+)]
 pub(super) async fn nodes(
     _: Operator,
     State(dashboard): State<Arc<DashboardService>>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<NodesResponse>, Problem> {
     Ok(Json(dashboard.nodes().await?))
 }

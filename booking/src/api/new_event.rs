@@ -1,12 +1,18 @@
 //! The body of `POST /admin/events`, parsed into an event.
 
 use serde::Deserialize;
+use serde_json::json;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{RefOr, Schema},
+};
 use uuid::Uuid;
 use waitingroom::{
     clock::Timestamp,
     ids::{EventId, ShowId, ZoneId},
     problem::Problem,
-    queue::{QueuePatch, QueueSettings},
+    queue::{QueuePatch, QueueSettings, queue_patch_with_defaults},
+    schema::openapi_schema,
 };
 
 use super::params::invalid_setting;
@@ -19,6 +25,8 @@ use crate::model::{
 const DEFAULT_HOLD_SECONDS: u32 = 600;
 const DEFAULT_USER_LIMIT: u32 = 10;
 const MAX_NAME: usize = 200;
+/// No control characters, and not only spaces.
+const NAME_PATTERN: &str = r"^[^\u0000-\u001f\u007f-\u009f]*[^\u0000-\u0020\u007f-\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000][^\u0000-\u001f\u007f-\u009f]*$";
 const MAX_SHOWS: usize = 200;
 const MAX_ZONES: usize = 500;
 /// So that a whole event's seats fit the engine's numbers.
@@ -26,38 +34,80 @@ const MAX_CAPACITY: u32 = 10_000_000;
 /// So that ten seats' price fits.
 const MAX_PRICE: i64 = 1_000_000_000_000;
 
-#[derive(Debug, Deserialize)]
+/// An event to be added.
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "name": "An evening",
+    "currency": "EUR",
+    "queue": { "rate_per_second": 20 },
+    "shows": [{
+        "name": "Friday", "zones": [{ "name": "Stalls", "capacity": 400, "unit_price": 8900 }]
+    }]
+}))]
 pub(super) struct NewEvent {
     event_id: Option<EventId>,
+    #[schema(value_type = Name)]
     name: String,
+    #[schema(default = "EUR")]
     currency: Option<Currency>,
+    /// Max seats that one user may hold or have bought.
+    #[schema(minimum = 1, maximum = 100000, default = 10)]
     max_seats_per_user: Option<u32>,
+    /// Duration of a hold.
+    #[schema(minimum = 1, maximum = 86400, default = 600)]
     hold_seconds: Option<u32>,
     #[serde(default)]
+    #[schema(schema_with = queue_patch_with_defaults)]
     queue: QueuePatch,
     #[serde(default)]
     appearance: AppearancePatch,
+    #[schema(min_items = 1, max_items = 200)]
     shows: Vec<NewShow>,
 }
 
-#[derive(Debug, Deserialize)]
+/// A show of an event to be added.
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewShow {
     show_id: Option<ShowId>,
+    #[schema(value_type = Name)]
     name: String,
     starts_at: Option<Timestamp>,
+    #[schema(min_items = 1, max_items = 500)]
     zones: Vec<NewZone>,
 }
 
-#[derive(Debug, Deserialize)]
+/// A zone of an event to be added.
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewZone {
     zone_id: Option<ZoneId>,
+    #[schema(value_type = Name)]
     name: String,
+    #[schema(minimum = 1, maximum = 10000000)]
     capacity: u32,
+    /// Price of one seat, in minor units.
+    #[schema(minimum = 0, maximum = 1000000000000_i64)]
     unit_price: i64,
 }
+
+/// The schema of names.
+struct Name;
+
+impl PartialSchema for Name {
+    fn schema() -> RefOr<Schema> {
+        openapi_schema(json!({
+            "type": "string",
+            "minLength": 1,
+            "maxLength": MAX_NAME,
+            "pattern": NAME_PATTERN,
+            "description": "Printable characters; surrounding spaces are removed.",
+        }))
+    }
+}
+
+impl ToSchema for Name {}
 
 impl NewEvent {
     pub(super) fn into_event(self) -> Result<Event, Problem> {

@@ -8,18 +8,28 @@ use axum::{
     response::IntoResponse,
 };
 use serde::Deserialize;
+use serde_json::json;
+use utoipa::{
+    IntoParams, ToSchema,
+    openapi::{RefOr, Schema},
+};
 use waitingroom::{
     http::Json,
     ids::{EventId, IdempotencyKey, ShowId, UserId, ZoneId},
+    openapi::problems::{InvalidBody, RateLimited, Unauthorized, Unavailable},
     problem::{Code, Problem},
     protocol::{SeatPreference, check_preferences},
+    schema::openapi_schema,
     seats::MAX_QUANTITY,
 };
 
-use super::extract::Buyer;
+use super::{
+    extract::Buyer,
+    problems::{PassRejected, ReservationConflict, ReservationInvalid, SeatsNotFound},
+};
 use crate::{
     error::BookingError,
-    model::booking::{Booking, Status},
+    model::booking::{Booking, BookingDocument, Status},
     reservations::{
         first_available::ReserveFirstAvailable,
         request::{KeyScope, ReserveRequest},
@@ -27,17 +37,85 @@ use crate::{
     },
 };
 
-#[derive(Debug, Deserialize)]
+/// The headers of reservations, as the document describes them.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(
+    dead_code,
+    reason = "`pass_token` and `idempotency_key` read the headers"
+)]
+struct ReserveHeaders {
+    /// The pass. It may be in the body as `queue_pass` instead; the header takes precedence.
+    #[param(
+        rename = "X-Queue-Pass",
+        nullable = false,
+        pattern = "^[ -~]*$",
+        example = "header.payload.signature"
+    )]
+    queue_pass: Option<String>,
+    /// The client's name for this attempt, the same on every retry: a user gets one booking for each
+    /// key. Stored for a day. In quotes, as the draft of the IETF has it, it is the same key; text
+    /// after the quotes is ignored.
+    #[param(rename = "Idempotency-Key", required = false, schema_with = idempotency_key_schema, example = "8c4b0d1e6f2a4935b7e0c1d2a3f4e5b6")]
+    idempotency_key: Option<String>,
+    /// The same under its older name; `Idempotency-Key` takes precedence.
+    #[param(rename = "X-Idempotency-Key", required = false, schema_with = idempotency_key_schema)]
+    x_idempotency_key: Option<String>,
+}
+
+fn idempotency_key_schema() -> RefOr<Schema> {
+    openapi_schema(json!({
+        "type": "string",
+        "anyOf": [
+            { "maxLength": 128, "pattern": r"^[!#-~]([ -~]*[!-~])?$" },
+            { "pattern": r#"^"([!#-\[\]-~]|\\["\\])((([!#-\[\]-~]|\\["\\])| ){0,126}([!#-\[\]-~]|\\["\\]))?"( *;[ -~]*)?$"# },
+        ],
+    }))
+}
+
+/// Seats to reserve.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = Reserve, example = json!({
+    "event_id": "d0000000-0000-0001-0000-000000000000",
+    "show_id": "d1000000-0000-0001-0000-000000000000",
+    "zone_id": "d2000000-0000-0001-0002-000000000000",
+    "quantity": 2
+}))]
 pub(super) struct ReserveBody {
     event_id: EventId,
     show_id: ShowId,
     zone_id: ZoneId,
+    #[schema(minimum = 1, maximum = 10)]
     quantity: i64,
-    /// The catalogue's price counts: only the form is checked.
+    /// Only the form is checked: the price is that of the catalogue.
+    #[schema(minimum = 0)]
     unit_price: Option<f64>,
+    /// The pass, if it is not in the header.
     queue_pass: Option<String>,
 }
 
+/// Use a pass to reserve seats
+#[utoipa::path(
+    post,
+    path = "/api/v1/bookings/reserve",
+    operation_id = "reserveSeats",
+    tag = "bookings",
+    description = "Only a successful reservation uses the pass: after a rejection it stays valid, so the user can \
+        choose again. Send an idempotency key, and retry with the same key after a 503 or a lost response.",
+    params(ReserveHeaders),
+    request_body = ReserveBody,
+    responses(
+        (
+            status = 201,
+            description = "The booking is committed: the seats are held until `expires_at`. A retry with the same \
+                idempotency key gets the same booking, or 409 `BOOKING_EXPIRED` or `BOOKING_NOT_PENDING` once that \
+                has ended unpaid.",
+            body = BookingDocument
+        ),
+        Unauthorized, PassRejected, SeatsNotFound, ReservationConflict, InvalidBody, ReservationInvalid, RateLimited,
+        Unavailable
+    )
+)]
 pub(super) async fn reserve(
     State(reservations): State<Arc<ReservationService>>,
     Buyer {
@@ -80,14 +158,43 @@ fn reserve_request(
     })
 }
 
-#[derive(Debug, Deserialize)]
+/// Alternatives to reserve one of.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = ReserveFirst, example = json!({
+    "event_id": "d0000000-0000-0001-0000-000000000000",
+    "options": [{ "zone_id": "d2000000-0000-0001-0002-000000000000", "quantity": 2 }]
+}))]
 pub(super) struct ReserveFirstBody {
     event_id: EventId,
+    /// Seat preferences, best first.
+    #[schema(min_items = 1, max_items = 5)]
     options: Vec<SeatPreference>,
+    /// The pass, if it is not in the header.
     queue_pass: Option<String>,
 }
 
-/// `POST /bookings/reserve/first`.
+/// Use a pass to reserve the first available of several alternatives
+#[utoipa::path(
+    post,
+    path = "/api/v1/bookings/reserve/first",
+    operation_id = "reserveFirstThatFits",
+    tag = "bookings",
+    description = "Only a successful reservation uses the pass: after a rejection it stays valid, so the user can \
+        choose again. Send an idempotency key, and retry with the same key after a 503 or a lost response.",
+    params(ReserveHeaders),
+    request_body = ReserveFirstBody,
+    responses(
+        (
+            status = 201,
+            description = "The booking is committed: the seats are held until `expires_at`. A retry with the same \
+                idempotency key gets the same booking, or 409 `BOOKING_EXPIRED` or `BOOKING_NOT_PENDING` once that \
+                has ended unpaid.",
+            body = BookingDocument
+        ),
+        Unauthorized, PassRejected, SeatsNotFound, ReservationConflict, InvalidBody, ReservationInvalid, RateLimited,
+        Unavailable
+    )
+)]
 pub(super) async fn reserve_first(
     State(reservations): State<Arc<ReservationService>>,
     Buyer {

@@ -72,14 +72,14 @@ pub(super) fn response_until(reader: Reader, time: Duration) -> Response {
 /// Every stream is taken.
 fn no_capacity() -> Problem {
     Problem::unavailable(
-        "this node has no room for another stream; read the figures now and then instead",
+        "this node has no capacity for another stream; poll instead",
         FULL_RETRY_AFTER,
     )
 }
 
 /// The process drains.
 fn draining() -> Problem {
-    Problem::unavailable("this node is going away", DRAIN_RETRY_AFTER)
+    Problem::unavailable("this node is shutting down", DRAIN_RETRY_AFTER)
 }
 
 fn throttled(

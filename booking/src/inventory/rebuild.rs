@@ -218,7 +218,7 @@ impl InventoryRebuilder {
         if let Some(frozen) = status.frozen
             && !self.thaw(id, frozen).await?
         {
-            return Err(BookingError::Unavailable("the line is being handed over"));
+            return Err(BookingError::Unavailable("the queue is being moved"));
         }
 
         // 2. No new holds, and the pending ones find their commits: a snapshot lacks neither.

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use serde::Serialize;
 use tokio::sync::Mutex;
+use utoipa::ToSchema;
 use waitingroom::{
     engine::SharedEngine,
     ids::{EventId, ZoneId},
@@ -44,15 +45,21 @@ pub(crate) struct AvailabilityService {
     pub(crate) feed: Feed,
 }
 
-#[derive(Serialize)]
-struct AvailabilityUpdate {
+/// The available seats of an event.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Availability)]
+pub(crate) struct AvailabilityUpdate {
     event_id: EventId,
+    /// All zones of the event, in the order of its shows.
     zones: Vec<ZoneUpdate>,
 }
 
-#[derive(Serialize)]
+/// The available seats of a zone.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ZoneAvailability)]
 struct ZoneUpdate {
     zone_id: ZoneId,
+    /// Seats that can be reserved.
     available: u32,
 }
 

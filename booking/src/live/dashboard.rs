@@ -12,12 +12,13 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use parking_lot::Mutex;
 use serde::Serialize;
-use serde_json::{Value, value::RawValue};
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
 use waitingroom::{
     clock::{Clock, Timestamp},
     engine::{Counters, QueueStatus, SharedEngine},
     ids::{EventId, ShowId, ZoneId},
-    process_registry::{LiveProcess, RegistrySnapshot},
+    process_registry::{BookingLoad, LiveProcess, RegistrySnapshot},
     queue::{QueueSettings, SaleState},
     seats::ZoneSeats,
     throttle::{ThrottleReason, throttle_reason},
@@ -69,28 +70,38 @@ struct SampledEvent {
 }
 
 /// One event at one moment.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Moment)]
 pub(crate) struct EventSnapshot {
     event_id: EventId,
     at: Timestamp,
     settings: QueueSettings,
     /// Why the effective rate is lower than the configured rate; absent if it is not.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     slowness: Option<ThrottleReason>,
     figures: EventMetrics,
+    #[schema(inline)]
     totals: Totals,
+    #[schema(inline)]
     zones: Vec<ZoneMetrics>,
     nodes: Vec<LiveProcess>,
 }
 
 /// Counters since the queue was opened, or opened again.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Totals {
+    /// Users who joined, or returned with a ticket of an earlier queue.
     joined: u64,
+    /// Passes released.
     released: u64,
+    /// Passes revoked because they were not claimed in time.
     taken_back: u64,
+    /// Passes that expired unused.
     expired: u64,
+    /// Users removed after their grace period.
     dropped: u64,
+    /// Users who left.
     left: u64,
 }
 
@@ -116,19 +127,32 @@ impl From<Counters> for Totals {
     }
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct ZoneMetrics {
     show_id: ShowId,
     show: String,
     zone_id: ZoneId,
     zone: String,
     capacity: u32,
-    /// Absent if the database did not answer.
+    /// Absent if the database did not respond, as is `held`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     sold: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     held: Option<u32>,
+    /// Seats that can be reserved, according to the engine.
     free: u32,
+}
+
+/// The live processes.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct NodesResponse {
+    nodes: Vec<LiveProcess>,
+    /// The admission throttle: the factor applied to the configured rates.
+    #[schema(minimum = 0, maximum = 1)]
+    pace: f64,
+    booking: BookingLoad,
 }
 
 /// What the samples of all events have in common.
@@ -230,16 +254,16 @@ impl DashboardService {
     }
 
     /// Every live process, and the load on booking as a whole.
-    pub(crate) async fn nodes(&self) -> Result<Value, BookingError> {
-        let reading = self
-            .registry
-            .read()
-            .await
-            .ok_or(BookingError::Unavailable("the processes cannot be seen"))?;
+    pub(crate) async fn nodes(&self) -> Result<NodesResponse, BookingError> {
+        let reading = self.registry.read().await.ok_or(BookingError::Unavailable(
+            "the process registry is temporarily unavailable",
+        ))?;
         let share = reading.throttle.as_ref().map_or(1.0, |pace| pace.share());
-        Ok(
-            serde_json::json!({"nodes": reading.processes, "pace": share, "booking": event_metrics::total_booking_load(&reading)}),
-        )
+        Ok(NodesResponse {
+            pace: share,
+            booking: event_metrics::total_booking_load(&reading),
+            nodes: reading.processes,
+        })
     }
 
     async fn sample_context(&self) -> SampleContext {

@@ -1,6 +1,7 @@
 //! The metrics of one event and of the installation around it, at one moment.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 use waitingroom::{
     engine::QueueStatus,
     process_registry::{BookingLoad, RegistrySnapshot, Role},
@@ -11,10 +12,11 @@ use crate::store::ZoneCount;
 
 macro_rules! event_metrics {
     ($($(#[$doc:meta])* $name:ident,)*) => {
-        /// Numbers only, so that each can be plotted; NaN if one is not known, `null` in JSON.
-        #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+        /// Numbers that can be plotted; `null` if one is not known.
+        #[derive(Debug, Clone, Copy, PartialEq, Serialize, ToSchema)]
+        #[schema(as = Figures)]
         pub(crate) struct EventMetrics {
-            $($(#[$doc])* pub(crate) $name: f64,)*
+            $($(#[$doc])* #[schema(value_type = Option<f64>, required)] pub(crate) $name: f64,)*
         }
 
         /// The number of metrics.

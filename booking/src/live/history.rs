@@ -6,10 +6,16 @@ use std::{
 };
 
 use serde::{Serialize, Serializer, ser::SerializeMap};
+use serde_json::json;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{RefOr, Schema},
+};
 use waitingroom::{
     clock::Timestamp,
     engine::{Counters, QueueStatus},
     ids::Epoch,
+    schema::openapi_schema,
 };
 
 use super::event_metrics::{EventMetrics, METRIC_COUNT, Rates};
@@ -90,6 +96,22 @@ fn rates(before: &Counters, after: &Counters, elapsed: Duration) -> Rates {
 
 /// One list for each metric, beside the list of timestamps: a third of the size of a list of
 /// objects.
+impl PartialSchema for History {
+    fn schema() -> RefOr<Schema> {
+        openapi_schema(json!({
+            "type": "object",
+            "description": "One list for each metric, all of the same length, oldest first: at most 900 samples, one per second.",
+            "required": ["at_ms"],
+            "properties": {
+                "at_ms": { "type": "array", "items": { "type": "integer" }, "description": "Unix milliseconds." },
+            },
+            "additionalProperties": { "type": "array", "items": { "type": ["number", "null"] } },
+        }))
+    }
+}
+
+impl ToSchema for History {}
+
 impl Serialize for History {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut columns = serializer.serialize_map(Some(METRIC_COUNT + 1))?;

@@ -2,7 +2,12 @@
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde::{Deserialize, Serialize};
-use waitingroom::queue::InvalidSetting;
+use serde_json::json;
+use utoipa::{
+    ToSchema,
+    openapi::{RefOr, Schema},
+};
+use waitingroom::{queue::InvalidSetting, schema::openapi_schema};
 
 /// Longest logo, as the text of its `data:` URL.
 const MAX_LOGO: usize = 48 * 1024;
@@ -13,36 +18,58 @@ const MAX_MESSAGE: usize = 280;
 /// What a logo may be: no SVG, which is a document of its own.
 const IMAGE_TYPES: [&str; 3] = ["png", "jpeg", "webp"];
 
-/// What operators set for one event's pages.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// The appearance of an event's pages.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Appearance {
-    /// A picture: a `data:` URL, or a path on the site itself.
+    /// An image: `data:image/png`, `jpeg` or `webp` in base64 of at most 48 KiB, or a path of at
+    /// most 512 characters on this site.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, max_length = 49152)]
     pub logo: Option<String>,
-    /// The colour of what can be pressed, as `#rrggbb`.
+    /// The colour of buttons and links.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, pattern = "^#[0-9a-fA-F]{6}$")]
     pub accent: Option<String>,
-    /// The colour behind everything, as `#rrggbb`.
+    /// The background colour.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, pattern = "^#[0-9a-fA-F]{6}$")]
     pub background: Option<String>,
     /// A greeting, as plain text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, max_length = 280)]
     pub message: Option<String>,
 }
 
-/// A part of the appearance to change; what is absent stays, an empty text removes.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// A change of the appearance. Absent fields stay, an empty text removes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AppearancePatch {
-    /// See [`Appearance::logo`]: `data:image/png`, `jpeg` or `webp` in base64 of at most 48 KiB, or
-    /// a path of at most 512 characters.
+    /// An image: `data:image/png`, `jpeg` or `webp` in base64 of at most 48 KiB, or a path of at
+    /// most 512 characters on this site.
+    #[schema(schema_with = logo_schema)]
     pub logo: Option<String>,
-    /// See [`Appearance::accent`].
+    /// The colour of buttons and links, as `#rrggbb`.
+    #[schema(pattern = "^(#[0-9a-fA-F]{6})?$")]
     pub accent: Option<String>,
-    /// See [`Appearance::background`].
+    /// The background colour, as `#rrggbb`.
+    #[schema(pattern = "^(#[0-9a-fA-F]{6})?$")]
     pub background: Option<String>,
-    /// See [`Appearance::message`]; at most 280 characters.
+    /// A greeting, as plain text.
+    #[schema(max_length = 280, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$")]
     pub message: Option<String>,
+}
+
+fn logo_schema() -> RefOr<Schema> {
+    openapi_schema(json!({
+        "type": ["string", "null"],
+        "maxLength": MAX_LOGO,
+        "anyOf": [
+            { "maxLength": 0 },
+            { "maxLength": MAX_PATH, "pattern": r"^/([!-.0-\[\]-~][!-\[\]-~]*)?$" },
+            { "pattern": "^data:image/(png|jpeg|webp);base64,(([A-Za-z0-9+/]{4})+([A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?|[A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)$" },
+        ],
+        "description": "An image: `data:image/png`, `jpeg` or `webp` in base64 of at most 48 KiB, or a path of at most 512 characters on this site.",
+    }))
 }
 
 impl Appearance {

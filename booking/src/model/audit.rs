@@ -4,6 +4,7 @@
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
+use utoipa::ToSchema;
 use waitingroom::{
     clock::Timestamp,
     ids::{EventId, UserId},
@@ -69,23 +70,28 @@ pub struct AuditEntry {
     pub after: Option<Value>,
 }
 
-/// An entry of the audit log, as it is stored: possibly by a later release, whose actions this one
-/// does not know.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+/// An entry of the audit log. It may be stored by a later release, whose actions this one does not
+/// know.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = AuditEntry)]
 pub struct AuditRecord {
-    /// Grows with time.
+    /// Increases with time.
     pub audit_id: i64,
-    /// When.
+    /// The time of the action.
     pub at: Timestamp,
-    /// Who.
+    /// The `sub` of the operator's token, or `stanchion:seed`.
     pub operator: String,
-    /// On which event; nothing for all of them.
+    /// The event; `null` for all events.
+    #[schema(required)]
     pub event_id: Option<EventId>,
-    /// What: see [`AuditAction::as_str`].
+    /// `create_event`, `change_queue`, `change_appearance`, `remove_place`, `sync_inventory` (about
+    /// to be done), `inventory_synced` (done). Later versions may add actions.
     pub action: String,
-    /// What it touched, as that was before.
+    /// The fields that the action changed, before it.
+    #[schema(required, value_type = Option<Object>)]
     pub before: Option<Value>,
-    /// And after.
+    /// The same fields after it.
+    #[schema(required, value_type = Option<Object>)]
     pub after: Option<Value>,
 }
 

@@ -1,15 +1,18 @@
 //! One booking: seats reserved by a user, from the hold to its end.
 
 use serde::{Deserialize, Serialize, Serializer};
+use serde_json::{Value, json};
+use utoipa::ToSchema;
 use waitingroom::{
     clock::Timestamp,
     ids::{BookingId, EventId, IdempotencyKey, PassId, ShowId, UserId, ZoneId},
 };
 
-use crate::model::money::Money;
+use crate::model::money::{Currency, Money};
 
-/// Where a booking stands. `Reserved` is the only state that can change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// The status of a booking. Only `reserved` can change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[schema(as = BookingStatus)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// Seats held until `expires_at`.
@@ -93,27 +96,63 @@ impl Booking {
     }
 }
 
+/// A booking: seats of one zone, reserved by a user.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Booking, example = json!(BookingDocument::example("reserved", None)))]
+pub(crate) struct BookingDocument<'a> {
+    booking_id: BookingId,
+    event_id: EventId,
+    show_id: ShowId,
+    zone_id: ZoneId,
+    user_id: &'a UserId,
+    #[schema(minimum = 1, maximum = 10)]
+    quantity: u32,
+    /// The catalogue's price of one seat at the time of the reservation, in minor units.
+    #[schema(minimum = 0)]
+    unit_price: i64,
+    /// In minor units.
+    #[schema(minimum = 0)]
+    total_price: i64,
+    currency: Currency,
+    status: Status,
+    /// The time of the reservation.
+    created_at: Timestamp,
+    /// When the hold expires unless it is confirmed.
+    expires_at: Timestamp,
+    /// The time of the confirmation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    confirmed_at: Option<Timestamp>,
+}
+
+impl BookingDocument<'_> {
+    /// An example for the interface's document.
+    pub(crate) fn example(status: &str, confirmed_at: Option<&str>) -> Value {
+        let mut booking = json!({
+            "booking_id": "0197a4c7-11d2-7b60-8e4f-93a5c0b7d201",
+            "event_id": "d0000000-0000-0001-0000-000000000000",
+            "show_id": "d1000000-0000-0001-0000-000000000000",
+            "zone_id": "d2000000-0000-0001-0002-000000000000",
+            "user_id": "alice",
+            "quantity": 2,
+            "unit_price": 8900,
+            "total_price": 17800,
+            "currency": "EUR",
+            "status": status,
+            "created_at": "2026-06-01T18:00:12.345Z",
+            "expires_at": "2026-06-01T18:05:12.345Z",
+        });
+
+        if let Some(moment) = confirmed_at {
+            booking["confirmed_at"] = moment.into();
+        }
+        booking
+    }
+}
+
 impl Serialize for Booking {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct Wire<'a> {
-            booking_id: BookingId,
-            event_id: EventId,
-            show_id: ShowId,
-            zone_id: ZoneId,
-            user_id: &'a UserId,
-            quantity: u32,
-            unit_price: i64,
-            total_price: i64,
-            currency: crate::model::money::Currency,
-            status: Status,
-            created_at: Timestamp,
-            expires_at: Timestamp,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            confirmed_at: Option<Timestamp>,
-        }
-
-        Wire {
+        BookingDocument {
             booking_id: self.booking_id,
             event_id: self.event_id,
             show_id: self.show_id,

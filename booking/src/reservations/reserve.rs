@@ -33,7 +33,7 @@ const IN_FLIGHT_POLL_INTERVAL: Duration = Duration::from_millis(25);
 
 /// While the engine and the database disagree about the event's seats.
 const REBUILDING: BookingError =
-    BookingError::Unavailable("the seats are being counted anew; try again in a moment");
+    BookingError::Unavailable("seat inventory is being rebuilt; retry");
 
 /// See the module's documentation.
 pub(crate) struct ReservationService {
@@ -269,6 +269,6 @@ fn into_result(outcome: ReservationOutcome) -> Result<Booking, BookingError> {
         // Failures.
         Outcome::EngineFailed(error) => error.into(),
         Outcome::StoreFailed(error) => BookingError::Store(error),
-        Outcome::TimedOut => BookingError::Unavailable("too many reservations are under way"),
+        Outcome::TimedOut => BookingError::Unavailable("too many reservations are in progress"),
     })
 }

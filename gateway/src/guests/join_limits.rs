@@ -110,13 +110,14 @@ impl GuestJoinLimits {
 fn too_many_places() -> Problem {
     rate_limited(
         "places",
-        "too many guests from this address are in line",
+        "too many guests from this address are in the queue",
         Duration::from_secs(10),
     )
 }
 
 fn guest_too_old() -> Problem {
     metrics::counter!(crate::metric_definitions::GUESTS_REJECTED, "reason" => "age").increment(1);
-    let detail = "this guest was made too long ago to take a new place: POST /api/v1/guest with this token renews it";
+    let detail =
+        "this guest was created too long ago to join a queue; renew it with POST /api/v1/guest";
     Problem::new(Code::GuestTooOld, detail)
 }

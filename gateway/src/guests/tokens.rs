@@ -8,11 +8,17 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::{
+    ToSchema,
+    openapi::{AllOfBuilder, Ref, RefOr, Schema},
+};
 use waitingroom::{
     auth::GUEST_PREFIX,
     clock::Timestamp,
     http::{Json, SmallJson},
     ids::UserId,
+    openapi::problems::{Failed, InvalidBody, InvalidField, NotHere, RateLimited},
     problem::{Code, Problem},
 };
 
@@ -22,15 +28,50 @@ use super::{
 };
 use crate::{client_addresses::ClientAddresses, web::origin};
 
-#[derive(Serialize)]
+/// A token.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Token)]
 struct TokenResponse {
+    /// For `Authorization: Bearer` and the `connect` of the WebSocket.
     token: String,
     user_id: UserId,
+    /// When the token expires.
     expires_at: Timestamp,
 }
 
-/// Creates a guest. A guest's token renews that guest, which may take places again; the cookie of
-/// pages without script gives the guest that it names.
+/// Create a guest identity, if guests are admitted
+///
+/// A guest's token renews that guest, which may take places again; the cookie of pages without
+/// script gives the guest that it names.
+#[utoipa::path(
+    post,
+    path = "/api/v1/guest",
+    operation_id = "createGuest",
+    tag = "identity",
+    description = "For visitors without a login. At most 200 at once and 5 per second from one address. With a guest's \
+        token, that guest is renewed. 404 if guests are not admitted.",
+    params((
+        "stanchion_guest" = Option<String>,
+        Cookie,
+        nullable = false,
+        description = "The guest of the pages without script: the response is the same guest. Over TLS the name of the \
+            cookie is `__Host-stanchion_guest`."
+    )),
+    responses(
+        (
+            status = 201,
+            description = "The identity. It is valid for 24 hours.",
+            body = TokenResponse,
+            example = json!({
+                "token": "header.payload.signature",
+                "user_id": "guest-4f180976-cfe1-4391-afe8-33152f882a9d",
+                "expires_at": "2026-06-02T18:00:00Z"
+            })
+        ),
+        NotHere, RateLimited, Failed
+    ),
+    security(())
+)]
 pub(crate) async fn create_guest(
     State(tokens): State<Arc<GuestTokenIssuer>>,
     State(cookies): State<Arc<GuestCookies>>,
@@ -70,16 +111,59 @@ fn known_token(cookies: &GuestCookies, headers: &HeaderMap) -> Option<TokenRespo
     })
 }
 
-#[derive(Deserialize)]
+/// A request for a development token.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = DevelopmentUser, example = json!({ "user": "alice" }))]
 pub(crate) struct DevTokenRequest {
+    #[schema(schema_with = development_user)]
     user: UserId,
+    /// `admin` for an operator.
     #[serde(default)]
     role: Option<String>,
 }
 
+/// The names of guests are for guests.
+fn development_user() -> RefOr<Schema> {
+    let mut user = AllOfBuilder::new()
+        .item(Ref::from_schema_name("UserId"))
+        .build();
+    user.extensions = Some(
+        [("not", json!({ "pattern": "^guest-" }))]
+            .into_iter()
+            .collect(),
+    );
+    RefOr::T(Schema::AllOf(user))
+}
+
+/// Create a token for any user, on the embedded default only
+///
 /// A development token names any user: it is given only to a program on this machine that does not
 /// connect through a proxy, and to no page of another site, even one whose name resolves to this
 /// machine.
+#[utoipa::path(
+    post,
+    path = "/api/v1/dev/token",
+    operation_id = "createDevelopmentToken",
+    tag = "identity",
+    description = "Exists if the embedded default was started with `--dev-tokens`, for requests from the machine itself \
+        under the names localhost, 127.0.0.1 and [::1] that no proxy forwarded and no page of another site sent; 404 \
+        otherwise.",
+    request_body = DevTokenRequest,
+    responses(
+        (
+            status = 200,
+            description = "The token. It is valid for 24 hours.",
+            body = TokenResponse,
+            example = json!({
+                "token": "header.payload.signature",
+                "user_id": "alice",
+                "expires_at": "2026-06-02T18:00:00Z"
+            })
+        ),
+        InvalidBody, NotHere, InvalidField, Failed
+    ),
+    security(())
+)]
 pub(crate) async fn create_dev_token(
     State(issuer): State<Option<Arc<DevTokenIssuer>>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
@@ -88,7 +172,7 @@ pub(crate) async fn create_dev_token(
 ) -> Result<Response, Problem> {
     let issuer = issuer
         .filter(|_| is_loopback_request(peer, &headers))
-        .ok_or_else(|| Problem::new(Code::NotFound, "there is nothing at this path"))?;
+        .ok_or_else(|| Problem::new(Code::NotFound, "no such route"))?;
     let SmallJson(body) = body?;
     if body.user.as_str().starts_with(GUEST_PREFIX) {
         return Err(Problem::invalid(

@@ -120,7 +120,7 @@ impl PlaceActions {
             Ok(JoinOutcome::Joined(place)) => Ok((true, place)),
             Ok(JoinOutcome::Same(place)) => Ok((false, place)),
             Ok(JoinOutcome::NotOpen(state)) => Err(queue_not_open(state)),
-            Ok(JoinOutcome::Full) => Err(Problem::new(Code::QueueFull, "the line is full")
+            Ok(JoinOutcome::Full) => Err(Problem::new(Code::QueueFull, "the queue is full")
                 .retry_after(Duration::from_secs(10))),
             Err(error) => Err(self.engine_problem(event, error).await),
         }
@@ -154,7 +154,7 @@ impl PlaceActions {
             Ok(Some(place)) => Ok(place),
             Ok(None) => Err(Problem::new(
                 Code::NotInQueue,
-                "you have no place in this line; join it first",
+                "you are not in the queue; join it first",
             )),
             Err(error) => Err(self.engine_problem(event, error).await),
         }
@@ -187,10 +187,7 @@ impl PlaceActions {
                 self.registry.remove_user(event, user, Removal::Left);
                 Ok(nodes)
             }
-            Ok(None) => Err(Problem::new(
-                Code::NotInQueue,
-                "you have no place in this line",
-            )),
+            Ok(None) => Err(Problem::new(Code::NotInQueue, "you are not in the queue")),
             Err(error) => Err(self.engine_problem(event, error).await),
         }
     }
@@ -297,21 +294,21 @@ impl PlaceActions {
                     Problem::new(Code::EventNotFound, "no event has this event_id")
                         .field("event_id")
                 }
-                _ => unavailable("the line is being rebuilt"),
+                _ => unavailable("the queue is being rebuilt"),
             },
             EngineError::Deciding => unavailable(
                 "your reservation is being decided; you keep your place and your pass until then",
             ),
-            EngineError::Full => {
-                unavailable("nobody new can join at this moment; whoever has a place keeps it")
-            }
+            EngineError::Full => unavailable(
+                "new users cannot join at the moment; users in the queue keep their places",
+            ),
             EngineError::Recovering => {
-                unavailable("the line is being rebuilt, and you are not back in it yet")
+                unavailable("the queue is being rebuilt, and you are not back in it yet")
             }
-            EngineError::Busy => unavailable("too many users come and go at this moment"),
+            EngineError::Busy => unavailable("the gateway is overloaded; retry"),
             EngineError::Unavailable(error) => {
                 tracing::warn!(%event, error, "engine request failed");
-                unavailable("the line cannot be reached")
+                unavailable("the queue is temporarily unavailable")
             }
         }
     }
@@ -320,7 +317,7 @@ impl PlaceActions {
 fn queue_not_open(state: SaleState) -> Problem {
     let problem = Problem::new(
         Code::QueueClosed,
-        format!("the line is not open: the sale is {}", state.as_str()),
+        format!("the queue is not open: the sale is {}", state.as_str()),
     );
     match state {
         SaleState::Scheduled => problem.retry_after(Duration::from_secs(5)),

@@ -18,10 +18,22 @@ use axum::{
 };
 use futures_util::Stream;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use tokio::time::timeout;
+use utoipa::{
+    IntoParams, PartialSchema, ToSchema,
+    openapi::{
+        RefOr, Schema,
+        path::{Parameter, ParameterBuilder, ParameterIn},
+    },
+};
 use waitingroom::{
     http::{ConnectionPermit as Permit, Path, Query},
     ids::{EventId, UserId},
+    openapi::{
+        event_stream as event_stream_schema,
+        problems::{InvalidField, NotInQueue, RateLimited, Unauthorized, Unavailable},
+    },
     problem::Problem,
     protocol::{SeatPreference, check_preferences},
     queue::{Grant, Place, SaleState},
@@ -35,15 +47,19 @@ use crate::{
     auto_hold::{AutoHoldOutcome, HOLD_TIMEOUT},
     booking_client::{BookingClient, UserCredentials},
     connection::mailbox::{Mailbox, PendingUpdates, WakeReasons},
-    place_presenter::removal_problem,
+    place_presenter::{PlaceResponse, removal_problem},
     queue_service::RoomSubscription,
 };
 
-#[derive(Serialize)]
+/// The state of a sale.
+#[derive(Serialize, ToSchema)]
+#[schema(as = SaleNews)]
 struct SaleUpdate<'a> {
     event_id: EventId,
     state: SaleState,
+    /// The operator's message to all users.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     message: Option<&'a str>,
 }
 
@@ -52,6 +68,47 @@ struct SaleUpdate<'a> {
 pub(crate) struct StreamQuery {
     /// JSON, as in a join.
     wish: Option<String>,
+}
+
+/// The parameter is JSON, which utoipa's derived parameters are not.
+impl IntoParams for StreamQuery {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let content = json!({ "application/json": {
+            "schema": { "type": "array", "maxItems": 5, "items": { "$ref": "#/components/schemas/WishItem" } },
+            "example": [{ "zone_id": "b0000000-0000-0001-0001-000000000000", "quantity": 2 }],
+        } });
+        let wish = ParameterBuilder::new()
+            .name("wish")
+            .parameter_in(ParameterIn::Query)
+            .description(Some(
+                "Seat preferences as in a join, as JSON: the pass arrives with the seats.",
+            ))
+            .extensions(Some([("content", content)].into_iter().collect()));
+        vec![wish.build()]
+    }
+}
+
+/// The events of the stream.
+struct PlaceEvents;
+
+impl PartialSchema for PlaceEvents {
+    fn schema() -> RefOr<Schema> {
+        event_stream_schema(&[
+            ("position", "Place"),
+            ("state", "SaleNews"),
+            ("reserved", "Booking"),
+            ("error", "Problem"),
+        ])
+    }
+}
+
+impl ToSchema for PlaceEvents {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push(("Place".to_owned(), PlaceResponse::schema()));
+        PlaceResponse::schemas(schemas);
+        schemas.push(("SaleNews".to_owned(), SaleUpdate::schema()));
+        SaleUpdate::schemas(schemas);
+    }
 }
 
 /// Seat preferences, and the user's credentials for booking.
@@ -214,6 +271,31 @@ struct SseBatch {
     ends: bool,
 }
 
+/// The user's position and pass, as server-sent events
+#[utoipa::path(
+    get,
+    path = "/api/v1/queue/position/{event_id}/stream",
+    operation_id = "streamPosition",
+    tag = "queue",
+    description = "The user needs a place: join first. The stream ends when the place or the unused pass is lost, when \
+        the pass is used, when the sale closes and when the node drains.",
+    params(
+        ("event_id" = EventId, Path, example = "d0000000-0000-0001-0000-000000000000"),
+        StreamQuery
+    ),
+    responses(
+        (
+            status = 200,
+            description = "`text/event-stream`. Events: `position` (data: a Place), `state` (data: a SaleNews), \
+                `reserved` (data: a Booking: seats of a preference that were held after the pass was sent), `error` \
+                (data: a Problem). Comment lines are the heartbeat.",
+            content_type = "text/event-stream",
+            body = inline(PlaceEvents),
+            example = "event: position\ndata: {\"event_id\":\"d0000000-0000-0001-0000-000000000000\",\"user_id\":\"alice\",\"position\":12,\"total_in_queue\":340,\"estimated_wait_seconds\":3,\"wait_range_seconds\":{\"low\":2,\"high\":4},\"is_ready\":false,\"ticket\":\"header.payload.signature\"}\n\n: heartbeat\n\n"
+        ),
+        Unauthorized, NotInQueue, InvalidField, RateLimited, Unavailable
+    )
+)]
 pub(crate) async fn stream(
     State(services): State<Arc<ConnectionServices>>,
     permit: Option<Extension<Permit>>,

@@ -19,7 +19,7 @@ use axum::{
     http::HeaderMap,
     response::{IntoResponse, Response},
 };
-use waitingroom::{lifecycle::Lifecycle, problem::Problem};
+use waitingroom::{lifecycle::Lifecycle, openapi::problems::Malformed, problem::Problem};
 
 #[cfg(any(test, feature = "measure"))]
 pub(crate) use self::session::position_message;
@@ -46,6 +46,38 @@ type PermitExtension = Option<Extension<waitingroom::http::ConnectionPermit>>;
 /// What a connection keeps of its request: the permit and the client's address.
 type ConnectionContext = Box<(PermitExtension, IpAddr)>;
 
+/// The WebSocket
+#[utoipa::path(
+    get,
+    path = "/api/v1/ws",
+    operation_id = "openSocket",
+    tag = "queue",
+    description = "The handshake carries no token: the first frame, `connect`, does.",
+    params(
+        ("Upgrade" = String, Header, pattern = "^websocket$", example = "websocket"),
+        ("Connection" = String, Header, pattern = "^Upgrade$", example = "Upgrade"),
+        ("Sec-WebSocket-Version" = String, Header, pattern = "^13$", example = "13"),
+        (
+            "Sec-WebSocket-Key" = String,
+            Header,
+            description = "16 random bytes in base64 (RFC 6455).",
+            pattern = "^[A-Za-z0-9+/]{21}[AQgw]==$",
+            example = "dGhlIHNhbXBsZSBub25jZQ=="
+        ),
+        (
+            "Sec-WebSocket-Protocol" = Option<String>,
+            Header,
+            nullable = false,
+            description = "A list. `stanchion.v1` is in the response if the list contains it, and spoken in any case.",
+            example = "stanchion.v1"
+        )
+    ),
+    responses(
+        (status = 101, description = "Switched to the subprotocol `stanchion.v1`; see asyncapi.json."),
+        Malformed
+    ),
+    security(())
+)]
 pub(crate) async fn upgrade(
     State(service): State<Arc<WebSocketService>>,
     permit: PermitExtension,

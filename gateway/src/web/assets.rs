@@ -11,6 +11,7 @@ use axum::{
 };
 use bytes::Bytes;
 use rust_embed::{Embed, EmbeddedFile};
+use utoipa_axum::{router::OpenApiRouter, routes};
 use waitingroom::problem::{Code, Problem};
 
 /// Nothing from other hosts, nothing inline.
@@ -37,14 +38,42 @@ pub(crate) fn router() -> Router {
             "/plain.css",
             get(async |headers: HeaderMap| file("plain.css", &headers)),
         )
-        .route(
-            "/openapi.json",
-            get(|| async { json_document(include_str!("../../../docs/openapi.json")) }),
-        )
-        .route(
-            "/asyncapi.json",
-            get(|| async { json_document(include_str!("../../../docs/asyncapi.json")) }),
-        )
+        .merge(documents())
+}
+
+/// The documents of the interface.
+pub(crate) fn documents() -> OpenApiRouter {
+    OpenApiRouter::default()
+        .routes(routes!(openapi))
+        .routes(routes!(asyncapi))
+}
+
+/// This document
+#[utoipa::path(
+    get,
+    path = "/openapi.json",
+    operation_id = "openapi",
+    tag = "operations",
+    description = "Gateways.",
+    responses((status = 200, description = "OpenAPI 3.1.", body = Object, content_type = "application/json")),
+    security(())
+)]
+async fn openapi() -> Response {
+    json_document(include_str!("../../../docs/openapi.json"))
+}
+
+/// The description of the WebSocket
+#[utoipa::path(
+    get,
+    path = "/asyncapi.json",
+    operation_id = "asyncapi",
+    tag = "operations",
+    description = "Gateways.",
+    responses((status = 200, description = "AsyncAPI 3.0.", body = Object, content_type = "application/json")),
+    security(())
+)]
+async fn asyncapi() -> Response {
+    json_document(include_str!("../../../docs/asyncapi.json"))
 }
 
 async fn asset(Path(path): Path<String>, headers: HeaderMap) -> Response {

@@ -111,7 +111,7 @@ async fn after_it(stack: &Stack, sale: &Sale) {
         (
             json!({"type": "leave", "event_id": sale.event}),
             "NOT_IN_QUEUE",
-            "line",
+            "queue",
         ),
         (
             json!({"type": "ack", "pass_id": "p-1"}),
@@ -124,7 +124,7 @@ async fn after_it(stack: &Stack, sale: &Sale) {
             "pass_id",
         ),
         (reserve(json!("two")), "INVALID_REQUEST", "quantity"),
-        (reserve(json!(1)), "NOT_IN_QUEUE", "line"),
+        (reserve(json!(1)), "NOT_IN_QUEUE", "queue"),
         (
             json!({"type": "connect", "token": "again"}),
             "INVALID_REQUEST",

@@ -101,7 +101,7 @@ impl Rejected {
                     .retry_after(Duration::from_secs(5))
             }
             Self::Full | Self::Descriptors | Self::NoOverflowSlot => Problem::unavailable(
-                "this node has no room for another connection",
+                "this node has no capacity for another connection",
                 Duration::from_secs(2),
             ),
         };

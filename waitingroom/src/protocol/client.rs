@@ -1,9 +1,11 @@
-//! What a client says.
+//! The messages of a client.
 
 use std::borrow::Cow;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use crate::{
     http::from_slice,
@@ -15,60 +17,64 @@ use crate::{
 /// One frame of a client.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ClientMessage {
-    /// Who I am; the first frame.
+    /// Authenticates the connection; the first frame.
     Connect(Connect),
-    /// A place, please.
+    /// Joins the queue of an event, or returns to it.
     Join(JoinQueue),
-    /// The pass has arrived.
+    /// Acknowledges a pass.
     Ack(Ack),
-    /// Hold these seats with my pass.
+    /// Reserves seats with the user's pass.
     Reserve(ReserveSeats),
-    /// I give my place up.
+    /// Leaves the queue of an event.
     Leave(Leave),
-    /// Are you there?
+    /// Asks for a heartbeat.
     Ping,
     /// A type that a later version may know.
     Unknown,
 }
 
 /// `connect`.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 pub struct Connect {
-    /// A user's JWT or a guest token.
+    /// A user's JWT or a guest token; at most 8 KiB.
     pub token: String,
 }
 
 /// `join`.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 pub struct JoinQueue {
-    /// Which queue.
+    /// The event.
     pub event_id: EventId,
-    /// A ticket from before.
+    /// A ticket from an earlier connection. It is ignored unless it is this user's for this event.
     #[serde(default)]
     pub ticket: Option<String>,
-    /// The position that the client was told last with this ticket: in a queue that was lost since,
-    /// it is told no greater one.
+    /// The last position that the client received with this ticket: if the queue was lost since, the
+    /// client receives no greater one.
     #[serde(default)]
     pub position: Option<u32>,
-    /// What the user would like, in order of preference. Absent: as before; empty: nothing any
-    /// more.
+    /// Seat preferences, best first, at most 5. Absent: the previous preferences stay; empty: none.
     #[serde(default)]
+    #[schemars(length(max = MAX_PREFERENCES))]
     pub wish: Option<Vec<SeatPreference>>,
 }
 
-/// One alternative of a wish.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// One seat preference.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema, JsonSchema)]
+#[schema(as = WishItem)]
+#[schemars(rename = "WishItem")]
 pub struct SeatPreference {
-    /// On which date; the zone's own where it is not named.
+    /// The show; if absent, that of the zone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub show_id: Option<ShowId>,
-    /// Where.
+    /// The zone.
     pub zone_id: ZoneId,
-    /// How many seats.
+    /// The number of seats.
+    #[schema(minimum = 1, maximum = 10)]
+    #[schemars(range(min = 1, max = MAX_QUANTITY))]
     pub quantity: u32,
 }
 
-/// Most alternatives of one wish.
+/// Max seat preferences of one request.
 pub const MAX_PREFERENCES: usize = 5;
 
 /// Is this a wish that can be honoured? `field` is its name in the request.
@@ -96,31 +102,32 @@ pub fn check_preferences(field: &str, preferences: &[SeatPreference]) -> Result<
 }
 
 /// `ack`.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 pub struct Ack {
-    /// Which pass.
+    /// The pass.
     pub pass_id: PassId,
 }
 
 /// `reserve`.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 pub struct ReserveSeats {
-    /// Whose sale.
+    /// The event.
     pub event_id: EventId,
-    /// Which date.
+    /// The show.
     pub show_id: ShowId,
-    /// Where.
+    /// The zone.
     pub zone_id: ZoneId,
-    /// How many seats.
+    /// The number of seats.
+    #[schemars(range(min = 1, max = MAX_QUANTITY))]
     pub quantity: i64,
-    /// The client's name for this attempt.
+    /// The client's name for this attempt; the same on every retry.
     pub idempotency_key: IdempotencyKey,
 }
 
 /// `leave`.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 pub struct Leave {
-    /// Which queue.
+    /// The event.
     pub event_id: EventId,
 }
 

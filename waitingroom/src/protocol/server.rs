@@ -1,135 +1,150 @@
-//! What a gateway says.
+//! The messages of a gateway.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::wait::{WaitRange, WaitReason};
 use crate::{
     clock::Timestamp,
-    ids::{EventId, NodeId, PassId, ShowId, UserId, ZoneId},
+    ids::{EventId, IdempotencyKey, NodeId, PassId, ShowId, UserId, ZoneId},
+    problem::Code,
     queue::SaleState,
 };
 
 /// One frame of a gateway.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ServerMessage {
     /// The token was accepted.
     Connected {
-        /// Which node this is.
+        /// The node that serves the connection.
         node: NodeId,
-        /// Who the token says you are.
+        /// The user of the token.
         user_id: UserId,
-        /// A heartbeat comes at least this often, in milliseconds.
+        /// Max time between two frames of the gateway, in milliseconds. After 2.5 times of silence,
+        /// in either direction, the connection is dead.
+        #[schemars(range(min = 1))]
         heartbeat_ms: u64,
     },
-    /// You have a place.
+    /// The user has a place in the queue.
     Queued {
-        /// Which queue.
+        /// The event.
         event_id: EventId,
-        /// Keep this: it brings the place back.
+        /// Clients keep the ticket: it restores the place if the queue is lost.
         ticket: String,
-        /// 1 for the next.
+        /// 1 for the next user.
         position: u64,
-        /// Everybody in the queue.
+        /// Users in the queue without a pass.
         total_in_queue: u64,
-        /// In seconds.
+        /// Position divided by the measured rate, or by the configured rate until one is measured.
         estimated_wait_seconds: u64,
-        /// Absent where no end can be foreseen.
+        /// Absent if no end can be estimated.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         wait_range_seconds: Option<WaitRange>,
-        /// What keeps the queue from moving.
+        /// Why the queue does not move.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<WaitReason>,
     },
-    /// You have moved, or the wait has grown.
+    /// The position has changed, or the wait has become longer.
     Position {
-        /// Which queue.
+        /// The event.
         event_id: EventId,
-        /// Never grows.
+        /// Never increases for one place.
         position: u64,
-        /// Everybody in the queue.
+        /// Users in the queue without a pass.
         total_in_queue: u64,
-        /// In seconds.
+        /// Position divided by the measured rate, or by the configured rate until one is measured.
         estimated_wait_seconds: u64,
-        /// Absent where no end can be foreseen.
+        /// Absent if no end can be estimated.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         wait_range_seconds: Option<WaitRange>,
         /// Seats that can be reserved now.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         seats_left: Option<u64>,
-        /// Why the wait grew.
+        /// Why the wait has become longer.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<WaitReason>,
     },
-    /// It is your turn. Sent again on every resume until acknowledged.
+    /// The user has a pass. Sent again on every resume until it is acknowledged.
     Pass {
-        /// Which sale.
+        /// The event.
         event_id: EventId,
-        /// To be acknowledged.
+        /// The id to acknowledge.
         pass_id: PassId,
-        /// The token for booking.
+        /// The pass, for `X-Queue-Pass`.
         queue_pass: String,
-        /// Its end.
+        /// When the pass expires.
         expires_at: Timestamp,
-        /// Seats that are already held, a booking.
+        /// The booking of seats that are already held for a seat preference.
         #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schemars(schema_with = "booking_reference")]
         hold: Option<serde_json::Map<String, serde_json::Value>>,
-        /// Where nothing of a wish could be held: what is left of it.
+        /// If none of the seat preferences could be held: the seats left in their zones.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         left: Option<Vec<ZoneLeft>>,
     },
-    /// The seats are held: a booking, and the idempotency key of the request.
+    /// Seats are reserved.
     Reserved {
         /// The idempotency key of the `reserve`.
+        #[schemars(with = "IdempotencyKey")]
         r#ref: String,
         /// The booking's fields.
         #[serde(flatten)]
+        #[schemars(skip)]
         booking: serde_json::Map<String, serde_json::Value>,
     },
-    /// You gave your place up.
+    /// The user is no longer in the queue.
     Left {
-        /// Which queue.
+        /// The event.
         event_id: EventId,
     },
-    /// The sale's state.
+    /// The state of the sale.
     Event {
-        /// Which sale.
+        /// The event.
         event_id: EventId,
-        /// Where it stands.
+        /// The state.
         state: SaleState,
-        /// The operator's message.
+        /// The operator's message to all users.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         message: Option<String>,
     },
-    /// I am here.
+    /// A sign of life.
     Heartbeat,
-    /// Something was refused.
+    /// A message was rejected, or a pass or place has ended.
     Error {
-        /// The stable code; see [`crate::problem::Code`].
+        /// The stable code.
+        #[schemars(with = "Code")]
         code: String,
-        /// For people.
+        /// An explanation for people.
         message: String,
-        /// The event or idempotency key it is about.
+        /// The event_id, idempotency_key or pass_id that it is about.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         r#ref: Option<String>,
     },
-    /// Come back elsewhere, after this time.
+    /// The client should reconnect elsewhere.
     Reconnect {
-        /// In milliseconds.
+        /// The gateway closes the connection after this time, in milliseconds; reconnect then.
         after_ms: u64,
     },
 }
 
-/// Seats that are left in a zone that somebody wished for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// The seats left in the zone of a seat preference.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema, JsonSchema)]
 pub struct ZoneLeft {
-    /// On which date, where the wish named it.
+    /// The show, if the preference named it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub show_id: Option<ShowId>,
-    /// Where.
+    /// The zone.
     pub zone_id: ZoneId,
-    /// How many seats.
+    /// Seats that can be reserved.
     pub available: u32,
+}
+
+/// Booking describes its bookings itself.
+fn booking_reference(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({ "$ref": "#/components/schemas/Booking" })
 }
 
 impl ServerMessage {

@@ -1,29 +1,33 @@
 //! How long a wait may be, and why it grew.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-/// The time within which a turn is likely to come, in seconds from now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// The time within which the user gets a pass with a probability of 95 %, in seconds from now.
+/// Absent if no end can be estimated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema, JsonSchema)]
 pub struct WaitRange {
-    /// Hardly sooner.
+    /// Hardly sooner; in seconds.
     pub low: u32,
-    /// Hardly later, as the queue moves now.
+    /// Hardly later at the queue's current speed; in seconds.
     pub high: u32,
 }
 
-/// Why a wait is longer than was told before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// Why a wait is longer than before: the sale is `paused` or `sold_out`, the queue has `slowed`,
+/// users ahead have `returned`, or the queue is being rebuilt (`counting`: the position is an upper
+/// bound). `slowed` and `returned` occur in streams only. Later versions may add reasons.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WaitReason {
-    /// The operator has paused the sale: the estimate counts from when it goes on.
+    /// The operator has paused the sale: the estimate counts from its resumption.
     Paused,
-    /// Every seat is held or sold; some may come back.
+    /// All seats are held or sold; some may become available again.
     SoldOut,
-    /// The queue moves more slowly than it did.
+    /// The queue moves more slowly than before.
     Slowed,
-    /// Users further ahead, who had been away, are back.
+    /// Users further ahead who were disconnected have returned.
     Returned,
-    /// The queue was lost and is being rebuilt: the position is one that the true one does not
-    /// exceed.
+    /// The queue was lost and is being rebuilt: the position is an upper bound.
     Counting,
 }

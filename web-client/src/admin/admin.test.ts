@@ -42,7 +42,7 @@ test("history appends new samples only and drops the oldest", () => {
 test("prices are in minor units; invalid numbers become invalid values", () => {
   const zone = (price: string) => ({ name: "Z", capacity: "10", price });
   const draft = (currency: string, price: string) => ({
-    ...{ name: "N", limit: "6", hold: "600", state: "open", rate: "5", cap: "10", currency },
+    ...{ name: "N", limit: "6", hold: "600", state: "open" as const, rate: "5", cap: "10", currency },
     shows: [{ name: "S", startsAt: "", zones: [zone(price)] }],
   });
   const price = (currency: string, text: string) => toRequest(draft(currency, text)).shows[0]?.zones[0]?.unit_price;

@@ -1,7 +1,22 @@
-// Schemas of the operators' routes. Unlike the SDK, this page validates responses.
-import { type Field, SchemaError, anyObject, array, duration, nonNegativeInt, object, optional, string, timestamp } from "../../sdk/schema";
+// Schemas of the operators' routes, held to the generated types. Unlike the SDK, this page validates responses.
+import type {
+  Appearance,
+  AuditEntry as Audited,
+  Figures,
+  LiveProcess,
+  Moment,
+  OperatedEvent,
+  QueueSettings,
+  Show,
+  Synced,
+  Zone,
+} from "../../sdk/openapi";
+import { type Field, type FieldsOf, SchemaError, anyObject, array, duration, nonNegativeInt, nullable, object, optional, string, timestamp } from "../../sdk/schema";
 
-type Of<F> = F extends Field<infer T> ? T : never;
+export type { Appearance, AppearancePatch, NewEvent, QueuePatch as SettingsPatch, QueueSettings as Settings } from "../../sdk/openapi";
+export type { AuditEntry, Moment as EventSnapshot, OperatedEvent as OperatorEvent, SaleState } from "../../sdk/openapi";
+export type ZoneCounts = Moment["zones"][number];
+export type Node = Omit<LiveProcess, "booking">;
 
 const settings = object({
   state: string,
@@ -12,44 +27,44 @@ const settings = object({
   claim_window_seconds: nonNegativeInt,
   grace_seconds: nonNegativeInt,
   max_in_line: nonNegativeInt,
-  message: optional(string),
-});
-export type Settings = Of<typeof settings>;
-export type SettingsPatch = { [Name in keyof Settings]?: NonNullable<Settings[Name]> };
+  message: nullable(string),
+} satisfies FieldsOf<QueueSettings>) as Field<QueueSettings>;
 
 export const appearance = object({
   logo: optional(string),
   accent: optional(string),
   background: optional(string),
   message: optional(string),
-});
-export type Appearance = Of<typeof appearance>;
-export type AppearancePatch = { [Name in keyof Appearance]?: string };
+} satisfies FieldsOf<Appearance>) as Field<Appearance>;
 
-const zone = object({ zone_id: string, name: string, unit_price: nonNegativeInt, capacity: nonNegativeInt, available: nonNegativeInt });
-const show = object({ show_id: string, name: string, starts_at: optional(timestamp), zones: array(zone) });
+const zone: Field<Zone> = object({
+  zone_id: string,
+  name: string,
+  unit_price: nonNegativeInt,
+  currency: string,
+  capacity: nonNegativeInt,
+  available: nonNegativeInt,
+} satisfies FieldsOf<Zone>);
+const show: Field<Show> = object({
+  show_id: string,
+  name: string,
+  starts_at: nullable(timestamp),
+  zones: array(zone),
+} satisfies FieldsOf<Show>);
 
 export const operatorEvent = object({
   event_id: string,
   name: string,
+  state: string,
+  message: optional(string),
   currency: string,
   max_seats_per_user: nonNegativeInt,
   hold_seconds: nonNegativeInt,
   appearance: optional(appearance),
   queue: settings,
   shows: array(show),
-});
-export type OperatorEvent = Of<typeof operatorEvent>;
+} satisfies FieldsOf<OperatedEvent>) as Field<OperatedEvent>;
 export const operatorEvents = object({ events: array(operatorEvent) });
-
-export interface NewEvent {
-  name: string;
-  currency: string;
-  max_seats_per_user: number;
-  hold_seconds: number;
-  queue: SettingsPatch;
-  shows: { name: string; starts_at?: string; zones: { name: string; capacity: number; unit_price: number }[] }[];
-}
 
 export const metricNames = [
   "line",
@@ -73,17 +88,15 @@ export const metricNames = [
   "outbox_lag_seconds",
   "connections",
   "memory_bytes",
-] as const;
-export type MetricName = (typeof metricNames)[number];
-/** `null` if the server does not know the value. */
-export type Metrics = Record<MetricName, number | null>;
+] as const satisfies readonly (keyof Figures)[];
+export type MetricName = keyof Figures;
 export type History = { at_ms: number[] } & Record<MetricName, (number | null)[]>;
 
 const nullableNumber: Field<number | null> = (value) => (typeof value === "number" ? value : null);
 
-const metrics: Field<Metrics> = (value, path) => {
+const metrics: Field<Figures> = (value, path) => {
   const given = anyObject(value, path);
-  return Object.fromEntries(metricNames.map((name) => [name, nullableNumber(given[name], name)])) as Metrics;
+  return Object.fromEntries(metricNames.map((name) => [name, nullableNumber(given[name], name)])) as Figures;
 };
 
 const history: Field<History> = (value, path) => {
@@ -101,10 +114,10 @@ const node = object({
   memory_bytes: optional(nonNegativeInt),
   live_tasks: nonNegativeInt,
   age_ms: nonNegativeInt,
-});
-export type Node = Of<typeof node>;
+} satisfies FieldsOf<Node>) as Field<Node>;
 
 const zoneCounts = object({
+  show_id: string,
   show: string,
   zone_id: string,
   zone: string,
@@ -112,8 +125,7 @@ const zoneCounts = object({
   sold: optional(nonNegativeInt),
   held: optional(nonNegativeInt),
   free: nonNegativeInt,
-});
-export type ZoneCounts = Of<typeof zoneCounts>;
+} satisfies FieldsOf<ZoneCounts>) as Field<ZoneCounts>;
 
 const snapshotFields = {
   event_id: string,
@@ -124,30 +136,35 @@ const snapshotFields = {
   totals: object({ joined: nonNegativeInt, released: nonNegativeInt, taken_back: nonNegativeInt, expired: nonNegativeInt, dropped: nonNegativeInt, left: nonNegativeInt }),
   zones: array(zoneCounts),
   nodes: array(node),
-};
-export const eventSnapshot = object(snapshotFields);
-export type EventSnapshot = Of<typeof eventSnapshot>;
-export const liveResponse = object({ ...snapshotFields, history });
+} satisfies FieldsOf<Moment>;
+export const eventSnapshot = object(snapshotFields) as Field<Moment>;
+export const liveResponse = object({ ...snapshotFields, history }) as Field<Moment & { history: History }>;
 
-const auditedState: Field<Record<string, unknown> | null> = (value, path) => (value === null || value === undefined ? null : anyObject(value, path));
 const entry = object({
   audit_id: nonNegativeInt,
   at: timestamp,
   operator: string,
-  event_id: optional(string),
+  event_id: nullable(string),
   action: string,
-  before: auditedState,
-  after: auditedState,
-});
-export type AuditEntry = Of<typeof entry>;
-export const auditPage = object({ entries: array(entry), next: optional(nonNegativeInt) });
-export type AuditPage = Of<typeof auditPage>;
+  before: nullable(anyObject),
+  after: nullable(anyObject),
+} satisfies FieldsOf<Audited>) as Field<Audited>;
+export interface AuditPage {
+  entries: Audited[];
+  next?: number | undefined;
+}
+export const auditPage: Field<AuditPage> = object({ entries: array(entry), next: optional(nonNegativeInt) });
 
 const integer: Field<number> = (value, path) => {
   if (!Number.isSafeInteger(value)) throw new SchemaError(`${path} is not a whole number`);
   return value as number;
 };
 export const inventoryStatus = object({ drift: nonNegativeInt, zones: array(object({ zone_id: string, drift: integer })) });
-export const rebuildReport = object({ events: nonNegativeInt, zones: nonNegativeInt, holds: nonNegativeInt, corrected: nonNegativeInt });
+export const rebuildReport: Field<Synced> = object({
+  events: nonNegativeInt,
+  zones: nonNegativeInt,
+  holds: nonNegativeInt,
+  corrected: nonNegativeInt,
+} satisfies FieldsOf<Synced>);
 export const ignored: Field<unknown> = (value) => value;
 export const tokenResponse = object({ token: string });

@@ -3,7 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 import { useI18n } from "../../i18n/admin";
 import type { Api } from "../api";
 import { fieldError } from "../problem";
-import type { NewEvent } from "../schemas";
+import type { NewEvent, SaleState } from "../schemas";
 import { type Action, ActionOutcome, useAction } from "./use-action";
 
 interface ZoneDraft {
@@ -21,7 +21,7 @@ interface Draft {
   currency: string;
   limit: string;
   hold: string;
-  state: string;
+  state: SaleState;
   rate: string;
   cap: string;
   shows: ShowDraft[];
@@ -95,7 +95,7 @@ export function NewEventForm({ api }: { api: Api }) {
         {field("hold_seconds", t.form.hold, "hold", "number")}
         <label>
           {t.form.state}
-          <select value={draft.state} data-testid="state" onChange={({ currentTarget }) => set({ state: currentTarget.value })}>
+          <select value={draft.state} data-testid="state" onChange={({ currentTarget }) => set({ state: currentTarget.value as SaleState })}>
             {INITIAL_STATES.map((state) => (
               <option value={state} key={state}>
                 {t.states[state]}

@@ -2,6 +2,7 @@
 import { useState } from "preact/hooks";
 import { useI18n } from "../../i18n/admin";
 import type { Api } from "../api";
+import type { SaleState } from "../schemas";
 import { Confirm } from "./confirm";
 import { ActionOutcome, useAction } from "./use-action";
 
@@ -17,12 +18,12 @@ export function SaleActions({ api, id, state, changed }: SaleActionsProps) {
   const action = useAction();
   const [asking, ask] = useState(false);
 
-  async function setState(to: string): Promise<void> {
+  async function setState(to: SaleState): Promise<void> {
     const done = await action.run(async () => (await api.updateQueue(id, { state: to }), t.applied));
     if (done) changed();
   }
 
-  const button = (to: string, label: string, kind = "") => (
+  const button = (to: SaleState, label: string, kind = "") => (
     <button type="button" class={kind} disabled={action.busy} data-testid={`turn-${to}`} onClick={() => void setState(to)}>
       {label}
     </button>

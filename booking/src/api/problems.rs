@@ -1,0 +1,17 @@
+//! The problems of this role's routes, as responses of the OpenAPI document.
+
+waitingroom::problem_responses! {
+    pub(super) fn register;
+    AlreadyExists: [AlreadyExists];
+    BookingNotFound: [BookingNotFound];
+    NotPending: [BookingExpired, BookingNotPending];
+    PassRejected: [
+        PassRequired, PassInvalid, PassExpired, PassWrongUser, PassWrongEvent, PassRevoked,
+    ];
+    SeatsNotFound: [EventNotFound, ShowNotFound, ZoneNotFound];
+    ReservationConflict: [
+        PassUsed, InsufficientSeats, UserLimitExceeded, QueueClosed, BookingExpired,
+        BookingNotPending,
+    ];
+    ReservationInvalid: [InvalidField, IdempotencyMismatch];
+}
