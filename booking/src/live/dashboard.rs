@@ -73,42 +73,10 @@ pub(crate) struct EventSnapshot {
     #[serde(skip_serializing_if = "Option::is_none")]
     slowness: Option<ThrottleReason>,
     figures: EventMetrics,
-    totals: Totals,
+    /// Since the queue was opened, or opened again.
+    totals: Counters,
     zones: Vec<ZoneMetrics>,
     nodes: Vec<LiveProcess>,
-}
-
-/// Counters since the queue was opened, or opened again.
-#[derive(Debug, Serialize)]
-struct Totals {
-    joined: u64,
-    released: u64,
-    taken_back: u64,
-    expired: u64,
-    dropped: u64,
-    left: u64,
-}
-
-impl From<Counters> for Totals {
-    fn from(counters: Counters) -> Self {
-        let Counters {
-            joined,
-            released,
-            unclaimed: taken_back,
-            expired,
-            dropped,
-            left,
-        } = counters;
-
-        Self {
-            joined,
-            released,
-            taken_back,
-            expired,
-            dropped,
-            left,
-        }
-    }
 }
 
 #[derive(Debug, Serialize)]
@@ -310,7 +278,7 @@ fn snapshot(
         at,
         slowness: throttle_reason(share).filter(|_| status.settings.state == SaleState::Open),
         figures: event_metrics(&status, rates, counts.as_deref(), context.reading.as_ref()),
-        totals: status.counters.into(),
+        totals: status.counters,
         settings: status.settings,
         zones: zones(event, seats, context),
         nodes: context

@@ -108,7 +108,10 @@ fn check(
     if fits {
         Ok(())
     } else {
-        Err(InvalidSetting { field, range })
+        Err(InvalidSetting {
+            field,
+            range: range.into(),
+        })
     }
 }
 

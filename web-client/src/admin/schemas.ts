@@ -1,19 +1,13 @@
 // Schemas of the operators' routes. Unlike the SDK, this page validates responses.
 import { type Field, SchemaError, anyObject, array, duration, nonNegativeInt, object, optional, string, timestamp } from "../../sdk/schema";
+import { type CounterName, counterNames, type QueueNumber, queueNumbers } from "./queue-fields";
 
 type Of<F> = F extends Field<infer T> ? T : never;
 
-const settings = object({
-  state: string,
-  rate_per_second: duration,
-  burst: nonNegativeInt,
-  max_active: nonNegativeInt,
-  pass_ttl_seconds: nonNegativeInt,
-  claim_window_seconds: nonNegativeInt,
-  grace_seconds: nonNegativeInt,
-  max_in_line: nonNegativeInt,
-  message: optional(string),
-});
+const numbers = Object.fromEntries(
+  Object.entries(queueNumbers).map(([name, { integer }]) => [name, integer ? nonNegativeInt : duration]),
+) as Record<QueueNumber, Field<number>>;
+const settings = object({ state: string, ...numbers, message: optional(string) });
 export type Settings = Of<typeof settings>;
 export type SettingsPatch = { [Name in keyof Settings]?: NonNullable<Settings[Name]> };
 
@@ -115,13 +109,15 @@ const zoneCounts = object({
 });
 export type ZoneCounts = Of<typeof zoneCounts>;
 
+const counters = Object.fromEntries(counterNames.map((name) => [name, nonNegativeInt])) as Record<CounterName, Field<number>>;
+
 const snapshotFields = {
   event_id: string,
   at: timestamp,
   settings,
   slowness: optional(string),
   figures: metrics,
-  totals: object({ joined: nonNegativeInt, released: nonNegativeInt, taken_back: nonNegativeInt, expired: nonNegativeInt, dropped: nonNegativeInt, left: nonNegativeInt }),
+  totals: object(counters),
   zones: array(zoneCounts),
   nodes: array(node),
 };

@@ -69,6 +69,10 @@ impl Reply {
         parsed(text.as_bytes())
     }
 
+    fn sale_state(&mut self) -> Result<SaleState, EngineError> {
+        SaleState::from_name(&self.text()?).ok_or_else(malformed_reply)
+    }
+
     fn flag(&mut self) -> Result<bool, EngineError> {
         Ok(self.parsed::<u8>()? == 1)
     }
@@ -89,19 +93,12 @@ impl Reply {
         Ok(items)
     }
 
+    /// Names and values in turn.
     fn settings(&mut self) -> Result<QueueSettings, EngineError> {
-        let mut values = self.list()?;
-        Ok(QueueSettings {
-            state: sale_state(&values.text()?)?,
-            rate_per_second: values.parsed()?,
-            burst: values.parsed()?,
-            max_active: values.parsed()?,
-            pass_ttl_seconds: values.parsed()?,
-            claim_window_seconds: values.parsed()?,
-            grace_seconds: values.parsed()?,
-            max_in_line: values.parsed()?,
-            message: optional_text(values.next()?)?,
-        })
+        let fields = self
+            .list()?
+            .all(|values| Ok((values.text()?, values.text()?)))?;
+        QueueSettings::from_fields(fields).ok_or_else(malformed_reply)
     }
 
     fn place(&mut self, epoch: &Epoch, rebuilding: Rebuilding) -> Result<Place, EngineError> {
@@ -156,7 +153,7 @@ impl Reply {
             2 if joins => ActionResult::Joined(JoinOutcome::Joined(self.place(epoch, rebuilding)?)),
             3 if joins => ActionResult::Joined(JoinOutcome::Same(self.place(epoch, rebuilding)?)),
             2 | 3 => ActionResult::Found(Some(self.place(epoch, rebuilding)?)),
-            4 => ActionResult::Joined(JoinOutcome::NotOpen(sale_state(&self.text()?)?)),
+            4 => ActionResult::Joined(JoinOutcome::NotOpen(self.sale_state()?)),
             5 => ActionResult::Joined(JoinOutcome::Full),
             6 => ActionResult::Left(Some(self.nodes()?)),
             7 => ActionResult::Deciding,
@@ -167,14 +164,10 @@ impl Reply {
     }
 
     fn counters(&mut self) -> Result<Counters, EngineError> {
-        Ok(Counters {
-            joined: self.parsed()?,
-            released: self.parsed()?,
-            unclaimed: self.parsed()?,
-            expired: self.parsed()?,
-            dropped: self.parsed()?,
-            left: self.parsed()?,
-        })
+        let fields = self
+            .list()?
+            .all(|values| Ok((values.text()?, values.parsed()?)))?;
+        Counters::from_fields(fields).ok_or_else(malformed_reply)
     }
 
     /// In their order; where there are more than so many, all that follow up to the head count.
@@ -428,31 +421,11 @@ pub(super) fn counted_users(mut reply: Reply) -> Result<(Vec<UserId>, String), E
     Ok((reply.list()?.all(Reply::parsed)?, next))
 }
 
-fn sale_state(name: &str) -> Result<SaleState, EngineError> {
-    use SaleState::{Closed, Open, Paused, Scheduled, SoldOut};
-    let states = [Scheduled, Open, Paused, SoldOut, Closed];
-    states
-        .into_iter()
-        .find(|state| state.as_str() == name)
-        .ok_or_else(malformed_reply)
-}
-
 fn parsed<T: FromStr>(text: &[u8]) -> Result<T, EngineError> {
     std::str::from_utf8(text)
         .ok()
         .and_then(|text| text.parse().ok())
         .ok_or_else(malformed_reply)
-}
-
-/// An empty list stands for nothing: a missing value would end the list around it.
-fn optional_text(value: Value) -> Result<Option<String>, EngineError> {
-    match value {
-        Value::BulkString(bytes) => String::from_utf8(bytes)
-            .map(Some)
-            .map_err(|_| malformed_reply()),
-        Value::Array(values) if values.is_empty() => Ok(None),
-        _ => Err(malformed_reply()),
-    }
 }
 
 fn malformed_reply() -> EngineError {

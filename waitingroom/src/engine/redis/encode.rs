@@ -35,17 +35,12 @@ impl Invocation<'_> {
             .settings(&opening.settings)
     }
 
-    /// In the order of `lib/settings.lua`; no message is no argument.
+    /// Names and values in turn.
     pub(super) fn settings(self, settings: &QueueSettings) -> Self {
-        self.arg(settings.state.as_str())
-            .arg(settings.rate_per_second)
-            .arg(settings.burst)
-            .arg(settings.max_active)
-            .arg(settings.pass_ttl_seconds)
-            .arg(settings.claim_window_seconds)
-            .arg(settings.grace_seconds)
-            .arg(settings.max_in_line)
-            .arg(settings.message.as_deref())
+        settings
+            .to_fields()
+            .into_iter()
+            .fold(self, |call, (name, value)| call.arg(name).arg(value))
     }
 
     pub(super) fn actions(self, actions: &[Action]) -> Self {

@@ -8,6 +8,7 @@ use crate::{
         RELEASE_DELAY_AFTER_FREEZE, SEQUENCE_RESERVE, SYNC_WINDOW_MS,
     },
     presence::{NODE_TIMEOUT, POLL_PRESENCE_TTL},
+    queue::{Counters, QueueSettings},
     rate::MIN_RATE,
 };
 
@@ -49,10 +50,10 @@ macro_rules! scripts {
 
         impl Default for Scripts {
             fn default() -> Self {
-                let limits = limits();
+                let prelude = limits() + &names();
                 Self {
                     $($name: Script::assemble(
-                        &limits,
+                        &prelude,
                         &[EVENT, $($part,)* include_str!(concat!("scripts/", stringify!($name), ".lua"))],
                     ),)*
                 }
@@ -92,8 +93,8 @@ pub(super) struct Script {
 }
 
 impl Script {
-    fn assemble(limits: &str, parts: &[&str]) -> Self {
-        let code = [&[limits], parts].concat().join("\n");
+    fn assemble(prelude: &str, parts: &[&str]) -> Self {
+        let code = [&[prelude], parts].concat().join("\n");
         Self {
             digest: redis::Script::new(&code).get_hash().to_owned(),
             code,
@@ -146,5 +147,19 @@ fn limits() -> String {
     limits
         .iter()
         .map(|(name, value)| format!("local {name} = {value}\n"))
+        .collect()
+}
+
+/// The names of the settings and counters.
+fn names() -> String {
+    let lists = [
+        ("SETTINGS", QueueSettings::NAMES),
+        ("OPTIONAL_SETTINGS", QueueSettings::OPTIONAL_NAMES),
+        ("STORED_COUNTERS", Counters::STORED_NAMES),
+    ];
+
+    lists
+        .iter()
+        .map(|(list, names)| format!("local {list} = {{ '{}' }}\n", names.join("', '")))
         .collect()
 }

@@ -1,4 +1,4 @@
--- Replaces the settings. ARGV: the settings in the order of settings.lua.
+-- Replaces the settings. ARGV: the settings by name.
 
 if not load_meta('frozen') then return false end
 check_not_frozen()

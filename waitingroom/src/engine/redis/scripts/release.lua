@@ -19,7 +19,11 @@ elseif not is_pass_clock_stopped and tonumber(meta.share) <= 0 then
   redis.call('HSET', META, 'stood_since', exact(now))
 end
 local granted, unacknowledged, lapsed = {}, {}, {}
-local counters = { released = 0, taken_back = 0, expired = 0, dropped = 0 }
+
+local counters = {}
+local function add_count(name, times)
+  counters[name] = (counters[name] or 0) + (times or 1)
+end
 
 local function setting_ms(name)
   return tonumber(meta[name]) * 1000
@@ -54,7 +58,7 @@ local function expire_passes()
       redis.call('ZREM', ACTIVE, user) -- its hold decides
     else
       remove_and_report(user, entry, 'expired')
-      counters.expired = counters.expired + 1
+      add_count('expired')
     end
   end
 end
@@ -65,10 +69,10 @@ local function next_check(deadline)
 end
 
 local function mark_unclaimed(user, entry)
-  counters.taken_back = counters.taken_back + 1
+  add_count('taken_back')
   local unclaimed_passes = (tonumber(entry.unclaimed_passes) or 0) + 1
   if unclaimed_passes >= MAX_UNCLAIMED_PASSES then
-    counters.dropped = counters.dropped + 1
+    add_count('dropped')
     return remove_and_report(user, entry, 'absent')
   end
   add(lapsed, user, entry.nodes, 'unclaimed')
@@ -120,7 +124,7 @@ local function drop_absent()
       redis.call('ZREM', ABSENT_SINCE, user)
     else
       remove_and_report(user, entry, 'absent')
-      counters.dropped = counters.dropped + 1
+      add_count('dropped')
     end
   end
 end
@@ -207,12 +211,12 @@ if is_full_tick then
   resend_live_passes()
   drop_absent()
 end
-local count = issue_passes(grant_budget())
+local issued = issue_passes(grant_budget())
 local removed = is_full_tick and next_removed() or {}
-counters.released = count
+add_count('released', issued)
 write_counters()
-redis.call('HSET', META, 'tokens', exact(meta.tokens - count), 'tokens_at', meta.tokens_at, 'head', meta.head,
+redis.call('HSET', META, 'tokens', exact(meta.tokens - issued), 'tokens_at', meta.tokens_at, 'head', meta.head,
   'published', exact(tonumber(meta.published) + #removed), 'share', meta.share, 'share_at', meta.share_at)
 return { meta.epoch, granted, unacknowledged, lapsed, meta.published, removed, total(), redis.call('ZCARD', ACTIVE),
-  meta.seats_left, current_settings(), meta.share, exact(tonumber(meta.released or 0) + count), redis.call('ZCARD', READY),
+  meta.seats_left, current_settings(), meta.share, exact(tonumber(meta.released or 0) + issued), redis.call('ZCARD', READY),
   redis.call('ZCOUNT', WAITING, '-inf', meta.head), now < tonumber(meta.counting_until or 0) and 1 or 0, redis.call('EXISTS', ZONES) }
