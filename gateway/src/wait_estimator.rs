@@ -40,6 +40,8 @@ const RANGE_STDDEVS: f64 = 2.0;
 /// Upper end of the range before anything is measured: the configured rate is the fastest possible,
 /// and twice the time is plausible.
 const UNMEASURED_UPPER_FACTOR: f64 = 2.0;
+/// A longer wait is given as a day, without a range.
+const MAX_ESTIMATE_SECONDS: f64 = 86_400.0;
 /// Factor from the measured to the assumed dispersion of lifetimes, see
 /// [`PassLifetime::dispersion`].
 const DISPERSION_CORRECTION: f64 = 5.0;
@@ -426,10 +428,9 @@ impl WaitEstimator {
         let by_cap = self.by_cap(ahead, settings, now);
         let expected = by_rate.max(by_cap.seconds); // infinite if nothing moves
 
-        let longest = f64::from(settings.max_estimate_seconds);
-        let foreseen = reason.is_none() && expected <= longest;
+        let foreseen = reason.is_none() && expected <= MAX_ESTIMATE_SECONDS;
         WaitEstimate {
-            wait_seconds: expected.min(longest).ceil() as u32,
+            wait_seconds: expected.min(MAX_ESTIMATE_SECONDS).ceil() as u32,
             range: foreseen.then(|| self.range(by_rate, by_cap, settings, now)),
             reason,
         }

@@ -124,21 +124,6 @@ fn estimates_by_measured_rate() {
 }
 
 #[test]
-fn gives_longer_wait_as_longest() {
-    let settings = QueueSettings {
-        max_estimate_seconds: 3_600,
-        ..settings(SaleState::Open, 1.0)
-    };
-    let wait = |position| {
-        let estimate = WaitEstimator::default().estimate(position, &settings, 10, NOW);
-        (estimate.wait_seconds, estimate.range.is_some())
-    };
-
-    assert_eq!(wait(1_000), (1_000, true));
-    assert_eq!(wait(10_000), (3_600, false));
-}
-
-#[test]
 fn measures_again_when_rate_changes() {
     let mut estimator = measured(&[10; 6], 10);
     let lifted = settings(SaleState::Open, 200.0);

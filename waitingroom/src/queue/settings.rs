@@ -41,8 +41,6 @@ table::settings! {
             "Time that a disconnected user keeps the place.";
         max_in_line: u64 = 1_000_000, 1..=10_000_000,
             "Max users in the queue; further joins are answered with `QUEUE_FULL`.";
-        max_estimate_seconds: u32 = 86_400, 60..=86_400,
-            "Longest wait that users are told; a longer estimate is given as this one, without a range.";
     }
 
     texts {

@@ -9,7 +9,6 @@ export const queueNumbers = {
   claim_window_seconds: { min: 1, max: 3600, integer: true },
   grace_seconds: { min: 0, max: 86400, integer: true },
   max_in_line: { min: 1, max: 10000000, integer: true },
-  max_estimate_seconds: { min: 60, max: 86400, integer: true },
 } as const;
 export type QueueNumber = keyof typeof queueNumbers;
 

@@ -117,7 +117,6 @@ export const english = {
       claim_window_seconds: "Claim window (s)",
       grace_seconds: "Grace period for disconnected users (s)",
       max_in_line: "Max queue length",
-      max_estimate_seconds: "Longest estimate shown (s)",
     } satisfies Record<QueueNumber, string>,
   },
 

@@ -117,7 +117,6 @@ export const thai: Messages = {
       claim_window_seconds: "เวลารับบัตรผ่าน (วินาที)",
       grace_seconds: "เวลาผ่อนผันเมื่อขาดการเชื่อมต่อ (วินาที)",
       max_in_line: "จำนวนคนในคิวสูงสุด",
-      max_estimate_seconds: "เวลารอโดยประมาณสูงสุดที่แสดง (วินาที)",
     },
   },
 
