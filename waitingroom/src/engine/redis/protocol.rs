@@ -33,6 +33,20 @@ use crate::{
     queue::{QueueSettings, SaleState},
 };
 
+/// The names of a queue's settings and counters, which travel and are stored by name.
+pub(super) struct QueueNames;
+
+impl Lua for QueueNames {
+    fn lua() -> String {
+        [
+            lua::names("SETTINGS", QueueSettings::NAMES),
+            lua::names("OPTIONAL_SETTINGS", QueueSettings::OPTIONAL_NAMES),
+            lua::names("STORED_COUNTERS", Counters::STORED_NAMES),
+        ]
+        .concat()
+    }
+}
+
 arguments! {
     /// Followed by nothing, or by the settings as name and value in turn.
     NoArguments {}

@@ -10,7 +10,6 @@ use crate::{
         RELEASE_DELAY_AFTER_FREEZE, SEQUENCE_RESERVE, SYNC_WINDOW_MS,
     },
     presence::{NODE_TIMEOUT, POLL_PRESENCE_TTL},
-    queue::{Counters, QueueSettings},
     rate::MIN_RATE,
 };
 
@@ -52,10 +51,10 @@ macro_rules! scripts {
 
         impl Default for Scripts {
             fn default() -> Self {
-                let prelude = limits() + &names();
+                let limits = limits();
                 Self {
                     $($name: Script::assemble(&[
-                        &prelude,
+                        &limits,
                         EVENT,
                         &protocol::$Arguments::lua(),
                         $(&protocol::$row::lua(),)*
@@ -70,9 +69,9 @@ macro_rules! scripts {
 
 // Each with its arguments, the other rows of the protocol that it names, and the files of `lib`.
 scripts! {
-    open: OpenArguments [] [SETTINGS, EARLIER_NUMBERS];
-    configure: NoArguments [] [SETTINGS];
-    status: NoArguments [StatusReply, FrozenCode] [SETTINGS, QUEUE];
+    open: OpenArguments [QueueNames] [SETTINGS, EARLIER_NUMBERS];
+    configure: NoArguments [QueueNames] [SETTINGS];
+    status: NoArguments [QueueNames, StatusReply, FrozenCode] [SETTINGS, QUEUE];
     recovery_point: NoArguments [RecoveryPointReply] [QUEUE];
     freeze: FreezeArguments [] [];
     thaw: NowArguments [] [];
@@ -81,7 +80,8 @@ scripts! {
         [QUEUE, EARLIER_NUMBERS, DEDUP];
     report_node: NodeArguments [] [];
     finish_restore: RestoredArguments [] [];
-    release: ReleaseArguments [ReleaseReply, GrantReply, RemovalReply, RemovalCode] [SETTINGS, QUEUE, PRESENCE];
+    release: ReleaseArguments [QueueNames, ReleaseReply, GrantReply, RemovalReply, RemovalCode]
+        [SETTINGS, QUEUE, PRESENCE];
     reserve: NowArguments [ReservationArgument, ReserveCode, PackedHold] [QUEUE, SEATS, DEDUP];
     settle: NowArguments [SettlementArgument, SettlementCode, PackedHold] [QUEUE, SEATS, DEDUP];
     stale_holds: StaleHoldsArguments [StaleHoldReply] [];
@@ -155,19 +155,5 @@ fn limits() -> String {
     limits
         .iter()
         .map(|(name, value)| format!("local {name} = {value}\n"))
-        .collect()
-}
-
-/// The names of the settings and counters.
-fn names() -> String {
-    let lists = [
-        ("SETTINGS", QueueSettings::NAMES),
-        ("OPTIONAL_SETTINGS", QueueSettings::OPTIONAL_NAMES),
-        ("STORED_COUNTERS", Counters::STORED_NAMES),
-    ];
-
-    lists
-        .iter()
-        .map(|(list, names)| format!("local {list} = {{ '{}' }}\n", names.join("', '")))
         .collect()
 }

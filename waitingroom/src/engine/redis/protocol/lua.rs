@@ -78,6 +78,11 @@ pub(super) fn codes(name: &str, codes: &[(&str, String)]) -> String {
     format!("local {name} = {{ {} }}\n", named.join(", "))
 }
 
+pub(super) fn names(list: &str, names: &[&str]) -> String {
+    let quoted: Vec<String> = names.iter().map(|name| format!("'{name}'")).collect();
+    format!("local {list} = {{ {} }}\n", quoted.join(", "))
+}
+
 /// Name of each field, and whether it is a number in Lua.
 pub(super) fn packed(name: &str, fields: &[(&str, bool)]) -> String {
     let each = |separator: &str, part: fn(&str, bool) -> String| -> String {
