@@ -17,6 +17,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
+pub use crate::queue::Counters;
 use crate::{
     clock::Timestamp,
     ids::{BookingId, Epoch, EventId, NodeId, PassId, UserId},
@@ -315,24 +316,6 @@ pub enum Frozen {
     Here,
     /// On another server, whole: it can go on.
     HandedOver,
-}
-
-/// What has happened in an epoch of a queue, over all nodes. Each number only grows while the epoch
-/// lasts: differences between two looks are exact.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Places taken, or re-taken with a ticket of an earlier epoch.
-    pub joined: u64,
-    /// Passes released.
-    pub released: u64,
-    /// Passes that nobody acknowledged within the claim window.
-    pub unclaimed: u64,
-    /// Passes that ended unused.
-    pub expired: u64,
-    /// Places lost by being away for longer than grace.
-    pub dropped: u64,
-    /// Places and passes that were given up.
-    pub left: u64,
 }
 
 /// The queue and the seats. See the module's documentation for atomicity, order and failure.

@@ -1,14 +1,18 @@
 //! The queue of one event: its settings, a user's place in it, and what a change of it tells the
 //! gateways.
 
+mod counters;
+mod settings;
 mod settings_schema;
 
-use std::time::Duration;
-
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+pub use self::{
+    counters::Counters,
+    settings::{InvalidSetting, QueuePatch, QueueSettings, SettingDescription, SettingValues},
+};
 use crate::{
     clock::Timestamp,
     engine::SEQUENCE_RESERVE,
@@ -36,6 +40,20 @@ pub enum SaleState {
 }
 
 impl SaleState {
+    /// Every state.
+    pub const ALL: [Self; 5] = [
+        Self::Scheduled,
+        Self::Open,
+        Self::Paused,
+        Self::SoldOut,
+        Self::Closed,
+    ];
+
+    /// The state of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == name)
+    }
+
     /// May someone new take a place?
     pub const fn accepts_joins(self) -> bool {
         matches!(self, Self::Open | Self::Paused | Self::SoldOut)
@@ -50,189 +68,6 @@ impl SaleState {
             Self::SoldOut => "sold_out",
             Self::Closed => "closed",
         }
-    }
-}
-
-/// What an operator sets for one event's queue.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct QueueSettings {
-    /// Where the sale stands.
-    pub state: SaleState,
-    /// Users released per second.
-    pub rate_per_second: f64,
-    /// Most users released at one moment after a pause in demand.
-    pub burst: u32,
-    /// Most passes that are issued and neither used nor expired.
-    pub max_active: u32,
-    /// Life of a pass.
-    pub pass_ttl_seconds: u32,
-    /// Time within which a pass must be acknowledged before it is taken back.
-    pub claim_window_seconds: u32,
-    /// Time that an absent user keeps a place.
-    pub grace_seconds: u32,
-    /// Most users in the queue.
-    pub max_in_line: u64,
-    /// A message to everyone in the queue.
-    pub message: Option<String>,
-}
-
-impl Default for QueueSettings {
-    fn default() -> Self {
-        Self {
-            state: SaleState::Open,
-            rate_per_second: 50.0,
-            burst: 50,
-            max_active: 1_000,
-            pass_ttl_seconds: 300,
-            claim_window_seconds: 30,
-            grace_seconds: 300,
-            max_in_line: 1_000_000,
-            message: None,
-        }
-    }
-}
-
-/// A part of the settings to change; what is absent stays.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct QueuePatch {
-    /// See [`QueueSettings::state`].
-    pub state: Option<SaleState>,
-    /// See [`QueueSettings::rate_per_second`]; 0 to 100,000.
-    pub rate_per_second: Option<f64>,
-    /// See [`QueueSettings::burst`]; 1 to 100,000.
-    pub burst: Option<u32>,
-    /// See [`QueueSettings::max_active`]; 1 to 1,000,000.
-    pub max_active: Option<u32>,
-    /// See [`QueueSettings::pass_ttl_seconds`]; 1 to 86,400.
-    pub pass_ttl_seconds: Option<u32>,
-    /// See [`QueueSettings::claim_window_seconds`]; 1 to 3,600.
-    pub claim_window_seconds: Option<u32>,
-    /// See [`QueueSettings::grace_seconds`]; 0 to 86,400.
-    pub grace_seconds: Option<u32>,
-    /// See [`QueueSettings::max_in_line`]; 1 to 10,000,000.
-    pub max_in_line: Option<u64>,
-    /// See [`QueueSettings::message`]; an empty text or `null` removes it, 500 characters at most.
-    #[serde(default, deserialize_with = "text_or_none")]
-    pub message: Option<String>,
-}
-
-/// A setting outside its range.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{field} must be {range}")]
-pub struct InvalidSetting {
-    /// The setting's name on the wire.
-    pub field: &'static str,
-    /// What it may be.
-    pub range: &'static str,
-}
-
-/// `null` removes a text, as in RFC 7396; what is left out stays.
-fn text_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    Option::deserialize(deserializer).map(|text: Option<String>| Some(text.unwrap_or_default()))
-}
-
-impl QueueSettings {
-    /// These settings with the patch applied.
-    ///
-    /// # Errors
-    /// The first setting outside its range; nothing is changed then.
-    pub fn with(&self, patch: &QueuePatch) -> Result<Self, InvalidSetting> {
-        patch.check()?;
-        let message = match &patch.message {
-            Some(text) if text.is_empty() => None,
-            Some(text) => Some(text.clone()),
-            None => self.message.clone(),
-        };
-
-        Ok(Self {
-            state: patch.state.unwrap_or(self.state),
-            rate_per_second: patch.rate_per_second.unwrap_or(self.rate_per_second),
-            burst: patch.burst.unwrap_or(self.burst),
-            max_active: patch.max_active.unwrap_or(self.max_active),
-            pass_ttl_seconds: patch.pass_ttl_seconds.unwrap_or(self.pass_ttl_seconds),
-            claim_window_seconds: patch
-                .claim_window_seconds
-                .unwrap_or(self.claim_window_seconds),
-            grace_seconds: patch.grace_seconds.unwrap_or(self.grace_seconds),
-            max_in_line: patch.max_in_line.unwrap_or(self.max_in_line),
-            message,
-        })
-    }
-
-    /// Life of a pass.
-    pub fn pass_ttl(&self) -> Duration {
-        Duration::from_secs(self.pass_ttl_seconds.into())
-    }
-
-    /// Time to acknowledge a pass.
-    pub fn claim_window(&self) -> Duration {
-        Duration::from_secs(self.claim_window_seconds.into())
-    }
-
-    /// Time an absent user keeps a place.
-    pub fn grace(&self) -> Duration {
-        Duration::from_secs(self.grace_seconds.into())
-    }
-}
-
-impl QueuePatch {
-    fn check(&self) -> Result<(), InvalidSetting> {
-        let rate = self.rate_per_second.unwrap_or(0.0);
-        check(
-            "rate_per_second",
-            "a number from 0 to 100000",
-            (0.0..=100_000.0).contains(&rate),
-        )?;
-
-        let within = |value: Option<u32>, from, to| value.is_none_or(|v| (from..=to).contains(&v));
-        check("burst", "from 1 to 100000", within(self.burst, 1, 100_000))?;
-        check(
-            "max_active",
-            "from 1 to 1000000",
-            within(self.max_active, 1, 1_000_000),
-        )?;
-        check(
-            "pass_ttl_seconds",
-            "from 1 to 86400",
-            within(self.pass_ttl_seconds, 1, 86_400),
-        )?;
-        check(
-            "claim_window_seconds",
-            "from 1 to 3600",
-            within(self.claim_window_seconds, 1, 3_600),
-        )?;
-        check(
-            "grace_seconds",
-            "from 0 to 86400",
-            within(self.grace_seconds, 0, 86_400),
-        )?;
-
-        let line = self
-            .max_in_line
-            .is_none_or(|v| (1..=10_000_000).contains(&v));
-        check("max_in_line", "from 1 to 10000000", line)?;
-
-        check(
-            "message",
-            "at most 500 printable characters",
-            self.message.as_deref().is_none_or(is_message),
-        )
-    }
-}
-
-/// Lines may be broken; other control characters are nothing to read, and PostgreSQL takes no NUL.
-fn is_message(text: &str) -> bool {
-    let readable =
-        |character: char| !character.is_control() || matches!(character, '\n' | '\r' | '\t');
-    text.chars().count() <= 500 && text.chars().all(readable)
-}
-
-fn check(field: &'static str, range: &'static str, holds: bool) -> Result<(), InvalidSetting> {
-    if holds {
-        Ok(())
-    } else {
-        Err(InvalidSetting { field, range })
     }
 }
 
@@ -408,119 +243,4 @@ pub struct Routed<T> {
     pub nodes: Vec<NodeId>,
     /// The payload.
     pub payload: T,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_patch_changes_what_it_names_and_nothing_else() {
-        let before = QueueSettings::default();
-        let patch = QueuePatch {
-            rate_per_second: Some(5.0),
-            ..QueuePatch::default()
-        };
-        let after = before.with(&patch).unwrap();
-
-        assert_eq!(
-            after,
-            QueueSettings {
-                rate_per_second: 5.0,
-                ..before
-            }
-        );
-    }
-
-    #[test]
-    fn settings_out_of_range_are_refused_by_name() {
-        let bad = [
-            (
-                QueuePatch {
-                    rate_per_second: Some(-1.0),
-                    ..QueuePatch::default()
-                },
-                "rate_per_second",
-            ),
-            (
-                QueuePatch {
-                    rate_per_second: Some(f64::NAN),
-                    ..QueuePatch::default()
-                },
-                "rate_per_second",
-            ),
-            (
-                QueuePatch {
-                    burst: Some(0),
-                    ..QueuePatch::default()
-                },
-                "burst",
-            ),
-            (
-                QueuePatch {
-                    max_active: Some(0),
-                    ..QueuePatch::default()
-                },
-                "max_active",
-            ),
-            (
-                QueuePatch {
-                    pass_ttl_seconds: Some(0),
-                    ..QueuePatch::default()
-                },
-                "pass_ttl_seconds",
-            ),
-            (
-                QueuePatch {
-                    claim_window_seconds: Some(0),
-                    ..QueuePatch::default()
-                },
-                "claim_window_seconds",
-            ),
-            (
-                QueuePatch {
-                    grace_seconds: Some(90_000),
-                    ..QueuePatch::default()
-                },
-                "grace_seconds",
-            ),
-            (
-                QueuePatch {
-                    max_in_line: Some(0),
-                    ..QueuePatch::default()
-                },
-                "max_in_line",
-            ),
-            (
-                QueuePatch {
-                    message: Some("x".repeat(501)),
-                    ..QueuePatch::default()
-                },
-                "message",
-            ),
-            (
-                QueuePatch {
-                    message: Some("a\0b".into()),
-                    ..QueuePatch::default()
-                },
-                "message",
-            ),
-        ];
-
-        for (patch, field) in bad {
-            assert_eq!(
-                QueueSettings::default().with(&patch).unwrap_err().field,
-                field
-            );
-        }
-
-        let lines = QueuePatch {
-            message: Some("Doors at eight.\r\n\tBe there.".into()),
-            ..QueuePatch::default()
-        };
-        assert_eq!(
-            QueueSettings::default().with(&lines).unwrap().message,
-            lines.message
-        );
-    }
 }

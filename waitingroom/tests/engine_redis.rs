@@ -27,7 +27,7 @@ use waitingroom::{
     },
     ids::{EventId, UserId},
     presence::Presence,
-    queue::{Grant, QueueSettings},
+    queue::{Counters, Grant, QueueSettings},
     redis_connection::{RedisConnection, RedisServers},
     seats::{Reserve, ReserveOutcome, SeatSnapshot, Settlement, StaleHold, ZoneSeats},
     signal::{ListenerEvent, Recipient, Signal, Signals, redis::RedisSignals},
@@ -1118,4 +1118,58 @@ async fn a_clock_that_runs_ahead_opens_no_line_in_the_future() {
         1,
         "within the five seconds that a clock may be ahead"
     );
+}
+
+/// As an earlier release leaves it, which has fewer settings and counters.
+#[tokio::test]
+async fn reads_queue_with_fewer_fields() {
+    let sale = Sale::open(QueueSettings {
+        grace_seconds: 7,
+        message: Some("Welcome".into()),
+        ..QueueSettings::default()
+    })
+    .await;
+    let meta = format!("{}:{{{}}}:meta", sale.prefix, sale.event);
+    let gone = ["grace_seconds", "message", "dropped"];
+    let removed: usize = sale.engine.connection().hdel(&meta, &gone).await.unwrap();
+    assert_eq!(removed, gone.len());
+
+    let status = sale.engine.status(sale.event).await.unwrap();
+    assert_eq!(status.settings, QueueSettings::default());
+    assert_eq!(status.counters, Counters::default());
+}
+
+/// A release that runs beside this one reads and writes the same.
+#[tokio::test]
+async fn stores_same_texts_as_earlier_releases() {
+    let sale = Sale::open(QueueSettings::default()).await;
+    let key = |name: &str| format!("{}:{{{}}}:{name}", sale.prefix, sale.event);
+    let mut connection = sale.engine.connection();
+
+    let names = ["state", "rate_per_second", "burst", "max_in_line", "left"];
+    let stored: Vec<String> = connection.hmget(key("meta"), &names).await.unwrap();
+    assert_eq!(stored, ["open", "50.0", "50", "1000000", "0"]);
+
+    sale.join("ann", 1).await;
+    let (ann, grant) = sale.release().await.remove(0);
+    let request = Reserve {
+        event_id: sale.event,
+        user: ann,
+        zone_id: ZONE.into(),
+        quantity: 2,
+        pass_id: grant.pass_id.clone(),
+        pass_epoch: grant.epoch,
+        pass_expires_at: grant.expires_at,
+        idempotency: None,
+        booking_id: Uuid::new_v4().into(),
+        hold_expires_at: now().plus(Duration::from_secs(60)),
+        user_limit: 4,
+    };
+    let outcome = sale.engine.reserve(&request, now()).await.unwrap();
+    assert_eq!(outcome, ReserveOutcome::Held);
+
+    let booking = request.booking_id.to_string();
+    let hold: String = connection.hget(key("holds"), booking).await.unwrap();
+    let (ends, pass) = (request.hold_expires_at.millis(), grant.pass_id);
+    assert_eq!(hold, format!("ann\t{ZONE}\t2\t{ends}\t{pass}\t"));
 }

@@ -201,7 +201,7 @@ export interface components {
             database_ms: number;
             /**
              * Format: double
-             * @description Share of responses that were 5xx, 0 to 1.
+             * @description Share of responses that were 5xx, 0 to 1; of at least twenty responses.
              */
             error_share: number;
             /**
@@ -526,26 +526,29 @@ export interface components {
             settings: components["schemas"]["QueueSettings"];
             /** @description Why the effective rate is lower than the configured rate; absent if it is not. */
             slowness?: components["schemas"]["ThrottleReason"];
-            /** @description Counters since the queue was opened, or opened again. */
+            /**
+             * @description What has happened in an epoch of a queue, over all nodes. Each number only grows while the
+             *     epoch lasts: differences between two looks are exact.
+             */
             totals: {
                 /**
                  * Format: uint64
-                 * @description Users removed after their grace period.
+                 * @description Places lost by being away for longer than the grace period, or by unclaimed passes.
                  */
                 dropped: number;
                 /**
                  * Format: uint64
-                 * @description Passes that expired unused.
+                 * @description Passes that ended unused.
                  */
                 expired: number;
                 /**
                  * Format: uint64
-                 * @description Users who joined, or returned with a ticket of an earlier queue.
+                 * @description Places taken, or re-taken with a ticket of an earlier epoch.
                  */
                 joined: number;
                 /**
                  * Format: uint64
-                 * @description Users who left.
+                 * @description Places and passes that were given up.
                  */
                 left: number;
                 /**
@@ -555,7 +558,7 @@ export interface components {
                 released: number;
                 /**
                  * Format: uint64
-                 * @description Passes revoked because they were not claimed in time.
+                 * @description Passes that no client acknowledged within the claim window.
                  */
                 taken_back: number;
             };
@@ -624,12 +627,12 @@ export interface components {
             name: components["schemas"]["Name"];
             queue?: {
                 /**
-                 * @description Max users released at once after a time without demand.
+                 * @description Max users released at one moment after a period below the rate.
                  * @default 50
                  */
                 burst?: number | null;
                 /**
-                 * @description Time within which a pass must be acknowledged; after it, the pass is revoked.
+                 * @description Time to acknowledge a pass; it is revoked afterwards, and its user is first again on return.
                  * @default 30
                  */
                 claim_window_seconds?: number | null;
@@ -639,19 +642,19 @@ export interface components {
                  */
                 grace_seconds?: number | null;
                 /**
-                 * @description Max passes that are neither used nor expired.
+                 * @description Max passes that are issued and neither used nor expired.
                  * @default 1000
                  */
                 max_active?: number | null;
                 /**
-                 * @description Max users in the queue.
+                 * @description Max users in the queue; further joins are answered with `QUEUE_FULL`.
                  * @default 1000000
                  */
                 max_in_line?: number | null;
-                /** @description A message to all users in the queue; an empty text or `null` removes it. */
+                /** @description A message to everyone in the queue. An empty text or `null` removes it. */
                 message?: string | null;
                 /**
-                 * @description Lifetime of a pass.
+                 * @description Lifetime of a pass, from its release to the reservation.
                  * @default 300
                  */
                 pass_ttl_seconds?: number | null;
@@ -770,6 +773,8 @@ export interface components {
             detail: string;
             /** @description The input that was rejected. */
             field?: string;
+            /** @description The id of the request, as in the header `X-Request-ID` of every answer; quote it in a report. */
+            request_id?: string;
             /**
              * Format: uint64
              * @description Seconds, as in the header `Retry-After`.
@@ -817,38 +822,38 @@ export interface components {
             memory_bytes?: number;
         };
         QueuePatch: {
-            /** @description Max users released at once after a time without demand. */
+            /** @description Max users released at one moment after a period below the rate. */
             burst?: number | null;
-            /** @description Time within which a pass must be acknowledged; after it, the pass is revoked. */
+            /** @description Time to acknowledge a pass; it is revoked afterwards, and its user is first again on return. */
             claim_window_seconds?: number | null;
             /** @description Time that a disconnected user keeps the place. */
             grace_seconds?: number | null;
-            /** @description Max passes that are neither used nor expired. */
+            /** @description Max passes that are issued and neither used nor expired. */
             max_active?: number | null;
-            /** @description Max users in the queue. */
+            /** @description Max users in the queue; further joins are answered with `QUEUE_FULL`. */
             max_in_line?: number | null;
-            /** @description A message to all users in the queue; an empty text or `null` removes it. */
+            /** @description A message to everyone in the queue. An empty text or `null` removes it. */
             message?: string | null;
-            /** @description Lifetime of a pass. */
+            /** @description Lifetime of a pass, from its release to the reservation. */
             pass_ttl_seconds?: number | null;
             /** @description Users released per second. */
             rate_per_second?: number | null;
             state?: components["schemas"]["SaleState"] | null;
         };
         QueueSettings: {
-            /** @description Max users released at once after a time without demand. */
+            /** @description Max users released at one moment after a period below the rate. */
             burst: number;
-            /** @description Time within which a pass must be acknowledged; after it, the pass is revoked. */
+            /** @description Time to acknowledge a pass; it is revoked afterwards, and its user is first again on return. */
             claim_window_seconds: number;
             /** @description Time that a disconnected user keeps the place. */
             grace_seconds: number;
-            /** @description Max passes that are neither used nor expired. */
+            /** @description Max passes that are issued and neither used nor expired. */
             max_active: number;
-            /** @description Max users in the queue. */
+            /** @description Max users in the queue; further joins are answered with `QUEUE_FULL`. */
             max_in_line: number;
-            /** @description A message to all users in the queue. */
+            /** @description A message to everyone in the queue. */
             message: string | null;
-            /** @description Lifetime of a pass. */
+            /** @description Lifetime of a pass, from its release to the reservation. */
             pass_ttl_seconds: number;
             /** @description Users released per second. */
             rate_per_second: number;

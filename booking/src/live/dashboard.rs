@@ -82,49 +82,10 @@ pub(crate) struct EventSnapshot {
     slowness: Option<ThrottleReason>,
     figures: EventMetrics,
     #[schema(inline)]
-    totals: Totals,
+    totals: Counters,
     #[schema(inline)]
     zones: Vec<ZoneMetrics>,
     nodes: Vec<LiveProcess>,
-}
-
-/// Counters since the queue was opened, or opened again.
-#[derive(Debug, Serialize, ToSchema)]
-struct Totals {
-    /// Users who joined, or returned with a ticket of an earlier queue.
-    joined: u64,
-    /// Passes released.
-    released: u64,
-    /// Passes revoked because they were not claimed in time.
-    taken_back: u64,
-    /// Passes that expired unused.
-    expired: u64,
-    /// Users removed after their grace period.
-    dropped: u64,
-    /// Users who left.
-    left: u64,
-}
-
-impl From<Counters> for Totals {
-    fn from(counters: Counters) -> Self {
-        let Counters {
-            joined,
-            released,
-            unclaimed: taken_back,
-            expired,
-            dropped,
-            left,
-        } = counters;
-
-        Self {
-            joined,
-            released,
-            taken_back,
-            expired,
-            dropped,
-            left,
-        }
-    }
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -341,7 +302,7 @@ fn snapshot(
         at,
         slowness: throttle_reason(share).filter(|_| status.settings.state == SaleState::Open),
         figures: event_metrics(&status, rates, counts.as_deref(), context.reading.as_ref()),
-        totals: status.counters.into(),
+        totals: status.counters,
         settings: status.settings,
         zones: zones(event, seats, context),
         nodes: context

@@ -135,7 +135,10 @@ fn check(
     if fits {
         Ok(())
     } else {
-        Err(InvalidSetting { field, range })
+        Err(InvalidSetting {
+            field,
+            range: range.into(),
+        })
     }
 }
 

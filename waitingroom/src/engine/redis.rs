@@ -14,6 +14,7 @@ mod decode;
 mod encode;
 mod health;
 mod invoke;
+mod protocol;
 mod scripts;
 mod server_clock;
 
@@ -29,6 +30,10 @@ use uuid::Uuid;
 use self::{
     health::Health,
     invoke::{Invocation, with_timeout},
+    protocol::{
+        CountedUsersArguments, FreezeArguments, LoadSeatsArguments, NodeArguments, NowArguments,
+        ReleaseArguments, RestoredArguments, StageArguments, StaleHoldsArguments,
+    },
     scripts::{Script, Scripts},
     server_clock::ServerClocks,
 };
@@ -123,13 +128,14 @@ impl Engine for RedisEngine {
 
         let call = self
             .invocation(&self.scripts.open, event)
-            .opening(opening, now);
-        decode::epoch(call.run().await?)
+            .with(encode::opening(opening, now))
+            .with(&opening.settings);
+        call.run().await?.value()
     }
 
     async fn configure(&self, event: EventId, settings: &QueueSettings) -> Result<(), EngineError> {
         self.invocation(&self.scripts.configure, event)
-            .settings(settings)
+            .with(settings)
             .run()
             .await
             .map(drop)
@@ -161,7 +167,7 @@ impl Engine for RedisEngine {
 
     async fn freeze(&self, event: EventId, mark: &str) -> Result<(), EngineError> {
         self.invocation(&self.scripts.freeze, event)
-            .arg(mark)
+            .with(FreezeArguments { mark })
             .run()
             .await
             .map(drop)
@@ -169,7 +175,7 @@ impl Engine for RedisEngine {
 
     async fn thaw(&self, event: EventId, now: Timestamp) -> Result<(), EngineError> {
         self.invocation(&self.scripts.thaw, event)
-            .timestamp(now)
+            .with(NowArguments { now })
             .run()
             .await
             .map(drop)
@@ -192,8 +198,8 @@ impl Engine for RedisEngine {
         }
         decode::action_results(
             self.invocation(&self.scripts.apply, event)
-                .timestamp(now)
-                .actions(actions)
+                .with(NowArguments { now })
+                .with_all(actions.iter().map(encode::action))
                 .run()
                 .await?,
             actions,
@@ -206,13 +212,11 @@ impl Engine for RedisEngine {
         node: &NodeId,
         now: Timestamp,
     ) -> Result<bool, EngineError> {
-        decode::flag(
-            self.invocation(&self.scripts.report_node, event)
-                .timestamp(now)
-                .arg(node.as_str())
-                .run()
-                .await?,
-        )
+        self.invocation(&self.scripts.report_node, event)
+            .with(NodeArguments { now, node })
+            .run()
+            .await?
+            .value()
     }
 
     async fn finish_restore(
@@ -222,11 +226,8 @@ impl Engine for RedisEngine {
         epoch: &Epoch,
         now: Timestamp,
     ) -> Result<(), EngineError> {
-        let call = self
-            .invocation(&self.scripts.finish_restore, event)
-            .timestamp(now);
-        call.arg(node.as_str())
-            .arg(epoch.as_str())
+        self.invocation(&self.scripts.finish_restore, event)
+            .with(RestoredArguments { now, node, epoch })
             .run()
             .await
             .map(drop)
@@ -243,13 +244,14 @@ impl Engine for RedisEngine {
     ) -> Result<Released, EngineError> {
         let call = self
             .invocation(&self.scripts.release, event)
-            .timestamp(now)
-            .arg(batch)
-            .arg(limit);
-        let call = call
-            .arg(throttle.factor)
-            .timestamp(throttle.decided_at)
-            .arg(u8::from(scope == TickScope::Full));
+            .with(ReleaseArguments {
+                now,
+                batch,
+                limit,
+                throttle: throttle.factor,
+                throttle_decided_at: throttle.decided_at,
+                is_full_tick: scope == TickScope::Full,
+            });
         decode::released(event, call.run().await?)
     }
 
@@ -263,8 +265,8 @@ impl Engine for RedisEngine {
         for some in requests.chunks(MAX_RESERVATIONS) {
             let call = self
                 .invocation(&self.scripts.reserve, event)
-                .timestamp(now)
-                .reservations(some);
+                .with(NowArguments { now })
+                .with_all(some.iter().map(encode::reservation));
             outcomes.extend(decode::reserved(call.run().await?)?);
         }
 
@@ -279,8 +281,8 @@ impl Engine for RedisEngine {
     ) -> Result<(), EngineError> {
         for some in settlements.chunks(MAX_SETTLEMENTS) {
             self.invocation(&self.scripts.settle, event)
-                .timestamp(now)
-                .settlements(some)
+                .with(NowArguments { now })
+                .with_all(some.iter().map(encode::settlement))
                 .run()
                 .await?;
         }
@@ -296,9 +298,11 @@ impl Engine for RedisEngine {
     ) -> Result<Vec<StaleHold>, EngineError> {
         let call = self
             .invocation(&self.scripts.stale_holds, event)
-            .timestamp(now)
-            .arg(patience.as_millis() as u64)
-            .arg(limit);
+            .with(StaleHoldsArguments {
+                now,
+                stale_after_ms: patience.as_millis() as u64,
+                limit,
+            });
         decode::stale_holds(call.run().await?)
     }
 
@@ -307,12 +311,9 @@ impl Engine for RedisEngine {
     }
 
     async fn tally(&self, event: EventId, users: &[UserId]) -> Result<Tally, EngineError> {
-        let call = users
-            .iter()
-            .take(MAX_TALLY_USERS)
-            .fold(self.invocation(&self.scripts.tally, event), |call, user| {
-                call.arg(user.as_str())
-            });
+        let call = self
+            .invocation(&self.scripts.tally, event)
+            .with_all(users.iter().take(MAX_TALLY_USERS));
         decode::tally(call.run().await?)
     }
 
@@ -324,19 +325,18 @@ impl Engine for RedisEngine {
         let cursor = if cursor.is_empty() { "0" } else { cursor };
         decode::counted_users(
             self.invocation(&self.scripts.counted_users, event)
-                .arg(cursor)
+                .with(CountedUsersArguments { cursor })
                 .run()
                 .await?,
         )
     }
 
     async fn begin_sync(&self, event: EventId, now: Timestamp) -> Result<u64, EngineError> {
-        decode::count(
-            self.invocation(&self.scripts.begin_sync, event)
-                .timestamp(now)
-                .run()
-                .await?,
-        )
+        self.invocation(&self.scripts.begin_sync, event)
+            .with(NowArguments { now })
+            .run()
+            .await?
+            .value()
     }
 
     /// In parts, each a short step: however many users an event has, nobody else waits for more
@@ -351,24 +351,31 @@ impl Engine for RedisEngine {
         let (load, began) = (Uuid::new_v4().simple().to_string(), Instant::now());
         let until = || Timestamp::from_millis(now.millis() + SYNC_WINDOW_MS).plus(began.elapsed());
 
-        for (kind, rows) in encode::snapshot_rows(snapshot) {
-            for part in rows.chunks(MAX_STAGED_ROWS) {
-                let call = self
-                    .invocation(&self.scripts.stage, event)
-                    .timestamp(now)
-                    .arg(&load)
-                    .timestamp(until());
-                call.snapshot_part(kind, part).run().await?;
+        for (part, rows) in encode::snapshot_rows(snapshot) {
+            for some in rows.chunks(MAX_STAGED_ROWS) {
+                let arguments = StageArguments {
+                    now,
+                    load: &load,
+                    sync_until: until(),
+                    part,
+                };
+                self.invocation(&self.scripts.stage, event)
+                    .with(arguments)
+                    .with_all(some.iter().flat_map(|(name, value)| [name, value]))
+                    .run()
+                    .await?;
             }
         }
 
         loop {
             let call = self
                 .invocation(&self.scripts.load_seats, event)
-                .timestamp(now)
-                .arg(&load)
-                .timestamp(until());
-            if decode::flag(call.run().await?)? {
+                .with(LoadSeatsArguments {
+                    now,
+                    load: &load,
+                    sync_until: until(),
+                });
+            if call.run().await?.value()? {
                 return Ok(());
             }
         }

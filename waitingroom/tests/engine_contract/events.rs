@@ -6,7 +6,7 @@ use uuid::Uuid;
 use waitingroom::{
     engine::{Counters, EngineError, Join, JoinOutcome, SharedEngine, TickScope},
     presence::Presence,
-    queue::{QueueSettings, SaleState},
+    queue::{QueueSettings, SettingValues},
     seats::{SeatSnapshot, Settlement},
 };
 
@@ -129,21 +129,32 @@ pub(crate) async fn a_removed_event_is_forgotten(engine: SharedEngine) {
 
 pub(crate) async fn settings_are_answered_as_they_were_given(engine: SharedEngine) {
     let sale = Sale::open(engine, quick()).await;
+    // Every setting differs from its default, whichever there are.
+    let largest: serde_json::Map<String, serde_json::Value> = QueueSettings::descriptions()
+        .iter()
+        .map(|setting| {
+            let value = match setting.values {
+                SettingValues::Choice(ref names) => names[names.len() - 1].into(),
+                SettingValues::Integer { max, .. } => max.into(),
+                SettingValues::Number { max, .. } => max.into(),
+                SettingValues::Text { .. } => "Geduld\nbitte \u{1f3ab}".into(),
+            };
+            (setting.name.to_owned(), value)
+        })
+        .collect();
+    let patch = serde_json::from_value(largest.into()).unwrap();
+    let largest = quick().with(&patch).unwrap();
     let given = QueueSettings {
-        state: SaleState::SoldOut,
         rate_per_second: 0.1 + 0.2,
-        burst: 100_000,
-        max_active: 1_000_000,
-        pass_ttl_seconds: 86_400,
-        claim_window_seconds: 3_600,
         grace_seconds: 0,
-        max_in_line: 10_000_000,
-        message: Some("Geduld\nbitte \u{1f3ab}".into()),
+        ..largest.clone()
     };
 
     sale.configure(given.clone()).await;
     assert_eq!(sale.status().await.settings, given);
     assert_eq!(sale.release().await.progress.settings, given);
+    sale.configure(largest.clone()).await;
+    assert_eq!(sale.status().await.settings, largest);
     sale.configure(quick()).await;
 
     assert_eq!(sale.status().await.settings, quick());

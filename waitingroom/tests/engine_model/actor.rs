@@ -533,6 +533,9 @@ fn changed(change: &Change) -> QueueSettings {
         grace_seconds: change.grace_seconds,
         claim_window_seconds: change.claim_window_seconds,
         message: change.message.clone(),
-        pass_ttl_seconds: 20,
+        ..QueueSettings {
+            pass_ttl_seconds: 20,
+            ..QueueSettings::default()
+        }
     }
 }

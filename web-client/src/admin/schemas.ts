@@ -12,21 +12,19 @@ import type {
   Zone,
 } from "../../sdk/openapi";
 import { type Field, type FieldsOf, SchemaError, anyObject, array, duration, nonNegativeInt, nullable, object, optional, string, timestamp } from "../../sdk/schema";
+import { type CounterName, counterNames, type QueueNumber, queueNumbers } from "./queue-fields";
 
 export type { Appearance, AppearancePatch, NewEvent, QueuePatch as SettingsPatch, QueueSettings as Settings } from "../../sdk/openapi";
 export type { AuditEntry, Moment as EventSnapshot, OperatedEvent as OperatorEvent, SaleState } from "../../sdk/openapi";
 export type ZoneCounts = Moment["zones"][number];
 export type Node = Omit<LiveProcess, "booking">;
 
+const numbers = Object.fromEntries(
+  Object.entries(queueNumbers).map(([name, { integer }]) => [name, integer ? nonNegativeInt : duration]),
+) as Record<QueueNumber, Field<number>>;
 const settings = object({
   state: string,
-  rate_per_second: duration,
-  burst: nonNegativeInt,
-  max_active: nonNegativeInt,
-  pass_ttl_seconds: nonNegativeInt,
-  claim_window_seconds: nonNegativeInt,
-  grace_seconds: nonNegativeInt,
-  max_in_line: nonNegativeInt,
+  ...numbers,
   message: nullable(string),
 } satisfies FieldsOf<QueueSettings>) as Field<QueueSettings>;
 
@@ -127,13 +125,15 @@ const zoneCounts = object({
   free: nonNegativeInt,
 } satisfies FieldsOf<ZoneCounts>) as Field<ZoneCounts>;
 
+const counters = Object.fromEntries(counterNames.map((name) => [name, nonNegativeInt])) as Record<CounterName, Field<number>>;
+
 const snapshotFields = {
   event_id: string,
   at: timestamp,
   settings,
   slowness: optional(string),
   figures: metrics,
-  totals: object({ joined: nonNegativeInt, released: nonNegativeInt, taken_back: nonNegativeInt, expired: nonNegativeInt, dropped: nonNegativeInt, left: nonNegativeInt }),
+  totals: object(counters),
   zones: array(zoneCounts),
   nodes: array(node),
 } satisfies FieldsOf<Moment>;

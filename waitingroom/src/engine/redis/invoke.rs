@@ -7,10 +7,10 @@
 
 use std::time::Duration;
 
-use redis::{Cmd, ErrorKind, RedisError, RedisResult, ServerErrorKind, ToRedisArgs, Value, cmd};
+use redis::{Cmd, ErrorKind, RedisError, RedisResult, ServerErrorKind, Value, cmd};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::{decode::Reply, scripts::Script, server_clock::ServerClocks};
+use super::{decode::Reply, protocol::Argument, scripts::Script, server_clock::ServerClocks};
 use crate::{
     clock::Timestamp,
     engine::EngineError,
@@ -24,8 +24,7 @@ const RESPONSE_MARGIN: Duration = Duration::from_millis(100);
 /// What a step that came too late answers, with the server's time.
 const LATE: &str = "LATE";
 
-/// A step about to be called. Arguments are given in the order in which the step's script names
-/// them.
+/// A step about to be called, with the arguments that `protocol.rs` names for its script.
 pub(super) struct Invocation<'a> {
     connection: RedisConnection,
     clocks: &'a ServerClocks,
@@ -53,13 +52,13 @@ impl<'a> Invocation<'a> {
         }
     }
 
-    pub(super) fn arg(mut self, value: impl ToRedisArgs) -> Self {
-        self.command.arg(value);
+    pub(super) fn with(mut self, argument: impl Argument) -> Self {
+        argument.append_to(&mut self.command);
         self
     }
 
-    pub(super) fn timestamp(self, moment: Timestamp) -> Self {
-        self.arg(moment.millis())
+    pub(super) fn with_all<T: Argument>(self, arguments: impl IntoIterator<Item = T>) -> Self {
+        arguments.into_iter().fold(self, Self::with)
     }
 
     /// Runs the step. A step that failed is not repeated: it may have happened.

@@ -1,5 +1,7 @@
-//! The steps' scripts: each is the limits, the parts of the state it needs, and its own file.
+//! The steps' scripts: each is the limits, the protocol it speaks, the parts of the state it needs,
+//! and its own file.
 
+use super::protocol::{self, Lua};
 use crate::{
     engine::{
         CLOCK_JUMP_THRESHOLD, COUNTED_USERS_PAGE, GRANT_RESEND_MS, MAX_NODES_PER_USER,
@@ -39,49 +41,56 @@ const SEATS: &str = include_str!("lib/seats.lua");
 const DEDUP: &str = include_str!("lib/dedup.lua");
 
 macro_rules! scripts {
-    ($($(#[$doc:meta])* $name:ident: [$($part:ident),*]),* $(,)?) => {
+    ($($name:ident: $Arguments:ident [$($row:ident),*] [$($part:ident),*];)*) => {
         /// A script a step, in the order of [`super::super::Engine`]; `stage` belongs to
         /// `load_seats`.
         #[derive(Debug)]
         pub(super) struct Scripts {
-            $($(#[$doc])* pub(super) $name: Script,)*
+            $(pub(super) $name: Script,)*
         }
 
         impl Default for Scripts {
             fn default() -> Self {
                 let limits = limits();
                 Self {
-                    $($name: Script::assemble(
+                    $($name: Script::assemble(&[
                         &limits,
-                        &[EVENT, $($part,)* include_str!(concat!("scripts/", stringify!($name), ".lua"))],
-                    ),)*
+                        EVENT,
+                        &protocol::$Arguments::lua(),
+                        $(&protocol::$row::lua(),)*
+                        $($part,)*
+                        include_str!(concat!("scripts/", stringify!($name), ".lua")),
+                    ]),)*
                 }
             }
         }
     };
 }
 
+// Each with its arguments, the other rows of the protocol that it names, and the files of `lib`.
 scripts! {
-    open: [SETTINGS, EARLIER_NUMBERS],
-    configure: [SETTINGS],
-    status: [SETTINGS, QUEUE],
-    recovery_point: [QUEUE],
-    freeze: [],
-    thaw: [],
-    remove: [],
-    apply: [QUEUE, EARLIER_NUMBERS, DEDUP],
-    report_node: [],
-    finish_restore: [],
-    release: [SETTINGS, QUEUE, PRESENCE],
-    reserve: [QUEUE, SEATS, DEDUP],
-    settle: [QUEUE, SEATS, DEDUP],
-    stale_holds: [],
-    seats: [],
-    tally: [SEATS],
-    counted_users: [],
-    begin_sync: [],
-    stage: [QUEUE, SEATS, DEDUP],
-    load_seats: [SEATS],
+    open: OpenArguments [QueueNames] [SETTINGS, EARLIER_NUMBERS];
+    configure: NoArguments [QueueNames] [SETTINGS];
+    status: NoArguments [QueueNames, StatusReply, FrozenCode] [SETTINGS, QUEUE];
+    recovery_point: NoArguments [RecoveryPointReply] [QUEUE];
+    freeze: FreezeArguments [] [];
+    thaw: NowArguments [] [];
+    remove: NoArguments [] [];
+    apply: NowArguments [ActionArgument, AppliedReply, RebuildingCode, ActionCode, PlaceReply, PassReply]
+        [QUEUE, EARLIER_NUMBERS, DEDUP];
+    report_node: NodeArguments [] [];
+    finish_restore: RestoredArguments [] [];
+    release: ReleaseArguments [QueueNames, ReleaseReply, GrantReply, RemovalReply, RemovalCode]
+        [SETTINGS, QUEUE, PRESENCE];
+    reserve: NowArguments [ReservationArgument, ReserveCode, PackedHold] [QUEUE, SEATS, DEDUP];
+    settle: NowArguments [SettlementArgument, SettlementCode, PackedHold] [QUEUE, SEATS, DEDUP];
+    stale_holds: StaleHoldsArguments [StaleHoldReply] [];
+    seats: NoArguments [] [];
+    tally: NoArguments [TallyReply, ZoneTallyReply, PackedHold] [SEATS];
+    counted_users: CountedUsersArguments [CountedUsersReply] [];
+    begin_sync: NowArguments [] [];
+    stage: StageArguments [Part, PackedHold] [QUEUE, SEATS, DEDUP];
+    load_seats: LoadSeatsArguments [SettlementCode, PackedHold] [SEATS];
 }
 
 /// One script and the name by which Redis remembers it.
@@ -92,8 +101,8 @@ pub(super) struct Script {
 }
 
 impl Script {
-    fn assemble(limits: &str, parts: &[&str]) -> Self {
-        let code = [&[limits], parts].concat().join("\n");
+    fn assemble(parts: &[&str]) -> Self {
+        let code = parts.join("\n");
         Self {
             digest: redis::Script::new(&code).get_hash().to_owned(),
             code,

@@ -3,24 +3,16 @@ import { useEffect, useState } from "preact/hooks";
 import { useI18n } from "../../i18n/admin";
 import type { Api } from "../api";
 import { fieldError } from "../problem";
+import { type QueueNumber, queueNumbers } from "../queue-fields";
 import type { EventSnapshot, Settings, SettingsPatch } from "../schemas";
 import { metricFormat } from "./format-metric";
 import { fromSlider, toSlider } from "./slider";
 import { ActionOutcome, useAction } from "./use-action";
 
-type SettingName = "rate_per_second" | "burst" | "max_active" | "pass_ttl_seconds" | "claim_window_seconds" | "grace_seconds" | "max_in_line";
-
-/** The limits that the server enforces. */
-const LIMITS: Record<SettingName, [number, number]> = {
-  rate_per_second: [0, 100_000],
-  burst: [1, 100_000],
-  max_active: [1, 1_000_000],
-  pass_ttl_seconds: [1, 86_400],
-  claim_window_seconds: [1, 3_600],
-  grace_seconds: [0, 86_400],
-  max_in_line: [1, 10_000_000],
-};
-const ADVANCED = ["burst", "pass_ttl_seconds", "claim_window_seconds", "grace_seconds", "max_in_line"] as const;
+/** The settings with a slider. All others are under "Advanced", in the order of the table. */
+const DIALS = ["rate_per_second", "max_active"] as const;
+type DialName = (typeof DIALS)[number];
+const ADVANCED = (Object.keys(queueNumbers) as QueueNumber[]).filter((name) => !DIALS.includes(name as DialName));
 
 interface QueueSettingsProps {
   api: Api;
@@ -34,9 +26,9 @@ export function QueueSettings({ api, id, now, changed }: QueueSettingsProps) {
   const q = metricFormat(f, t.unknown);
   const { settings, figures } = now;
   const action = useAction();
-  const [draft, setDraft] = useState<Partial<Record<SettingName, number>>>({});
-  const value = (name: SettingName) => draft[name] ?? settings[name];
-  const set = (name: SettingName, to: number) => setDraft({ ...draft, [name]: to });
+  const [draft, setDraft] = useState<Partial<Record<QueueNumber, number>>>({});
+  const value = (name: QueueNumber) => draft[name] ?? settings[name];
+  const set = (name: QueueNumber, to: number) => setDraft({ ...draft, [name]: to });
   const patch = changesOf(draft, settings);
   useEffect(() => setDraft({}), [id]);
 
@@ -46,38 +38,37 @@ export function QueueSettings({ api, id, now, changed }: QueueSettingsProps) {
     if (done) (setDraft({}), changed());
   }
 
-  const error = (name: SettingName) => fieldError(action.problem, name);
+  const error = (name: QueueNumber) => fieldError(action.problem, name);
+  const actual: Record<DialName, string> = {
+    rate_per_second: t.settings.now(q.rate(figures.rate_set), q.rate(figures.released_per_second)),
+    max_active: t.settings.now(q.whole(figures.max_active), q.whole(figures.active)),
+  };
 
   return (
     <form class="card" onSubmit={(event) => void apply(event)} aria-labelledby="controls">
       <h2 id="controls">{t.settings.title}</h2>
-      <Dial
-        name="rate_per_second"
-        label={t.settings.rate}
-        value={value("rate_per_second")}
-        set={(to) => set("rate_per_second", to)}
-        now={t.settings.now(q.rate(figures.rate_set), q.rate(figures.released_per_second))}
-        error={error("rate_per_second")}
-      />
-      <Dial
-        name="max_active"
-        label={t.settings.cap}
-        value={value("max_active")}
-        set={(to) => set("max_active", to)}
-        now={t.settings.now(q.whole(figures.max_active), q.whole(figures.active))}
-        error={error("max_active")}
-      />
+      {DIALS.map((name) => (
+        <Dial
+          key={name}
+          name={name}
+          label={t.settings.labels[name]}
+          value={value(name)}
+          set={(to) => set(name, to)}
+          now={actual[name]}
+          error={error(name)}
+        />
+      ))}
       <details>
         <summary>{t.settings.advanced}</summary>
         <div class="fields">
           {ADVANCED.map((name) => (
             <label key={name}>
-              {advancedLabel(name, t.settings)}
+              {t.settings.labels[name]}
               <input
                 type="number"
                 required
-                min={LIMITS[name][0]}
-                max={LIMITS[name][1]}
+                min={queueNumbers[name].min}
+                max={queueNumbers[name].max}
                 value={value(name)}
                 name={name}
                 onInput={({ currentTarget }) => set(name, currentTarget.valueAsNumber)}
@@ -95,24 +86,13 @@ export function QueueSettings({ api, id, now, changed }: QueueSettingsProps) {
   );
 }
 
-function changesOf(draft: Partial<Record<SettingName, number>>, settings: Settings): SettingsPatch {
-  const changed = Object.entries(draft).filter(([name, to]) => !Number.isNaN(to) && settings[name as SettingName] !== to);
+function changesOf(draft: Partial<Record<QueueNumber, number>>, settings: Settings): SettingsPatch {
+  const changed = Object.entries(draft).filter(([name, to]) => !Number.isNaN(to) && settings[name as QueueNumber] !== to);
   return Object.fromEntries(changed) as SettingsPatch;
 }
 
-function advancedLabel(name: (typeof ADVANCED)[number], t: ReturnType<typeof useI18n>["t"]["settings"]): string {
-  const labels = {
-    burst: t.burst,
-    pass_ttl_seconds: t.passTtl,
-    claim_window_seconds: t.claimWindow,
-    grace_seconds: t.grace,
-    max_in_line: t.maxInLine,
-  };
-  return labels[name];
-}
-
 interface DialProps {
-  name: SettingName;
+  name: QueueNumber;
   label: string;
   value: number;
   set: (value: number) => void;
@@ -123,7 +103,7 @@ interface DialProps {
 /** A slider for coarse and a field for exact input of the same value. */
 function Dial({ name, label, value, set, now, error }: DialProps) {
   const { t, f } = useI18n();
-  const [min, max] = LIMITS[name];
+  const { min, max, integer } = queueNumbers[name];
   return (
     <div class="dial">
       <label for={name}>{label}</label>
@@ -144,7 +124,7 @@ function Dial({ name, label, value, set, now, error }: DialProps) {
           required
           min={min}
           max={max}
-          step={name === "rate_per_second" ? "any" : 1}
+          step={integer ? 1 : "any"}
           value={Number.isNaN(value) ? "" : value}
           aria-label={t.settings.exact(label)}
           data-testid={name}

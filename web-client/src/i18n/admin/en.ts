@@ -1,4 +1,5 @@
 // The operators' page in English.
+import type { QueueNumber } from "../../admin/queue-fields";
 
 export const english = {
   language: "Language",
@@ -105,16 +106,18 @@ export const english = {
 
   settings: {
     title: "Queue settings",
-    rate: "Released per second",
-    cap: "Max active passes",
     now: (configured: string, actual: string) => `Configured ${configured}, actual ${actual}`,
     exact: (name: string) => `${name}, exact value`,
     advanced: "Advanced",
-    burst: "Max burst",
-    passTtl: "Pass lifetime (s)",
-    claimWindow: "Claim window (s)",
-    grace: "Grace period for disconnected users (s)",
-    maxInLine: "Max queue length",
+    labels: {
+      rate_per_second: "Released per second",
+      burst: "Max burst",
+      max_active: "Max active passes",
+      pass_ttl_seconds: "Pass lifetime (s)",
+      claim_window_seconds: "Claim window (s)",
+      grace_seconds: "Grace period for disconnected users (s)",
+      max_in_line: "Max queue length",
+    } satisfies Record<QueueNumber, string>,
   },
 
   message: {

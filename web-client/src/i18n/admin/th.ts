@@ -106,16 +106,18 @@ export const thai: Messages = {
 
   settings: {
     title: "การตั้งค่าคิว",
-    rate: "ปล่อยต่อวินาที",
-    cap: "บัตรผ่านที่ใช้พร้อมกันสูงสุด",
     now: (configured, actual) => `ตั้งไว้ ${configured} จริง ${actual}`,
     exact: (name) => `${name} (ระบุค่า)`,
     advanced: "ขั้นสูง",
-    burst: "ปล่อยพร้อมกันสูงสุด",
-    passTtl: "อายุบัตรผ่าน (วินาที)",
-    claimWindow: "เวลารับบัตรผ่าน (วินาที)",
-    grace: "เวลาผ่อนผันเมื่อขาดการเชื่อมต่อ (วินาที)",
-    maxInLine: "จำนวนคนในคิวสูงสุด",
+    labels: {
+      rate_per_second: "ปล่อยต่อวินาที",
+      burst: "ปล่อยพร้อมกันสูงสุด",
+      max_active: "บัตรผ่านที่ใช้พร้อมกันสูงสุด",
+      pass_ttl_seconds: "อายุบัตรผ่าน (วินาที)",
+      claim_window_seconds: "เวลารับบัตรผ่าน (วินาที)",
+      grace_seconds: "เวลาผ่อนผันเมื่อขาดการเชื่อมต่อ (วินาที)",
+      max_in_line: "จำนวนคนในคิวสูงสุด",
+    },
   },
 
   message: {

@@ -1,8 +1,9 @@
 -- One event's state: its keys, its clock, its numbers. Every script starts with this file.
 --
 -- KEYS[1] is the event's base, `<prefix>:{<event>}`. Every other key is derived from it and carries the same hash tag, so an
--- event is in one cluster slot. A script replies nil if the event is not open. The last value of ARGV is added by the caller: the moment,
--- by this server's clock, after which nobody waits for the reply any more.
+-- event is in one cluster slot. A script replies nil if the event is not open. Its arguments are in `arguments`, further ones in ARGV
+-- from `REST` on; protocol.rs describes them and the replies. The last value of ARGV is added by the caller: the moment, by this
+-- server's clock, after which nobody waits for the reply any more.
 --
 --   meta        hash   settings, epoch, clock, bucket, counters
 --   users       hash   user -> entry, see queue.lua

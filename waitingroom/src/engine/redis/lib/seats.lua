@@ -1,13 +1,4 @@
 -- The seats: zones and holds.
---
--- A hold is packed as `user <tab> zone <tab> quantity <tab> expires <tab> pass <tab> attempt`; the attempt is the digest of
--- the user and their idempotency key, or empty.
-
-local function unpack_hold(packed)
-  local user, zone, quantity, expires, pass, attempt =
-    string.match(packed, '^([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)$')
-  return { user = user, zone = zone, quantity = tonumber(quantity), expires = expires, pass = pass, attempt = attempt }
-end
 
 -- How many seats of these holds belong to each of their zones, or users.
 local function seats_by(holds, name)

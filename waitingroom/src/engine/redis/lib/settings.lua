@@ -1,17 +1,19 @@
--- The settings of a queue, in the order in which they are given and answered.
+-- The settings and counters of a queue by name: names and values in turn. SETTINGS, OPTIONAL_SETTINGS and STORED_COUNTERS are the
+-- names in the tables of the domain.
 
-local SETTINGS = { 'state', 'rate_per_second', 'burst', 'max_active', 'pass_ttl_seconds', 'claim_window_seconds',
-  'grace_seconds', 'max_in_line', 'message' }
-
--- `message` is absent from the values where there is none.
-local function configure(values)
-  local fields = {}
-  for i, value in ipairs(values) do
-    fields[#fields + 1] = SETTINGS[i]
-    fields[#fields + 1] = value
+-- The names of several lists in one.
+local function names(...)
+  local all = {}
+  for i = 1, select('#', ...) do
+    for _, name in ipairs((select(i, ...))) do all[#all + 1] = name end
   end
-  redis.call('HDEL', META, 'message')
-  redis.call('HSET', META, unpack(fields))
+  return all
+end
+
+-- An optional setting without a value is not set afterwards.
+local function configure(settings)
+  if #OPTIONAL_SETTINGS > 0 then redis.call('HDEL', META, unpack(OPTIONAL_SETTINGS)) end
+  redis.call('HSET', META, unpack(settings))
 end
 
 -- None is left, and no hold could give one back.
@@ -19,11 +21,32 @@ local function is_sold_out()
   return tonumber(meta.seats_left) == 0 and redis.call('HLEN', HOLDS) == 0 and redis.call('EXISTS', ZONES) == 1
 end
 
--- The settings in force as values, once recalled with `seats_left`: what is open has nothing to sell any more where
--- everything is sold. A missing message is an empty list.
+-- One of the settings that are being given.
+local function given_setting(settings, name)
+  for i = 1, #settings, 2 do
+    if settings[i] == name then return settings[i + 1] end
+  end
+end
+
+-- The settings in force, once recalled with `seats_left`: what is open has nothing to sell any more where everything is sold.
 local function current_settings()
-  local values = {}
-  for i, name in ipairs(SETTINGS) do values[i] = meta[name] or {} end
-  if meta.state == 'open' and is_sold_out() then values[1] = 'sold_out' end
-  return values
+  local is_over = meta.state == 'open' and is_sold_out()
+  local settings = {}
+  for _, name in ipairs(SETTINGS) do
+    if meta[name] then
+      settings[#settings + 1] = name
+      settings[#settings + 1] = name == 'state' and is_over and 'sold_out' or meta[name]
+    end
+  end
+  return settings
+end
+
+-- The stored counters, once recalled. Those of a queue that was opened by an earlier release may be missing.
+local function current_counters()
+  local counters = {}
+  for _, name in ipairs(STORED_COUNTERS) do
+    counters[#counters + 1] = name
+    counters[#counters + 1] = meta[name] or 0
+  end
+  return counters
 end

@@ -1,33 +1,21 @@
--- Applies what users do about their places, in order, in one script. ARGV: now, then of each action its kind, its user and
---
---   j   node (empty: a poll)                              joins
---   t   node, ticket's epoch, ticket's number             joins with a ticket
---   r   node (empty: a poll)                              resumes
---   b   node, ticket's epoch, ticket's number, position   restores the place, or not; the position was sent last (0: unknown)
---   d   node                                              detaches
---   l                                                     leaves
---   a   pass                                              acknowledges
---
--- Replies the epoch and 1 while the queue is being rebuilt, or 2 while gateways are awaited for it; then of each action a code and what
--- belongs to it: 0 no, 1 done, 2 joined and 3 found with number, position, total, revision, the lowest position that was sent before (0: none),
--- pass and (with a pass) its issue and end, 4 not open with the state, 5 full,
--- 6 left with the nodes, 7 the user's pass is used by a hold that is not committed,
--- 8 Redis has no memory for a new place, 9 not known while the queue is being rebuilt.
+-- Applies what users do about their places, in order, in one script. An action has the node '' for a poll.
 --
 -- Many joins cost a few commands in all: entries are read together; what changes is kept in tables and written
 -- together at the end, or before a rank is asked for.
 
-local now = advance(tonumber(ARGV[1]), 'server', 'server_seen', 'published', 'state', 'max_in_line', 'sequence', 'counting_until',
+local now = advance(tonumber(arguments.now), 'server', 'server_seen', 'published', 'state', 'max_in_line', 'sequence', 'counting_until',
   'returned_before', 'opening_sequence', 'spans', 'stood', 'stood_since')
 if not now or not is_same_server() then return false end
 
 local lag = pass_clock_lag(now)
-local LENGTHS = { j = 3, t = 5, r = 3, b = 6, d = 3, l = 2, a = 3 }
+local actions = read_actions()
 local rebuilding = now < tonumber(meta.counting_until or 0)
 local waiting_count, unclaimed_count = redis.call('ZCARD', WAITING), redis.call('ZCARD', UNCLAIMED)
 local revision = tonumber(meta.published) + redis.call('LLEN', REMOVED)
 local sequence, left, redeemed_tickets = tonumber(meta.sequence), 0, 0
-local answer = { meta.epoch, rebuilding and 1 + redis.call('EXISTS', AWAITED_NODES) or 0 }
+local positions_are = REBUILDING.no
+if rebuilding then positions_are = redis.call('EXISTS', AWAITED_NODES) == 1 and REBUILDING.awaiting_nodes or REBUILDING.max_ranks end
+local answer = put_applied({}, { epoch = meta.epoch, rebuilding = positions_are })
 -- Only in a reopened queue may a user return in front of others, whose positions must not grow for it.
 local is_reopened = tonumber(meta.opening_sequence) > 0
 
@@ -37,11 +25,8 @@ local last_positions, changed_positions = {}, {}
 local new_waiting, new_unclaimed, acknowledged, nodes = {}, {}, {}, {}
 
 local function read_entries()
-  local users, at = {}, 2
-  while ARGV[at] do
-    users[#users + 1] = ARGV[at + 1]
-    at = at + LENGTHS[ARGV[at]]
-  end
+  local users = {}
+  for i, action in ipairs(actions) do users[i] = action.user end
   local packed = redis.call('HMGET', USERS, unpack(users))
   for i, user in ipairs(users) do entries[user] = packed[i] and unpack_entry(packed[i]) end
   if not is_reopened then return end
@@ -99,8 +84,10 @@ local function write_last_positions()
   call_in_chunks('HSET', LAST_POSITIONS, fields)
 end
 
-local function reply(...)
-  for i = 1, select('#', ...) do answer[#answer + 1] = (select(i, ...)) end
+-- A code, and the value that belongs to it.
+local function reply(code, value)
+  answer[#answer + 1] = code
+  if value then answer[#answer + 1] = value end
 end
 
 local function rank(key, entry)
@@ -125,8 +112,13 @@ local function reply_place(code, user, entry, position)
   else
     record_position(user, position)
   end
-  reply(code, tonumber(entry.number), position, total, revision, last_positions[user] or 0, entry.pass)
-  if entry.pass ~= '' then reply(entry.issued, exact(entry.expires + lag)) end
+  reply(code)
+  local has_pass = entry.pass ~= ''
+  put_place(answer, {
+    number = tonumber(entry.number), position = position, total = total, revision = revision, last_position = last_positions[user] or 0,
+    has_pass = has_pass and 1 or 0,
+  })
+  if has_pass then put_pass(answer, { pass = entry.pass, issued = entry.issued, expires = exact(entry.expires + lag) }) end
 end
 
 local function position(entry)
@@ -183,7 +175,7 @@ local function resume(user, node)
   local entry = entries[user]
   if not entry then return false end
   set_present(user, entry, node)
-  reply_place(3, user, entry, position(entry))
+  reply_place(CODE.found, user, entry, position(entry))
   return true
 end
 
@@ -202,49 +194,50 @@ local function accepts_joins()
   return meta.state == 'open' or meta.state == 'paused' or meta.state == 'sold_out'
 end
 
--- Gives the user the number of their ticket if it is valid. It stays valid if there is no memory now.
-local function join_with_ticket(user, node, epoch, number, last_position)
-  number = tonumber(number)
-  if not number or epoch == meta.epoch then return false end
+-- Gives the user the number of their ticket, if there is a valid one. It stays valid if there is no memory now.
+local function redeem(action, last_position)
+  local user, number = action.user, tonumber(action.number)
+  if not number or action.epoch == meta.epoch then return false end
   if is_full then
-    reply(8)
+    reply(CODE.no_memory)
     return true
   end
   local state = redeem_ticket(number)
   if not state then return false end
   local entry = assign_number(user, number, state)
   redeemed_tickets = redeemed_tickets + 1
-  set_present(user, entry, node)
+  set_present(user, entry, action.node)
   record_position(user, last_position)
-  reply_place(2, user, entry, position(entry))
+  reply_place(CODE.joined, user, entry, position(entry))
   return true
 end
 
 -- The reply for a user without a place, or that it is not known yet.
 local function reply_not_found()
-  reply(rebuilding and 9 or 0)
+  reply(rebuilding and CODE.rebuilding or CODE.no)
 end
 
-local function restore(user, node, epoch, number, last_position)
-  last_position = epoch ~= meta.epoch and tonumber(last_position) or 0
+local function restore(action)
+  local user, last_position = action.user, action.epoch ~= meta.epoch and tonumber(action.position) or 0
   local entry = entries[user]
-  if entry and entry.pass == '' and tonumber(entry.number) == tonumber(number) then record_position(user, last_position) end
-  if resume(user, node) or (accepts_joins() and join_with_ticket(user, node, epoch, number, last_position)) then return end
+  if entry and entry.pass == '' and tonumber(entry.number) == tonumber(action.number) then record_position(user, last_position) end
+  if resume(user, action.node) or (accepts_joins() and redeem(action, last_position)) then return end
   reply_not_found()
 end
 
-local function join(user, node, epoch, number)
+local function join(action)
+  local user, node = action.user, action.node
   if resume(user, node) then return end
-  if not accepts_joins() then return reply(4, meta.state) end
-  if join_with_ticket(user, node, epoch, number, 0) then return end
+  if not accepts_joins() then return reply(CODE.not_open, meta.state) end
+  if redeem(action, 0) then return end
   if rebuilding then return reply_not_found() end
-  if waiting_count + unclaimed_count >= tonumber(meta.max_in_line) then return reply(5) end
-  if is_full then return reply(8) end
+  if waiting_count + unclaimed_count >= tonumber(meta.max_in_line) then return reply(CODE.line_full) end
+  if is_full then return reply(CODE.no_memory) end
 
   sequence = sequence + 1
   local entry = assign_number(user, sequence, 'w')
   set_present(user, entry, node)
-  reply_place(2, user, entry, waiting_count) -- a new number is the last
+  reply_place(CODE.joined, user, entry, waiting_count) -- a new number is the last
 end
 
 local function absent_from(user)
@@ -276,52 +269,44 @@ local function leave(user)
   left = left + 1
   entries[user], changed[user], ready[user], absent_since[user] = false, nil, nil, nil
   last_positions[user], changed_positions[user] = nil, nil
-  reply(6, entry.nodes)
+  reply(CODE.left, entry.nodes)
 end
 
 local function acknowledge(user, pass)
   local entry = entries[user]
   if entry and entry.pass == pass then
-    if entry.state == 's' then return 1 end
+    if entry.state == 's' then return true end
     if entry.state == 'p' and entry.expires + lag > now then
       acknowledged[#acknowledged + 1] = user
-      return 1
+      return true
     end
   end
   local used = pass_key(pass)
-  return lookup({ used }, now)[used] and 1 or 0
+  return lookup({ used }, now)[used]
 end
 
-local function apply(kind, user, first, second, third, fourth)
-  if is_redeeming(user) and kind ~= 'd' and kind ~= 'a' then
-    reply(7)
-  elseif kind == 'j' or kind == 't' then
-    join(user, first, second, third)
-  elseif kind == 'r' then
-    if not resume(user, first) then reply_not_found() end
-  elseif kind == 'b' then
-    restore(user, first, second, third, fourth)
-  elseif kind == 'd' then
-    detach(user, first)
-    reply(1)
-  elseif kind == 'l' then
+local function apply(action)
+  local kind, user = action.kind, action.user
+  if is_redeeming(user) and kind ~= 'detach' and kind ~= 'acknowledge' then
+    reply(CODE.deciding)
+  elseif kind == 'join' or kind == 'join_with_ticket' then
+    join(action)
+  elseif kind == 'resume' then
+    if not resume(user, action.node) then reply_not_found() end
+  elseif kind == 'restore' then
+    restore(action)
+  elseif kind == 'detach' then
+    detach(user, action.node)
+    reply(CODE.done)
+  elseif kind == 'leave' then
     leave(user)
   else
-    reply(acknowledge(user, first))
+    reply(acknowledge(user, action.pass) and CODE.done or CODE.no)
   end
 end
 
 read_entries()
-local at = 2
-while ARGV[at] do
-  local kind = ARGV[at]
-  if LENGTHS[kind] > 3 then
-    apply(kind, ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4], ARGV[at + 5])
-  else
-    apply(kind, ARGV[at + 1], ARGV[at + 2])
-  end
-  at = at + LENGTHS[kind]
-end
+for _, action in ipairs(actions) do apply(action) end
 
 write_new_entries()
 write_entries()

@@ -1,7 +1,7 @@
--- Replaces the settings. ARGV: the settings in the order of settings.lua.
+-- Replaces the settings.
 
 if not load_meta('frozen') then return false end
 check_not_frozen()
 begin_writing()
-configure(ARGV)
+configure({ unpack(ARGV, REST) })
 return true

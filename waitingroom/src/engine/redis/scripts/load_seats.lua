@@ -1,10 +1,10 @@
--- Activates a staged inventory and ends the sync. ARGV: now, the load's name, until when the sync goes on if this
--- was not its end. Answers 1, or 0 where it has to be called again: much was settled meanwhile, and only some of it is applied to
--- what is staged yet.
+-- Activates a staged inventory and ends the sync. Answers 1, or 0 if it has to be called again: much was settled meanwhile, and only
+-- some of it is applied to the staged inventory yet.
 
-if not advance(tonumber(ARGV[1])) then return false end
-local S_ZONES, S_USERS, S_HOLDS = staged(ARGV[2], 'zones'), staged(ARGV[2], 'users'), staged(ARGV[2], 'holds')
-local S_HOLD_ENDS, S_UNCOMMITTED = staged(ARGV[2], 'due'), staged(ARGV[2], 'uncommitted')
+if not advance(tonumber(arguments.now)) then return false end
+local load = arguments.load
+local S_ZONES, S_USERS, S_HOLDS = staged(load, 'zones'), staged(load, 'users'), staged(load, 'holds')
+local S_HOLD_ENDS, S_UNCOMMITTED = staged(load, 'due'), staged(load, 'uncommitted')
 
 local function take_staged_seats(hold)
   local available = redis.call('HGET', S_ZONES, hold.zone)
@@ -45,10 +45,11 @@ end
 local function apply_settlements(settlements)
   for i = 1, #settlements, 2 do
     local settlement = settlements[i + 1]
-    if settlement == 'r' or settlement == 'f' then end_staged_hold(settlements[i], settlement == 'r') end
+    local is_release = settlement == SETTLEMENT.released
+    if is_release or settlement == SETTLEMENT.confirmed then end_staged_hold(settlements[i], is_release) end
   end
   for i = 1, #settlements, 2 do
-    if settlements[i + 1] == 'c' then keep_local_hold(settlements[i], HOLD_ENDS, S_HOLD_ENDS) end
+    if settlements[i + 1] == SETTLEMENT.committed then keep_local_hold(settlements[i], HOLD_ENDS, S_HOLD_ENDS) end
   end
 end
 
@@ -69,7 +70,7 @@ end
 
 if redis.call('HLEN', JOURNAL) > MAX_JOURNAL_CHUNK then
   apply_chunk()
-  redis.call('HSET', META, 'sync_until', ARGV[3])
+  redis.call('HSET', META, 'sync_until', arguments.sync_until)
   return 0
 end
 apply_settlements(redis.call('HGETALL', JOURNAL))

@@ -1,6 +1,4 @@
--- The recovery point of the queue. Answers sequence, head, the numbers up to the head that wait, those whose pass was not claimed, those
--- whose pass was not delivered and 1 if these are all; then the runs of earlier epochs that count and 1 where there are more, and those that
--- are out of everybody's count in the same way. Of each at most so many.
+-- The recovery point of the queue, of each kind of numbers at most so many.
 
 if not load_meta('server', 'server_seen', 'sequence', 'head') or not is_same_server() then return false end
 
@@ -32,5 +30,8 @@ end
 local numbers, all_unreached = undelivered()
 local waiting, more_waiting = runs(EARLIER_WAITING)
 local unclaimed, more_unclaimed = runs(EARLIER_UNCLAIMED)
-return { meta.sequence, meta.head, up_to_head(WAITING), up_to_head(UNCLAIMED), numbers, all_unreached,
-  waiting, more_waiting, unclaimed, more_unclaimed }
+return put_recovery_point({}, {
+  sequence = meta.sequence, head = meta.head, waiting = up_to_head(WAITING), unclaimed = up_to_head(UNCLAIMED), undelivered = numbers,
+  all_undelivered = all_unreached, earlier_waiting = waiting, more_earlier_waiting = more_waiting, earlier_unclaimed = unclaimed,
+  more_earlier_unclaimed = more_unclaimed,
+})

@@ -1,14 +1,13 @@
--- One admission tick. ARGV: now, batch, limit, throttle, when it was decided, 1 for a full tick or 0 for grants only.
--- Answers {epoch, granted, unacknowledged, lapsed, from, removed, total, active, seats_left, settings, share, released, present,
--- passed_over, 1 while the queue is being rebuilt, 1 if the seats are loaded}; granted and unacknowledged are flat lists of user, nodes,
--- pass, number, issued, expires; lapsed of user, nodes, what.
+-- One admission tick.
 
-local now = advance(tonumber(ARGV[1]), 'server', 'server_seen', 'published', 'head', 'tokens', 'tokens_at', 'release_from',
+local now = advance(tonumber(arguments.now), 'server', 'server_seen', 'published', 'head', 'tokens', 'tokens_at', 'release_from',
   'counting_until', 'seats_left', 'share', 'share_at', 'leapt', 'released', 'stood', 'stood_since', 'told_again', 'opening_sequence', unpack(SETTINGS))
 if not now or not is_same_server() then return false end
 -- Of several workers' throttles the latest counts.
-if tonumber(ARGV[5]) >= tonumber(meta.share_at or 0) then meta.share, meta.share_at = ARGV[4], ARGV[5] end
-local is_full_tick = ARGV[6] == '1'
+if tonumber(arguments.throttle_decided_at) >= tonumber(meta.share_at or 0) then
+  meta.share, meta.share_at = arguments.throttle, arguments.throttle_decided_at
+end
+local is_full_tick = arguments.is_full_tick == '1'
 
 -- At 0 the pass clock stops. When it goes on, passes are sent again with their new ends.
 local is_pass_clock_stopped, lag = tonumber(meta.stood_since or 0) > 0, pass_clock_lag(now)
@@ -18,8 +17,12 @@ if is_pass_clock_stopped and tonumber(meta.share) > 0 then
 elseif not is_pass_clock_stopped and tonumber(meta.share) <= 0 then
   redis.call('HSET', META, 'stood_since', exact(now))
 end
-local granted, unacknowledged, lapsed = {}, {}, {}
-local counters = { released = 0, taken_back = 0, expired = 0, dropped = 0 }
+local granted, unacknowledged, removals = {}, {}, {}
+
+local counters = {}
+local function add_count(name, times)
+  counters[name] = (counters[name] or 0) + (times or 1)
+end
 
 local function setting_ms(name)
   return tonumber(meta[name]) * 1000
@@ -30,7 +33,10 @@ local function add(list, ...)
 end
 
 local function add_grant(list, user, entry)
-  add(list, user, entry.nodes, entry.pass, entry.number, entry.issued, exact(entry.expires + lag))
+  put_grant(list, {
+    user = user, nodes = entry.nodes, pass = entry.pass, number = entry.number, issued = entry.issued,
+    expires = exact(entry.expires + lag),
+  })
 end
 
 -- Members of a deadline set at or before a moment, with their entries: {user, entry or false} each.
@@ -42,9 +48,9 @@ local function due(schedule, moment)
   return users
 end
 
-local function remove_and_report(user, entry, what)
+local function remove_and_report(user, entry, removal)
   if entry then remove_user(user, entry) end
-  add(lapsed, user, entry and entry.nodes or '', what)
+  put_removal(removals, { user = user, nodes = entry and entry.nodes or '', removal = removal })
 end
 
 local function expire_passes()
@@ -53,8 +59,8 @@ local function expire_passes()
     if entry and entry.state == 's' then
       redis.call('ZREM', ACTIVE, user) -- its hold decides
     else
-      remove_and_report(user, entry, 'expired')
-      counters.expired = counters.expired + 1
+      remove_and_report(user, entry, REMOVAL.expired)
+      add_count('expired')
     end
   end
 end
@@ -65,13 +71,13 @@ local function next_check(deadline)
 end
 
 local function mark_unclaimed(user, entry)
-  counters.taken_back = counters.taken_back + 1
+  add_count('taken_back')
   local unclaimed_passes = (tonumber(entry.unclaimed_passes) or 0) + 1
   if unclaimed_passes >= MAX_UNCLAIMED_PASSES then
-    counters.dropped = counters.dropped + 1
-    return remove_and_report(user, entry, 'absent')
+    add_count('dropped')
+    return remove_and_report(user, entry, REMOVAL.absent)
   end
-  add(lapsed, user, entry.nodes, 'unclaimed')
+  put_removal(removals, { user = user, nodes = entry.nodes, removal = REMOVAL.unclaimed })
   redis.call('ZREM', ACTIVE, user)
   redis.call('ZREM', UNACKNOWLEDGED, user)
   redis.call('ZADD', ABSENT_SINCE, now, user)
@@ -119,8 +125,8 @@ local function drop_absent()
     if not entry or entry.state == 'p' or is_any_alive(entry, now) then
       redis.call('ZREM', ABSENT_SINCE, user)
     else
-      remove_and_report(user, entry, 'absent')
-      counters.dropped = counters.dropped + 1
+      remove_and_report(user, entry, REMOVAL.absent)
+      add_count('dropped')
     end
   end
 end
@@ -135,7 +141,7 @@ local function grant_budget()
   meta.tokens_at = math.max(tonumber(meta.tokens_at), now)
   if share <= 0 or meta.state ~= 'open' or tonumber(meta.seats_left) == 0 or now < tonumber(meta.release_from) then return 0 end
   local room = math.max(tonumber(meta.max_active) - redis.call('ZCARD', ACTIVE), 0)
-  return math.min(math.floor(meta.tokens), room, tonumber(ARGV[3]))
+  return math.min(math.floor(meta.tokens), room, tonumber(arguments.limit))
 end
 
 -- Changes by grants are written at the end, in few commands.
@@ -144,7 +150,7 @@ local waiting, unclaimed, active, unacked, entries, users = {}, {}, {}, {}, {}, 
 local function issue_pass(user, entry)
   local left = entry.state == 'w' and waiting or unclaimed
   left[#left + 1] = entry.number
-  entry.state, entry.pass = 'p', ARGV[2] .. '-' .. (#active / 2)
+  entry.state, entry.pass = 'p', arguments.batch .. '-' .. (#active / 2)
   entry.issued, entry.expires = exact(now), exact(now - lag + setting_ms('pass_ttl_seconds'))
   add(active, entry.expires, user)
   add(unacked, next_check(now + setting_ms('claim_window_seconds')), user)
@@ -207,12 +213,16 @@ if is_full_tick then
   resend_live_passes()
   drop_absent()
 end
-local count = issue_passes(grant_budget())
+local issued = issue_passes(grant_budget())
 local removed = is_full_tick and next_removed() or {}
-counters.released = count
+add_count('released', issued)
 write_counters()
-redis.call('HSET', META, 'tokens', exact(meta.tokens - count), 'tokens_at', meta.tokens_at, 'head', meta.head,
+redis.call('HSET', META, 'tokens', exact(meta.tokens - issued), 'tokens_at', meta.tokens_at, 'head', meta.head,
   'published', exact(tonumber(meta.published) + #removed), 'share', meta.share, 'share_at', meta.share_at)
-return { meta.epoch, granted, unacknowledged, lapsed, meta.published, removed, total(), redis.call('ZCARD', ACTIVE),
-  meta.seats_left, current_settings(), meta.share, exact(tonumber(meta.released or 0) + count), redis.call('ZCARD', READY),
-  redis.call('ZCOUNT', WAITING, '-inf', meta.head), now < tonumber(meta.counting_until or 0) and 1 or 0, redis.call('EXISTS', ZONES) }
+return put_release({}, {
+  epoch = meta.epoch, granted = granted, unacknowledged = unacknowledged, removals = removals, from = meta.published, removed = removed,
+  total = total(), active = redis.call('ZCARD', ACTIVE), seats_left = meta.seats_left, settings = current_settings(), share = meta.share,
+  released = exact(tonumber(meta.released or 0) + issued), present = redis.call('ZCARD', READY),
+  passed_over = redis.call('ZCOUNT', WAITING, '-inf', meta.head), is_rebuilding = now < tonumber(meta.counting_until or 0) and 1 or 0,
+  seats_known = redis.call('EXISTS', ZONES),
+})

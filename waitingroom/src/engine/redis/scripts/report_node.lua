@@ -1,8 +1,8 @@
--- A heartbeat of a node; nodes without one for long are deleted. ARGV: now, node. Replies 1 if it was alive until now.
+-- A heartbeat of a node; nodes without one for long are deleted. Replies 1 if it was alive until now.
 
-local now = advance(tonumber(ARGV[1]))
+local now = advance(tonumber(arguments.now))
 if not now then return false end
-local node = ARGV[2]
+local node = arguments.node
 local before = tonumber(redis.call('ZSCORE', NODES, node))
 local revived = redis.call('SREM', RETURNING_NODES, node) == 1
 redis.call('ZADD', NODES, now, node)

@@ -1,30 +1,23 @@
--- Redeems passes and holds seats, for one reservation after the other, each both or neither. ARGV: now, then of each: user,
--- zone, quantity, pass, pass's epoch, pass's end, booking, hold's end, user's limit, attempt (or empty), fingerprint. Answers
--- outcome and value of each; the value is empty where there is none.
+-- Redeems passes and holds seats, for one reservation after the other, each both or neither. Answers an outcome for each.
 --
 -- Everything is read at once, changed here and written at once: a reservation costs as much as its commands.
 
-local now = advance(tonumber(ARGV[1]), 'server', 'server_seen', 'sync_until', 'spans', 'stood', 'stood_since')
+local now = advance(tonumber(arguments.now), 'server', 'server_seen', 'sync_until', 'spans', 'stood', 'stood_since')
 if not now or not is_same_server() then return false end
 local syncing = tonumber(meta.sync_until) > now
 local now_text = digits(now)
 local lag = pass_clock_lag(now)
 
-local requests, names, in_zones, record_names = {}, {}, {}, {}
-for at = 2, #ARGV, 11 do
-  local request = {
-    user = ARGV[at], zone = ARGV[at + 1], seats = ARGV[at + 2], pass = ARGV[at + 3],
-    pass_epoch = ARGV[at + 4], pass_ends = ARGV[at + 5], booking = ARGV[at + 6], ends = ARGV[at + 7],
-    limit = tonumber(ARGV[at + 8]), attempt = ARGV[at + 9], fingerprint = ARGV[at + 10],
-  }
-  request.quantity = tonumber(request.seats)
+local requests, names, in_zones, record_names = read_reservations(), {}, {}, {}
+for i, request in ipairs(requests) do
+  request.quantity, request.limit = tonumber(request.quantity), tonumber(request.limit)
   request.redeemed = pass_key(request.pass)
   record_names[#record_names + 1] = request.redeemed
   if request.attempt ~= '' then
     request.tried = attempt_key(request.attempt)
     record_names[#record_names + 1] = request.tried
   end
-  requests[#requests + 1], names[#names + 1], in_zones[#in_zones + 1] = request, request.user, request.zone
+  names[i], in_zones[i] = request.user, request.zone
 end
 
 local function by_name(list, values)
@@ -53,7 +46,7 @@ local function is_live(request)
     if request.live then
       local ends = string.match(entry, '%d+$') + lag
       request.is_expired = ends <= now
-      if ends > tonumber(request.pass_ends) then request.pass_ends = digits(ends) end
+      if ends > tonumber(request.pass_expires) then request.pass_expires = digits(ends) end
     end
   end
   return request.live
@@ -62,31 +55,31 @@ end
 local function rejection(request)
   if request.tried then
     local booking, asked = read_record(records[request.tried], now)
-    if booking and asked ~= request.fingerprint then return 'mismatch', '' end
-    if booking then return 'replayed', booking end
+    if booking and asked ~= request.fingerprint then return RESERVED.mismatch end
+    if booking then return RESERVED.replayed, booking end
   end
   local used_for = read_record(records[request.redeemed], now)
-  if used_for then return 'pass_used', used_for end
-  if syncing then return 'syncing', '' end
+  if used_for then return RESERVED.pass_used, used_for end
+  if syncing then return RESERVED.syncing end
   -- A pass of this queue ends when the queue says. One of an earlier epoch is taken for live: the database decides whether it was used.
-  local is_expired = tonumber(request.pass_ends) <= now
+  local is_expired = tonumber(request.pass_expires) <= now
   if request.pass_epoch == meta.epoch then
     if is_live(request) then
       is_expired = request.is_expired
     elseif not is_expired then
-      return 'pass_revoked', ''
+      return RESERVED.pass_revoked
     end
   end
-  if is_expired then return 'pass_expired', '' end
+  if is_expired then return RESERVED.pass_expired end
   local left = tonumber(available[request.zone])
-  if not left then return 'unknown_zone', '' end
+  if not left then return RESERVED.unknown_zone end
   local room = math.max(request.limit - (tonumber(held_by[request.user]) or 0), 0)
-  if request.quantity > room then return 'user_limit', room end
-  if request.quantity > left then return 'insufficient', left end
+  if request.quantity > room then return RESERVED.user_limit, room end
+  if request.quantity > left then return RESERVED.insufficient, left end
 end
 
 local function record(name, ends, request, fingerprint)
-  local life = math.max(tonumber(request.ends), tonumber(request.pass_ends)) - now
+  local life = math.max(tonumber(request.expires), tonumber(request.pass_expires)) - now
   records[name] = writer.add(name, ends, life, request.booking, fingerprint)
 end
 
@@ -107,10 +100,9 @@ local function hold(request)
   taken = taken + request.quantity
   changed.zones[zone] = true
   change(changed.held_by, user, digits(held_by[user]))
-  record(request.redeemed, request.pass_ends, request, '')
-  if request.tried then record(request.tried, request.ends, request, request.fingerprint) end
-  change(changed.holds, booking,
-    table.concat({ user, zone, request.seats, request.ends, request.pass, request.attempt }, '\t'))
+  record(request.redeemed, request.pass_expires, request, '')
+  if request.tried then record(request.tried, request.expires, request, request.fingerprint) end
+  change(changed.holds, booking, pack_hold(request))
   change(changed.uncommitted, now_text, booking)
   begin_redeem(request)
 end
@@ -119,7 +111,8 @@ local answer = {}
 for _, request in ipairs(requests) do
   local outcome, value = rejection(request)
   if not outcome then hold(request) end
-  answer[#answer + 1], answer[#answer + 2] = outcome or 'held', value or ''
+  answer[#answer + 1] = outcome or RESERVED.held
+  if value then answer[#answer + 1] = value end
 end
 
 if taken > 0 then

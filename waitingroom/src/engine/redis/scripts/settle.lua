@@ -1,12 +1,14 @@
--- Applies the settlements of the database, in order. ARGV: now, then booking and settlement of each: c committed, a aborted,
--- f confirmed, r released. Neighbours of one kind are applied together.
+-- Applies the settlements of the database, in order. Neighbours of one kind are applied together.
 
-local now = advance(tonumber(ARGV[1]), 'sync_until', 'spans', 'stood', 'stood_since')
+local now = advance(tonumber(arguments.now), 'sync_until', 'spans', 'stood', 'stood_since')
 if not now then return false end
 
+local settlements = read_settlements()
 if tonumber(meta.sync_until) > now then
   local entries = {}
-  for i = 2, #ARGV do entries[i - 1] = ARGV[i] end
+  for _, item in ipairs(settlements) do
+    entries[#entries + 1], entries[#entries + 2] = item.booking, item.settlement
+  end
   call_in_chunks('HSET', JOURNAL, entries)
   redis.call('PEXPIRE', JOURNAL, JOURNAL_TTL_MS)
 end
@@ -97,14 +99,18 @@ local function release_holds(bookings)
   release_seats(end_holds(bookings))
 end
 
-local apply = { c = commit_holds, a = abort_holds, f = end_holds, r = release_holds }
-local bookings, kind = {}, ARGV[3]
-for i = 2, #ARGV, 2 do
-  if ARGV[i + 1] ~= kind or #bookings == 1000 then
-    apply[kind](bookings)
-    bookings, kind = {}, ARGV[i + 1]
+local apply = {
+  [SETTLEMENT.committed] = commit_holds, [SETTLEMENT.aborted] = abort_holds, [SETTLEMENT.confirmed] = end_holds,
+  [SETTLEMENT.released] = release_holds,
+}
+local bookings, settlement = {}, nil
+for _, item in ipairs(settlements) do
+  if #bookings > 0 and (item.settlement ~= settlement or #bookings == 1000) then
+    apply[settlement](bookings)
+    bookings = {}
   end
-  bookings[#bookings + 1] = ARGV[i]
+  settlement = item.settlement
+  bookings[#bookings + 1] = item.booking
 end
-if #bookings > 0 then apply[kind](bookings) end
+if #bookings > 0 then apply[settlement](bookings) end
 return true

@@ -1,20 +1,19 @@
--- One part of an inventory that load_seats is about to activate. ARGV: now, the load's name, until when the sync goes on, what
--- the part holds (z zones, u users, h holds), then name and value of each: zone, available; user, seats; booking, and the hold as it is packed.
--- For as long as parts come, new holds are stopped and settlements recorded.
+-- One part of an inventory that load_seats is about to activate. For as long as parts come, new holds are stopped and settlements
+-- recorded.
 
-local now = advance(tonumber(ARGV[1]), 'spans')
+local now = advance(tonumber(arguments.now), 'spans')
 if not now then return false end
-redis.call('HSET', META, 'sync_until', ARGV[3])
+redis.call('HSET', META, 'sync_until', arguments.sync_until)
 
 local function put(command, name, values)
-  call_in_chunks(command, staged(ARGV[2], name), values)
-  redis.call('PEXPIRE', staged(ARGV[2], name), STAGE_TTL_MS)
+  call_in_chunks(command, staged(arguments.load, name), values)
+  redis.call('PEXPIRE', staged(arguments.load, name), STAGE_TTL_MS)
 end
 
-local values = { unpack(ARGV, 5) }
-if ARGV[4] == 'z' then
+local values = { unpack(ARGV, REST) }
+if arguments.part == PART.zones then
   put('HSET', 'zones', values)
-elseif ARGV[4] == 'u' then
+elseif arguments.part == PART.users then
   put('HSET', 'users', values)
 else
   -- Holds of the database: committed, and their passes redeemed, each for the last hold that it was used for.

@@ -1,6 +1,6 @@
--- What is counted at one moment, for a comparison with the database. ARGV: users. Answers the zones, each as zone, available seats,
--- and seats of holds whose commit is not reported; then the seats of each user, and those of such holds.
+-- The counts of one moment, for a comparison with the database. Pending seats are those of holds whose commit is not reported.
 
+local asked = { unpack(ARGV, REST) }
 if not load_meta() then return false end
 local pending, pending_of, waiting = {}, {}, redis.call('ZRANGE', UNCOMMITTED, 0, -1)
 for first = 1, #waiting, 1000 do
@@ -15,13 +15,12 @@ for first = 1, #waiting, 1000 do
 end
 local zones, counted = redis.call('HGETALL', ZONES), {}
 for i = 1, #zones, 2 do
-  local at = #counted
-  counted[at + 1], counted[at + 2], counted[at + 3] = zones[i], zones[i + 1], digits(pending[zones[i]] or 0)
+  put_zone_tally(counted, { zone = zones[i], available = zones[i + 1], pending = digits(pending[zones[i]] or 0) })
 end
 local users = {}
-if #ARGV > 0 then users = redis.call('HMGET', USER_SEATS, unpack(ARGV)) end
+if #asked > 0 then users = redis.call('HMGET', USER_SEATS, unpack(asked)) end
 local held = {}
-for i, user in ipairs(ARGV) do
+for i, user in ipairs(asked) do
   users[i], held[i] = users[i] or '0', digits(pending_of[user] or 0)
 end
-return { counted, users, held }
+return put_tally({}, { zones = counted, users = users, pending = held })
