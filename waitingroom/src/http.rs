@@ -9,6 +9,7 @@ mod descriptors;
 mod extract;
 mod proxy_monitor;
 mod serve;
+mod serve_limits;
 
 use std::sync::Arc;
 
@@ -26,7 +27,8 @@ pub use self::{
     client_address::{client_address, rate_limit_key},
     connection_limiter::{ConnectionPermit, open_connections},
     extract::{Json, LargeJson, Path, Query, RawBody, SmallJson, from_slice, from_value},
-    serve::{ServeLimits, Serves, serve},
+    serve::serve,
+    serve_limits::{ServeLimits, Serves},
 };
 use crate::{
     lifecycle::Lifecycle,

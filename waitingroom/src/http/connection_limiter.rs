@@ -25,7 +25,7 @@ use super::{
     connection_slots::{ConnectionSlot, ConnectionSlots},
     not_found,
     proxy_monitor::ProxyMonitor,
-    serve::{ServeLimits, Serves},
+    serve_limits::{ServeLimits, Serves, is_ops_path},
 };
 use crate::{
     lifecycle::Lifecycle,
@@ -301,12 +301,6 @@ fn closing(mut response: Response) -> Response {
         .headers_mut()
         .insert(header::CONNECTION, HeaderValue::from_static("close"));
     response
-}
-
-/// Paths that are served even if no slot is free: operators must not be locked out of
-/// the node.
-pub(super) fn is_ops_path(path: &str) -> bool {
-    matches!(path, "/health" | "/ready" | "/metrics") || path.starts_with("/api/v1/admin/")
 }
 
 /// An answer's body. Until it is written or given up, its connection is busy and counts for its

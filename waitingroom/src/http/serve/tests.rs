@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use axum::{body::Body, routing::get};
 use tokio::io::AsyncReadExt;
 
-use super::*;
+use super::{super::Serves, *};
 
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n";
 
