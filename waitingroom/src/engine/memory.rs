@@ -199,7 +199,10 @@ impl Engine for InMemoryEngine {
         now: Timestamp,
     ) -> Result<Vec<ReserveOutcome>, EngineError> {
         self.write(event, |sale| {
-            let reserve = |request| sale.seats.reserve(&mut sale.queue, request, now);
+            let reserve = |request| {
+                let now = sale.queue.advance(now);
+                sale.seats.reserve(&mut sale.queue, request, now)
+            };
             requests.iter().map(reserve).collect()
         })
     }
@@ -212,6 +215,7 @@ impl Engine for InMemoryEngine {
     ) -> Result<(), EngineError> {
         self.write(event, |sale| {
             for (booking, settlement) in settlements {
+                let now = sale.queue.advance(now);
                 sale.seats
                     .settle(&mut sale.queue, *booking, *settlement, now);
             }
@@ -247,7 +251,10 @@ impl Engine for InMemoryEngine {
     }
 
     async fn begin_sync(&self, event: EventId, now: Timestamp) -> Result<u64, EngineError> {
-        self.write(event, |sale| sale.seats.begin_sync(&mut sale.queue, now))
+        self.write(event, |sale| {
+            let now = sale.queue.advance(now);
+            sale.seats.begin_sync(now)
+        })
     }
 
     async fn load_seats(
@@ -257,7 +264,8 @@ impl Engine for InMemoryEngine {
         now: Timestamp,
     ) -> Result<(), EngineError> {
         self.write(event, |sale| {
-            sale.seats.load(&mut sale.queue, snapshot, now)
+            sale.queue.advance(now);
+            sale.seats.load(&mut sale.queue, snapshot);
         })
     }
 }

@@ -17,7 +17,7 @@ use super::{
     deadline_set::DeadlineSet,
     earlier_numbers::EarlierNumbers,
     rank_index::RankIndex,
-    seats::SeatTotals,
+    seats::{PassLedger, SeatTotals},
 };
 use crate::{
     clock::Timestamp,
@@ -935,8 +935,6 @@ impl Queue {
         }
     }
 
-    // ── what the seats need of the queue ──
-
     fn live_pass(&self, user: &UserId, pass: &PassId) -> Option<&Grant> {
         match &self.entries.get(user)?.state {
             EntryState::HasPass(grant) if grant.pass_id == *pass => Some(grant),
@@ -945,54 +943,9 @@ impl Queue {
     }
 
     /// Has this user's live pass expired? `None` if it was used or revoked.
-    pub(super) fn is_pass_expired(&self, user: &UserId, pass: &PassId) -> Option<bool> {
+    fn is_pass_expired(&self, user: &UserId, pass: &PassId) -> Option<bool> {
         self.live_pass(user, pass)
             .map(|grant| grant.expires_at <= self.pass_time())
-    }
-
-    /// The end of this user's pass, if it is neither used nor revoked.
-    pub(super) fn pass_expires_at(&self, user: &UserId, pass: &PassId) -> Option<Timestamp> {
-        self.live_pass(user, pass)
-            .map(|grant| self.in_queue_time(grant).expires_at)
-    }
-
-    /// Marks the pass as being redeemed by a hold that waits for its commit. It goes on counting as
-    /// active until then: if another pass took its slot, a commit that fails would bring it back
-    /// above the cap.
-    pub(super) fn begin_redeem(&mut self, user: &UserId, pass: &PassId) {
-        let Some(grant) = self.live_pass(user, pass).cloned() else {
-            return;
-        };
-        self.unacknowledged.remove(user);
-        self.absent_since.remove(user);
-        if let Some(entry) = self.entries.get_mut(user) {
-            entry.state = EntryState::Redeeming(grant);
-        }
-    }
-
-    /// The hold that used the pass is committed: the user has no place any more.
-    pub(super) fn finish_redeem(&mut self, user: &UserId, pass: &PassId) {
-        if self.redeeming_pass(user, pass).is_some() {
-            self.entries.remove(user);
-            self.active.remove(user);
-        }
-    }
-
-    /// The hold that used the pass came to nothing: the pass is as good as before.
-    pub(super) fn abort_redeem(&mut self, user: &UserId, pass: &PassId) {
-        let Some(grant) = self.redeeming_pass(user, pass).cloned() else {
-            return;
-        };
-
-        if grant.expires_at <= self.pass_time() {
-            self.entries.remove(user);
-            self.active.remove(user);
-            return;
-        }
-
-        if let Some(entry) = self.entries.get_mut(user) {
-            entry.state = EntryState::HasPass(grant);
-        }
     }
 
     fn redeeming_pass(&self, user: &UserId, pass: &PassId) -> Option<&Grant> {
@@ -1008,6 +961,55 @@ impl Queue {
 
     fn revision(&self) -> u64 {
         self.published + self.removed.len() as u64
+    }
+}
+
+impl PassLedger for Queue {
+    fn epoch(&self) -> &Epoch {
+        &self.epoch
+    }
+
+    fn pass_expires_at(&self, user: &UserId, pass: &PassId) -> Option<Timestamp> {
+        self.live_pass(user, pass)
+            .map(|grant| self.in_queue_time(grant).expires_at)
+    }
+
+    /// The pass goes on counting as active until the commit: if another pass took its slot, a commit
+    /// that fails would bring it back above the cap.
+    fn begin_redeem(&mut self, user: &UserId, pass: &PassId) {
+        let Some(grant) = self.live_pass(user, pass).cloned() else {
+            return;
+        };
+        self.unacknowledged.remove(user);
+        self.absent_since.remove(user);
+        if let Some(entry) = self.entries.get_mut(user) {
+            entry.state = EntryState::Redeeming(grant);
+        }
+    }
+
+    /// The user has no place any more.
+    fn finish_redeem(&mut self, user: &UserId, pass: &PassId) {
+        if self.redeeming_pass(user, pass).is_some() {
+            self.entries.remove(user);
+            self.active.remove(user);
+        }
+    }
+
+    /// The pass is as good as before.
+    fn abort_redeem(&mut self, user: &UserId, pass: &PassId) {
+        let Some(grant) = self.redeeming_pass(user, pass).cloned() else {
+            return;
+        };
+
+        if grant.expires_at <= self.pass_time() {
+            self.entries.remove(user);
+            self.active.remove(user);
+            return;
+        }
+
+        if let Some(entry) = self.entries.get_mut(user) {
+            entry.state = EntryState::HasPass(grant);
+        }
     }
 }
 

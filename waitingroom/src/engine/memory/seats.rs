@@ -6,11 +6,10 @@ use std::collections::{BTreeMap, HashMap};
 use super::{
     super::{COUNTED_USERS_PAGE, SYNC_WINDOW_MS},
     deadline_set::DeadlineSet,
-    queue::Queue,
 };
 use crate::{
     clock::Timestamp,
-    ids::{BookingId, IdempotencyKey, PassId, UserId, ZoneId},
+    ids::{BookingId, Epoch, IdempotencyKey, PassId, UserId, ZoneId},
     seats::{
         Hold, Reserve, ReserveOutcome, SeatSnapshot, Settlement, StaleHold, Tally, ZoneSeats,
         ZoneTally,
@@ -26,6 +25,24 @@ pub(super) struct SeatTotals {
     pub(super) is_sold_out: bool,
     /// The inventory has been loaded.
     pub(super) is_known: bool,
+}
+
+/// The passes of the event, as far as holds use them. Times are the queue's.
+pub(super) trait PassLedger {
+    /// The incarnation of the queue that live passes are from.
+    fn epoch(&self) -> &Epoch;
+
+    /// The end of this user's pass, if it is neither used nor revoked.
+    fn pass_expires_at(&self, user: &UserId, pass: &PassId) -> Option<Timestamp>;
+
+    /// A hold that waits for its commit uses the pass, if it is live.
+    fn begin_redeem(&mut self, user: &UserId, pass: &PassId);
+
+    /// The hold that used the pass is committed.
+    fn finish_redeem(&mut self, user: &UserId, pass: &PassId);
+
+    /// The hold that used the pass came to nothing.
+    fn abort_redeem(&mut self, user: &UserId, pass: &PassId);
 }
 
 #[derive(Debug)]
@@ -127,31 +144,31 @@ impl Seats {
         (names.into_iter().cloned().collect(), next)
     }
 
+    /// `now` is the queue's time, here and below.
     pub(super) fn reserve(
         &mut self,
-        queue: &mut Queue,
+        passes: &mut impl PassLedger,
         request: &Reserve,
         now: Timestamp,
     ) -> ReserveOutcome {
-        let now = queue.advance(now);
         self.evict_expired(now);
 
-        if let Some(rejection) = self.rejection(queue, request, now) {
+        if let Some(rejection) = self.rejection(passes, request, now) {
             return rejection;
         }
 
-        let ends = queue
+        let ends = passes
             .pass_expires_at(&request.user, &request.pass_id)
             .max(Some(request.pass_expires_at));
         self.hold(request, ends.unwrap_or(request.pass_expires_at), now);
-        queue.begin_redeem(&request.user, &request.pass_id);
+        passes.begin_redeem(&request.user, &request.pass_id);
 
         ReserveOutcome::Held
     }
 
     fn rejection(
         &self,
-        queue: &Queue,
+        passes: &impl PassLedger,
         request: &Reserve,
         now: Timestamp,
     ) -> Option<ReserveOutcome> {
@@ -162,7 +179,7 @@ impl Seats {
                     .map(|(booking, _)| ReserveOutcome::PassUsed(*booking))
             })
             .or_else(|| (self.sync_until > now).then_some(ReserveOutcome::Syncing))
-            .or_else(|| pass_error(queue, request, now))
+            .or_else(|| pass_error(passes, request, now))
             .or_else(|| self.seat_error(request))
     }
 
@@ -283,12 +300,11 @@ impl Seats {
 
     pub(super) fn settle(
         &mut self,
-        queue: &mut Queue,
+        passes: &mut impl PassLedger,
         booking: BookingId,
         settlement: Settlement,
         now: Timestamp,
     ) {
-        let now = queue.advance(now);
         self.evict_expired(now);
 
         if self.sync_until > now {
@@ -296,29 +312,29 @@ impl Seats {
         }
 
         match settlement {
-            Settlement::Committed => self.commit_hold(queue, booking),
-            Settlement::Aborted => self.abort_hold(queue, booking),
+            Settlement::Committed => self.commit_hold(passes, booking),
+            Settlement::Aborted => self.abort_hold(passes, booking),
             Settlement::Confirmed => {
-                self.end_hold(queue, booking);
+                self.end_hold(passes, booking);
             }
             Settlement::Released => {
-                if let Some(held) = self.end_hold(queue, booking) {
+                if let Some(held) = self.end_hold(passes, booking) {
                     self.release_seats(&held.hold);
                 }
             }
         }
     }
 
-    fn commit_hold(&mut self, queue: &mut Queue, booking: BookingId) {
+    fn commit_hold(&mut self, passes: &mut impl PassLedger, booking: BookingId) {
         let Some(held) = self.holds.get_mut(&booking) else {
             return;
         };
         held.pending = false;
         self.due.set(&booking, held.hold.expires_at);
-        queue.finish_redeem(&held.hold.user, &held.hold.pass_id);
+        passes.finish_redeem(&held.hold.user, &held.hold.pass_id);
     }
 
-    fn abort_hold(&mut self, queue: &mut Queue, booking: BookingId) {
+    fn abort_hold(&mut self, passes: &mut impl PassLedger, booking: BookingId) {
         if !self.holds.get(&booking).is_some_and(|held| held.pending) {
             return;
         }
@@ -337,13 +353,13 @@ impl Seats {
             self.attempts_until.remove(&name);
         }
 
-        queue.abort_redeem(&held.hold.user, &held.hold.pass_id);
+        passes.abort_redeem(&held.hold.user, &held.hold.pass_id);
     }
 
-    fn end_hold(&mut self, queue: &mut Queue, booking: BookingId) -> Option<ActiveHold> {
+    fn end_hold(&mut self, passes: &mut impl PassLedger, booking: BookingId) -> Option<ActiveHold> {
         let held = self.holds.remove(&booking)?;
         self.due.remove(&booking);
-        queue.finish_redeem(&held.hold.user, &held.hold.pass_id);
+        passes.finish_redeem(&held.hold.user, &held.hold.pass_id);
         Some(held)
     }
 
@@ -357,15 +373,13 @@ impl Seats {
             .collect()
     }
 
-    pub(super) fn begin_sync(&mut self, queue: &mut Queue, now: Timestamp) -> u64 {
-        let now = queue.advance(now);
+    pub(super) fn begin_sync(&mut self, now: Timestamp) -> u64 {
         self.sync_until = Timestamp::from_millis(now.millis() + SYNC_WINDOW_MS);
         self.journal.clear();
         self.holds.values().filter(|held| held.pending).count() as u64
     }
 
-    pub(super) fn load(&mut self, queue: &mut Queue, snapshot: &SeatSnapshot, now: Timestamp) {
-        queue.advance(now);
+    pub(super) fn load(&mut self, passes: &mut impl PassLedger, snapshot: &SeatSnapshot) {
         let before = std::mem::take(&mut self.holds);
         let due = std::mem::take(&mut self.due);
         let journal = std::mem::take(&mut self.journal);
@@ -379,7 +393,7 @@ impl Seats {
         self.users = snapshot.users.iter().cloned().collect();
 
         for hold in &snapshot.holds {
-            queue.finish_redeem(&hold.user, &hold.pass_id);
+            passes.finish_redeem(&hold.user, &hold.pass_id);
             self.mark_redeemed(&hold.pass_id, hold.booking_id, hold.expires_at);
             match journal.get(&hold.booking_id) {
                 Some(Settlement::Released) => self.release_seats(hold),
@@ -414,14 +428,18 @@ impl Seats {
 
 /// A pass of this epoch must be live, and ends when the queue says; one of an earlier epoch must
 /// not have ended (the database decides whether it was used).
-fn pass_error(queue: &Queue, request: &Reserve, now: Timestamp) -> Option<ReserveOutcome> {
+fn pass_error(
+    passes: &impl PassLedger,
+    request: &Reserve,
+    now: Timestamp,
+) -> Option<ReserveOutcome> {
     let is_expired = request.pass_expires_at <= now;
-    if request.pass_epoch != queue.epoch {
+    if request.pass_epoch != *passes.epoch() {
         return is_expired.then_some(ReserveOutcome::PassExpired);
     }
 
-    match queue.is_pass_expired(&request.user, &request.pass_id) {
-        Some(false) => None,
+    match passes.pass_expires_at(&request.user, &request.pass_id) {
+        Some(end) if end > now => None,
         None if !is_expired => Some(ReserveOutcome::PassRevoked),
         _ => Some(ReserveOutcome::PassExpired),
     }
