@@ -15,7 +15,8 @@ use waitingroom::{
     throttle::ThrottleConfig,
 };
 
-pub use self::{scheduler::run, tick::TickReport};
+pub use self::scheduler::run;
+use self::{throttle::ThrottleService, tick::TickService};
 
 /// The configuration of a worker.
 #[derive(Debug, Clone, Copy)]
@@ -40,14 +41,11 @@ impl Default for WorkerConfig {
     }
 }
 
-/// One worker. Cheap to clone.
-#[derive(Clone)]
+/// One worker: what [`run`] runs.
 pub struct Worker {
-    engine: SharedEngine,
-    signals: Arc<dyn Signals>,
-    registry: SharedProcessRegistry,
-    clock: Clock,
-    config: WorkerConfig,
+    ticks: TickService,
+    throttle: ThrottleService,
+    tick_interval: Duration,
 }
 
 impl Worker {
@@ -61,11 +59,17 @@ impl Worker {
         config: WorkerConfig,
     ) -> Self {
         Self {
-            engine,
-            signals,
-            registry,
-            clock,
-            config,
+            ticks: TickService {
+                engine,
+                signals,
+                clock,
+                batch_limit: config.batch_limit,
+            },
+            throttle: ThrottleService {
+                registry,
+                rules: config.throttle,
+            },
+            tick_interval: config.tick,
         }
     }
 }

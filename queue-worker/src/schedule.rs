@@ -141,9 +141,8 @@ mod tests {
 
         TickReport {
             released,
-            resent: 0,
-            removals: 0,
             progress,
+            signals: vec![],
         }
     }
 

@@ -5,6 +5,9 @@
 mod cost;
 #[path = "../tests/fixture/redis.rs"]
 mod redis;
+#[path = "../tests/fixture/single_action.rs"]
+#[allow(dead_code, reason = "the suites share it, and none needs all of it")]
+mod single_action;
 
 use std::{sync::Arc, time::Instant};
 
@@ -12,16 +15,18 @@ use futures_util::{StreamExt, stream};
 use waitingroom::{
     clock::Clock,
     engine::{
-        Join, JoinOutcome, SharedEngine, batcher::ActionBatcher, memory::InMemoryEngine,
+        JoinOutcome, SharedEngine, batcher::ActionBatcher, memory::InMemoryEngine,
         redis::RedisEngine,
     },
     ids::UserId,
-    lifecycle::Lifecycle,
     presence::Presence,
     queue::QueueSettings,
 };
 
-use crate::cost::Cost;
+use crate::{
+    cost::Cost,
+    single_action::{Join, SingleAction},
+};
 
 const USERS: usize = 50_000;
 
@@ -57,7 +62,9 @@ async fn main() {
         ("memory", memory),
     ] {
         for at_once in [1, 16, 256, 4_096] {
-            let gathering = ActionBatcher::new(engine.clone(), Clock::System, Lifecycle::new().0);
+            let gathering = ActionBatcher::new(engine.clone(), Clock::System, |task| {
+                drop(tokio::spawn(task))
+            });
             let ways = [
                 ("one by one", Way::OneByOne(engine.clone())),
                 ("gathered", Way::Gathered(gathering)),

@@ -114,11 +114,14 @@ impl Clock {
     }
 
     /// Sets a steady clock right, little by little, by one that shows `right` now with at most this
-    /// error; compares the host's clock with it too.
-    pub fn follow(&self, right: Timestamp, error: Duration) {
-        let Self::Steady(steady) = self else { return };
+    /// error, and compares the host's clock with it. None for other clocks, and for an error that is
+    /// too large: then nothing changes.
+    pub fn follow(&self, right: Timestamp, error: Duration) -> Option<HostClockComparison> {
+        let Self::Steady(steady) = self else {
+            return None;
+        };
         if error > MAX_SAMPLE_ERROR {
-            return;
+            return None;
         }
 
         let (now, host) = (Instant::now(), Self::System.now());
@@ -128,17 +131,15 @@ impl Clock {
         let was_right = steady.host_is_right();
 
         steady.host_ahead_ms = host.millis() - right.millis();
-        metrics::gauge!(crate::metric_definitions::CLOCK_OFFSET)
-            .set(steady.host_ahead_ms as f64 / 1000.0);
 
-        match (was_right, steady.host_is_right()) {
-            (true, false) => {
-                let ahead_seconds = steady.host_ahead_ms as f64 / 1000.0;
-                tracing::error!(ahead_seconds, "this host's clock is wrong; set it by NTP");
-            }
-            (false, true) => tracing::info!("this host's clock is right again"),
-            _ => {}
-        }
+        Some(HostClockComparison {
+            ahead_seconds: steady.host_ahead_ms as f64 / 1000.0,
+            change: match (was_right, steady.host_is_right()) {
+                (true, false) => Some(HostClockChange::BecameWrong),
+                (false, true) => Some(HostClockChange::BecameRight),
+                _ => None,
+            },
+        })
     }
 
     /// Is the host's clock right, as far as it was compared? Whose is not, ends nothing for others.
@@ -179,6 +180,24 @@ impl Clock {
             millis.fetch_add(by.as_millis() as i64, Ordering::SeqCst);
         }
     }
+}
+
+/// How the host's clock compares with the shared one; see [`Clock::follow`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct HostClockComparison {
+    /// By how much the host's clock is ahead.
+    pub ahead_seconds: f64,
+    /// What changed since the comparison before.
+    pub change: Option<HostClockChange>,
+}
+
+/// The host's clock left or regained the range of [`MAX_HOST_OFFSET`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HostClockChange {
+    /// It is too far from the shared one.
+    BecameWrong,
+    /// It is near enough again.
+    BecameRight,
 }
 
 /// See [`Clock::steady`]. Times are in milliseconds.
@@ -269,23 +288,27 @@ mod tests {
     #[test]
     fn a_host_whose_clock_is_wrong_is_told() {
         let clock = Clock::steady(Clock::System.now());
-        clock.follow(Clock::System.now(), Duration::ZERO);
-        assert_eq!(clock.check(), Ok(()));
-        clock.follow(
-            Clock::System.now().minus(Duration::from_secs(90)),
-            Duration::from_secs(1),
-        );
-        assert_eq!(clock.check(), Ok(()), "told with too much doubt");
-        clock.follow(
-            Clock::System.now().minus(Duration::from_secs(90)),
-            Duration::ZERO,
-        );
+        let compare = |behind: u64, error: u64| {
+            let right = Clock::System.now().minus(Duration::from_secs(behind));
+            clock.follow(right, Duration::from_secs(error))
+        };
 
-        assert!(
-            clock.check().unwrap_err().contains("90"),
-            "{:?}",
-            clock.check()
-        );
+        assert_eq!(compare(0, 0).unwrap().change, None);
+        assert_eq!(clock.check(), Ok(()));
+        assert_eq!(compare(90, 1), None, "told with too much doubt");
+        assert_eq!(clock.check(), Ok(()));
+
+        let wrong = compare(90, 0).unwrap();
+        assert_eq!(wrong.change, Some(HostClockChange::BecameWrong));
+        assert!((89.0..91.0).contains(&wrong.ahead_seconds), "{wrong:?}");
+        assert_eq!(compare(90, 0).unwrap().change, None, "said once");
+
+        let told = clock.check().unwrap_err();
+        assert!(told.contains("90"), "{told}");
+
+        let right = compare(0, 0).unwrap();
+        assert_eq!(right.change, Some(HostClockChange::BecameRight));
+        assert_eq!(clock.check(), Ok(()));
     }
 
     #[test]

@@ -10,7 +10,9 @@
 //! at the last.
 
 pub mod batcher;
+pub mod clock_sync;
 pub mod memory;
+pub mod metric_definitions;
 pub mod redis;
 
 use std::{sync::Arc, time::Duration};
@@ -118,20 +120,7 @@ pub struct RecoveryPoint {
     pub unserved: UnservedNumbers,
 }
 
-/// A request for a place.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Join {
-    /// Which queue.
-    pub event_id: EventId,
-    /// Who.
-    pub user: UserId,
-    /// How they are here.
-    pub presence: Presence,
-    /// A verified ticket of theirs: the queue it is from, and the number.
-    pub ticket: Option<(Epoch, u64)>,
-}
-
-/// The answer to [`Join`].
+/// The answer to [`ActionKind::Join`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum JoinOutcome {
     /// A place was taken (or, with a ticket of an earlier epoch, re-taken).
@@ -144,8 +133,7 @@ pub enum JoinOutcome {
     Full,
 }
 
-/// What one user, or a node on their behalf, does about their place. See the methods of [`Engine`]
-/// that are named alike.
+/// What one user, or a node on their behalf, does about their place.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Action {
     /// Who.
@@ -154,32 +142,37 @@ pub struct Action {
     pub kind: ActionKind,
 }
 
-/// See [`Action`].
+/// See [`Action`]. One user, one place: while a hold that used the user's pass is not committed,
+/// all but `Detach` and `Acknowledge` are [`ActionResult::Deciding`]. While the queue is being
+/// rebuilt, a place that cannot be found is [`ActionResult::Recovering`].
 #[derive(Debug, Clone, PartialEq)]
 pub enum ActionKind {
-    /// [`Engine::join`].
+    /// Takes a place at the end, or finds the user's own; marks them present.
     Join {
-        /// See [`Join::presence`].
+        /// How the user is present.
         presence: Presence,
-        /// See [`Join::ticket`].
+        /// A verified ticket of theirs: the queue it is from, and the number. It brings their place
+        /// back in a queue that was reopened after a loss.
         ticket: Option<(Epoch, u64)>,
     },
-    /// [`Engine::resume`].
+    /// Finds the user's own place and marks them present. Presence by [`Presence::Poll`] also
+    /// acknowledges the pass, since the answer carries it.
     Resume(Presence),
-    /// [`Engine::restore`].
+    /// As `Join` with this ticket, but without a new number if the ticket brings no place back.
     Restore {
-        /// See [`Join::presence`].
+        /// How the user is present.
         presence: Presence,
         /// The queue that the user was in, and the number.
         ticket: (Epoch, u64),
-        /// The position that they were told last there, where that is known.
+        /// The position that they were sent last there, if it is known. It comes back with their
+        /// places in this queue: see [`Place::last_position`].
         told: Option<u64>,
     },
-    /// [`Engine::detach`].
+    /// The node holds no connection of the user any more.
     Detach(NodeId),
-    /// [`Engine::leave`].
+    /// Gives the place, or the pass, up.
     Leave,
-    /// [`Engine::acknowledge`].
+    /// The pass has arrived.
     Acknowledge(PassId),
 }
 
@@ -193,8 +186,8 @@ pub enum ActionResult {
     /// To [`ActionKind::Leave`]: the nodes that may hold connections of the user; nothing where
     /// there was no place.
     Left(Option<Vec<NodeId>>),
-    /// To [`ActionKind::Detach`]: true; to [`ActionKind::Acknowledge`]: has the pass arrived while
-    /// it was good?
+    /// To [`ActionKind::Detach`]: true; to [`ActionKind::Acknowledge`]: is the pass live, or was it
+    /// used for a booking?
     Done(bool),
     /// To all but [`ActionKind::Detach`] and [`ActionKind::Acknowledge`] of a user whose pass is
     /// used by a hold that is not committed: see [`EngineError::Deciding`].
@@ -233,7 +226,11 @@ impl ActionResult {
         }
     }
 
-    fn into_nodes(self) -> Result<Option<Vec<NodeId>>, EngineError> {
+    /// The answer to [`ActionKind::Leave`].
+    ///
+    /// # Errors
+    /// As [`ActionResult::into_outcome`].
+    pub fn into_nodes(self) -> Result<Option<Vec<NodeId>>, EngineError> {
         if let Self::Left(nodes) = self {
             Ok(nodes)
         } else {
@@ -241,7 +238,11 @@ impl ActionResult {
         }
     }
 
-    fn into_done(self) -> Result<bool, EngineError> {
+    /// The answer to [`ActionKind::Detach`] and [`ActionKind::Acknowledge`].
+    ///
+    /// # Errors
+    /// It is another's.
+    pub fn into_done(self) -> Result<bool, EngineError> {
         if let Self::Done(done) = self {
             Ok(done)
         } else {
@@ -254,13 +255,9 @@ impl ActionResult {
             Self::Deciding => EngineError::Deciding,
             Self::Full => EngineError::Full,
             Self::Recovering => EngineError::Recovering,
-            _ => unexpected_result(),
+            _ => EngineError::Unavailable("the engine answered another question".to_owned()),
         }
     }
-}
-
-fn unexpected_result() -> EngineError {
-    EngineError::Unavailable("the engine answered another question".to_owned())
 }
 
 /// One admission step's result.
@@ -392,120 +389,10 @@ pub trait Engine: Send + Sync + 'static {
         now: Timestamp,
     ) -> Result<Vec<ActionResult>, EngineError>;
 
-    /// [`Engine::apply`] with one action.
-    async fn act_alone(
-        &self,
-        event: EventId,
-        user: &UserId,
-        kind: ActionKind,
-        now: Timestamp,
-    ) -> Result<ActionResult, EngineError> {
-        let actions = [Action {
-            user: user.clone(),
-            kind,
-        }];
-
-        self.apply(event, &actions, now)
-            .await?
-            .pop()
-            .ok_or_else(unexpected_result)
-    }
-
-    /// Takes a place at the end, or finds the user's own; marks them present. One user, one place:
-    /// while a hold that used their pass is not committed, [`EngineError::Deciding`]. While the
-    /// line is being rebuilt, a place that cannot be found is [`EngineError::Recovering`] unless
-    /// the ticket brings it back; in `resume` and `leave` likewise.
-    async fn join(&self, join: &Join, now: Timestamp) -> Result<JoinOutcome, EngineError> {
-        let kind = ActionKind::Join {
-            presence: join.presence.clone(),
-            ticket: join.ticket.clone(),
-        };
-        self.act_alone(join.event_id, &join.user, kind, now)
-            .await?
-            .into_outcome()
-    }
-
-    /// Finds the user's own place and marks them present; `None` where they have none. Presence by
-    /// [`Presence::Poll`] also acknowledges the pass, since the answer carries it.
-    /// [`EngineError::Deciding`] as for [`Engine::join`].
-    async fn resume(
-        &self,
-        event: EventId,
-        user: &UserId,
-        presence: &Presence,
-        now: Timestamp,
-    ) -> Result<Option<Place>, EngineError> {
-        self.act_alone(event, user, ActionKind::Resume(presence.clone()), now)
-            .await?
-            .into_place()
-    }
-
-    /// As `join` with this ticket, but nothing where the ticket brings no place back: never a new
-    /// number. `told` is the position that the user was told last in the ticket's line, and comes
-    /// back with their places in this one: see [`Place::last_position`].
-    async fn restore(
-        &self,
-        event: EventId,
-        user: &UserId,
-        presence: &Presence,
-        ticket: &(Epoch, u64),
-        told: Option<u64>,
-        now: Timestamp,
-    ) -> Result<Option<Place>, EngineError> {
-        let kind = ActionKind::Restore {
-            presence: presence.clone(),
-            ticket: ticket.clone(),
-            told,
-        };
-        self.act_alone(event, user, kind, now).await?.into_place()
-    }
-
-    /// The node holds no connection of the user any more.
-    async fn detach(
-        &self,
-        event: EventId,
-        user: &UserId,
-        node: &NodeId,
-        now: Timestamp,
-    ) -> Result<(), EngineError> {
-        self.act_alone(event, user, ActionKind::Detach(node.clone()), now)
-            .await?
-            .into_done()
-            .map(drop)
-    }
-
-    /// Gives the place, or the pass, up. Answers the nodes that may hold connections of the user,
-    /// who are to be told; nothing where there was no place. [`EngineError::Deciding`] as for
-    /// [`Engine::join`].
-    async fn leave(
-        &self,
-        event: EventId,
-        user: &UserId,
-        now: Timestamp,
-    ) -> Result<Option<Vec<NodeId>>, EngineError> {
-        self.act_alone(event, user, ActionKind::Leave, now)
-            .await?
-            .into_nodes()
-    }
-
-    /// The pass has arrived. False where it is neither live nor used: whoever has made a booking
-    /// with it had it.
-    async fn acknowledge(
-        &self,
-        event: EventId,
-        user: &UserId,
-        pass: &PassId,
-        now: Timestamp,
-    ) -> Result<bool, EngineError> {
-        self.act_alone(event, user, ActionKind::Acknowledge(pass.clone()), now)
-            .await?
-            .into_done()
-    }
-
     /// A node's sign of life: its connections count as presence until
     /// [`crate::presence::NODE_TIMEOUT`] later. False where it had been silent for longer, or was
-    /// never heard of: its users may have been taken for absent, and the node has to
-    /// [`Engine::resume`] each of them.
+    /// never heard of: its users may have been taken for absent, and the node has to resume each of
+    /// them ([`ActionKind::Resume`]).
     async fn report_node(
         &self,
         event: EventId,
@@ -553,21 +440,6 @@ pub trait Engine: Send + Sync + 'static {
         requests: &[Reserve],
         now: Timestamp,
     ) -> Result<Vec<ReserveOutcome>, EngineError>;
-
-    /// The same for one request.
-    async fn reserve(
-        &self,
-        request: &Reserve,
-        now: Timestamp,
-    ) -> Result<ReserveOutcome, EngineError> {
-        let outcomes = self
-            .reserve_all(request.event_id, std::slice::from_ref(request), now)
-            .await?;
-        outcomes
-            .into_iter()
-            .next()
-            .ok_or_else(|| EngineError::Unavailable("no answer to a reservation".into()))
-    }
 
     /// Carries out what the database decided, in order. Unknown holds are left alone.
     async fn settle(
@@ -667,10 +539,6 @@ pub const RELEASE_DELAY_AFTER_FREEZE: Duration = Duration::from_secs(3);
 
 /// How long ticket holders have to return, in their old order, after a queue was lost.
 pub const RECOVERY_WINDOW: Duration = Duration::from_secs(4);
-
-/// Numbers that may have been given out between what is remembered of a lost queue, about a second
-/// old, and the loss.
-pub const SEQUENCE_RESERVE: u64 = 1_000_000;
 
 /// A place whose passes were taken back so often is gone: whoever lets passes lie keeps others from
 /// theirs.

@@ -9,6 +9,7 @@ pub mod guest_address;
 pub mod http;
 pub mod ids;
 pub mod lifecycle;
+pub mod metric_definition;
 pub mod metric_definitions;
 pub mod numbers;
 pub mod pass;

@@ -97,6 +97,11 @@ impl Lifecycle {
         self.drain.cancelled().await;
     }
 
+    /// Cancelled when the drain begins: for code that needs to know nothing else of the process.
+    pub fn drain_token(&self) -> CancellationToken {
+        self.drain.clone()
+    }
+
     /// Returns when the process stops for good and whatever still runs is dropped.
     pub async fn stopped(&self) {
         self.stop.cancelled().await;

@@ -13,10 +13,12 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
-    clock::Timestamp, http::open_connections, ids::NodeId, lifecycle::Lifecycle,
-    throttle::AdmissionThrottle,
+    clock::Timestamp,
+    ids::NodeId,
+    throttle::{AdmissionThrottle, BookingLoad, ReportedLoad},
 };
 
 /// How often a process publishes its status.
@@ -74,35 +76,6 @@ pub struct ProcessStatus {
     pub booking: Option<BookingLoad>,
 }
 
-/// The load of booking, over the last two to three seconds.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-pub struct BookingLoad {
-    /// Nothing can be booked here at the moment: the database cannot be written, or the engine does
-    /// not answer. Measured apart from all that follows, which says little while nobody reserves.
-    #[serde(default)]
-    pub unable: bool,
-    /// Reservations answered a second.
-    pub reserves_per_second: f64,
-    /// Median time to an answer in milliseconds, those under way counted by their age where that is
-    /// longer; absent where nobody asked.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reserve_p50_ms: Option<f64>,
-    /// The same for the slowest twentieth.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reserve_p95_ms: Option<f64>,
-    /// Share of answers that were 5xx, 0 to 1.
-    pub error_share: f64,
-    /// The last round trip to the database in milliseconds, or the age of the one under way where
-    /// that is longer.
-    pub database_ms: f64,
-    /// Reservations that wait for the group commit.
-    pub commit_waiting: u64,
-    /// Most that may wait.
-    pub commit_capacity: u64,
-    /// Age of the oldest message that the bus does not have yet.
-    pub outbox_lag_seconds: f64,
-}
-
 /// A status as it was read.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LiveProcess {
@@ -122,6 +95,19 @@ pub struct RegistrySnapshot {
     pub processes: Vec<LiveProcess>,
     /// The current throttle, if one was set.
     pub throttle: Option<AdmissionThrottle>,
+}
+
+impl RegistrySnapshot {
+    /// The load that each booking process reports.
+    pub fn booking_loads(&self) -> Vec<ReportedLoad> {
+        let reported = |process: &LiveProcess| {
+            process.status.booking.map(|load| ReportedLoad {
+                age: Duration::from_millis(process.age_ms),
+                load,
+            })
+        };
+        self.processes.iter().filter_map(reported).collect()
+    }
 }
 
 /// The registry did not answer.
@@ -159,21 +145,23 @@ pub struct StatusReporter {
     pub process: Process,
     /// Where.
     pub registry: SharedProcessRegistry,
-    /// How its booking is, where it serves one.
+    /// The load of its booking, if it serves one.
     pub booking: Option<Box<dyn Fn() -> BookingLoad + Send + Sync>>,
+    /// How many connections are open to its port.
+    pub connections: Box<dyn Fn() -> u64 + Send + Sync>,
 }
 
 impl StatusReporter {
-    /// Publishes until the process drains, and deregisters then. A booking that becomes able or
+    /// Publishes until `drain` is cancelled, and deregisters then. A booking that becomes able or
     /// unable is published at once: queues stand still until workers know of it.
-    pub async fn run(self, lifecycle: Lifecycle) {
+    pub async fn run(self, drain: CancellationToken) {
         loop {
             let status = self.status();
             let published = status.booking.map(|booking| booking.unable);
 
             log_error(self.registry.publish(&status)).await;
 
-            if !self.next(published, &lifecycle).await {
+            if !self.next(published, &drain).await {
                 break;
             }
         }
@@ -181,13 +169,16 @@ impl StatusReporter {
     }
 
     /// Waits until it is time to publish again; false if the process drains.
-    async fn next(&self, published: Option<bool>, lifecycle: &Lifecycle) -> bool {
+    async fn next(&self, published: Option<bool>, drain: &CancellationToken) -> bool {
         let due = Instant::now() + PUBLISH_INTERVAL;
+
         while Instant::now() < due && self.is_unable() == published {
-            if !lifecycle.sleep_or_drain(ABILITY_CHECK_INTERVAL).await {
+            let pause = tokio::time::sleep(ABILITY_CHECK_INTERVAL);
+            if drain.run_until_cancelled(pause).await.is_none() {
                 return false;
             }
         }
+
         true
     }
 
@@ -199,7 +190,7 @@ impl StatusReporter {
     fn status(&self) -> ProcessStatus {
         ProcessStatus {
             process: self.process.clone(),
-            connections: open_connections(),
+            connections: (self.connections)(),
             memory_bytes: resident_memory(),
             live_tasks: tokio::runtime::Handle::current()
                 .metrics()

@@ -7,10 +7,13 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{
     clock::Timestamp,
-    engine::SEQUENCE_RESERVE,
     ids::{Epoch, EventId, NodeId, PassId, UserId},
     rate::throttled_rate,
 };
+
+/// Numbers that may have been given out between what is remembered of a lost queue, about a second
+/// old, and the loss.
+pub const SEQUENCE_RESERVE: u64 = 1_000_000;
 
 /// Where a sale stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

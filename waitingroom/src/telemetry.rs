@@ -7,8 +7,7 @@ use std::{io::IsTerminal, sync::OnceLock, time::Duration};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 
-pub use self::definition::{MetricDefinition, MetricKind};
-use crate::metric_definitions;
+use crate::{metric_definition::MetricDefinition, metric_definitions};
 
 /// Upper bounds of latency histograms, in seconds.
 const LATENCY_BUCKETS: &[f64] = &[
@@ -53,9 +52,9 @@ pub fn start_logs(format: LogFormat, filter: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Starts metrics for this process, once; later calls have no effect. `roles` are the metrics of its
-/// roles, beside those that all roles have.
-pub fn start_metrics(roles: &[&[MetricDefinition]]) {
+/// Starts metrics for this process, once; later calls have no effect. `others` are the metrics of its
+/// roles and of what they are built on, beside those of this crate.
+pub fn start_metrics(others: &[&[MetricDefinition]]) {
     METRICS.get_or_init(|| {
         let builder = PrometheusBuilder::new()
             .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), LATENCY_BUCKETS)
@@ -67,8 +66,8 @@ pub fn start_metrics(roles: &[&[MetricDefinition]]) {
         let handle = recorder.handle();
         let _ = metrics::set_global_recorder(recorder); // only this place sets one
 
-        let definitions = [&[metric_definitions::METRICS], roles].concat().concat();
-        definitions.iter().for_each(MetricDefinition::describe);
+        let definitions = [others, &[metric_definitions::METRICS]].concat().concat();
+        definitions.iter().for_each(definition::describe);
 
         Exporter {
             handle,

@@ -2,7 +2,7 @@
 //! all configured rates, so that admission follows the capacity of booking.
 //!
 //! One throttle holds for every queue, since all of them end in the same booking. It is decided by
-//! a rule without state of its own: throttle before + [`crate::process_registry`] → throttle after.
+//! a rule without state of its own: throttle before + [`ReportedLoad`]s → throttle after.
 //! Workers decide at the same time and store by compare-and-set, so any number of them decides
 //! once.
 //!
@@ -11,15 +11,14 @@
 //! between. The band between calm and strain is wider than the small steps, which is why the pace
 //! comes to rest. Big steps lead back to the point where overload last began, slow ones beyond it.
 
+mod load;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    clock::Timestamp,
-    process_registry::{BookingLoad, RegistrySnapshot},
-    rate::Throttle,
-};
+pub use self::load::{BookingLoad, ReportedLoad};
+use crate::{clock::Timestamp, rate::Throttle};
 
 /// The full configured rate, in permille.
 const FULL_PERMILLE: u32 = 1_000;
@@ -129,26 +128,26 @@ impl AdmissionThrottle {
         }
     }
 
-    /// The throttle after this snapshot.
-    pub fn after(snapshot: &RegistrySnapshot, rules: &ThrottleConfig) -> Self {
-        let at = snapshot.at;
-        let mut pace = snapshot.throttle.clone().unwrap_or_else(|| Self::full(at));
-        let bookings = snapshot
-            .processes
-            .iter()
-            .filter_map(|live| live.status.booking.map(|status| (live.age_ms, status)));
-        let youngest = bookings.clone().map(|(age_ms, _)| age_ms).min();
-        let is_able = bookings.clone().any(|(_, status)| !status.unable);
-        let worst = bookings.map(|(_, status)| condition(&status, rules)).max();
-        let (Some(age_ms), Some(worst)) = (youngest, worst) else {
+    /// The throttle at `at`, after the one before (none if this is the first) and by the load of
+    /// every booking process.
+    pub fn after(
+        before: Option<&Self>,
+        bookings: &[ReportedLoad],
+        at: Timestamp,
+        rules: &ThrottleConfig,
+    ) -> Self {
+        let mut pace = before.cloned().unwrap_or_else(|| Self::full(at));
+
+        let youngest = bookings.iter().map(|booking| booking.age).min();
+        let loads = bookings.iter().map(|booking| &booking.load);
+        let worst = loads.clone().map(|load| condition(load, rules)).max();
+        let (Some(age), Some(worst)) = (youngest, worst) else {
             return pace.on_missing_booking(at, rules);
         };
 
-        pace.booking_seen_at = pace
-            .booking_seen_at
-            .max(at.minus(Duration::from_millis(age_ms)));
+        pace.booking_seen_at = pace.booking_seen_at.max(at.minus(age));
 
-        if !is_able {
+        if loads.into_iter().all(|load| load.unable) {
             pace.pause(at, rules);
             return pace;
         }

@@ -28,6 +28,9 @@ mod reserve;
 mod sale;
 #[path = "engine_contract/settle.rs"]
 mod settle;
+#[path = "fixture/single_action.rs"]
+#[allow(dead_code, reason = "the suites share it, and none needs all of it")]
+mod single_action;
 #[path = "engine_contract/sync.rs"]
 mod sync;
 #[path = "engine_contract/tally.rs"]

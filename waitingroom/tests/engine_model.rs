@@ -8,6 +8,9 @@ mod actor;
 mod operation;
 #[path = "fixture/redis.rs"]
 mod redis;
+#[path = "fixture/single_action.rs"]
+#[allow(dead_code, reason = "the suites share it, and none needs all of it")]
+mod single_action;
 
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use waitingroom::engine::{Engine, memory::InMemoryEngine, redis::RedisEngine};

@@ -7,6 +7,9 @@
 mod delay;
 #[path = "fixture/redis.rs"]
 mod redis;
+#[path = "fixture/single_action.rs"]
+#[allow(dead_code, reason = "the suites share it, and none needs all of it")]
+mod single_action;
 
 use std::{
     collections::BTreeSet,
@@ -17,17 +20,18 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::single_action::{Join, SingleAction};
 use ::redis::{AsyncCommands, cmd};
 use uuid::Uuid;
 use waitingroom::{
     clock::{Clock, Timestamp},
     engine::{
-        Engine, EngineError, Frozen, Join, JoinOutcome, OpenParams, RECOVERY_WINDOW,
-        SEQUENCE_RESERVE, TickScope, UnservedNumbers, redis::RedisEngine,
+        Engine, EngineError, Frozen, JoinOutcome, OpenParams, RECOVERY_WINDOW, TickScope,
+        UnservedNumbers, redis::RedisEngine,
     },
     ids::{EventId, UserId},
     presence::Presence,
-    queue::{Grant, QueueSettings},
+    queue::{Grant, QueueSettings, SEQUENCE_RESERVE},
     redis_connection::{RedisConnection, RedisServers},
     seats::{Reserve, ReserveOutcome, SeatSnapshot, Settlement, StaleHold, ZoneSeats},
     signal::{ListenerEvent, Recipient, Signal, Signals, redis::RedisSignals},

@@ -10,15 +10,14 @@ use std::{
     time::Duration,
 };
 
+use tokio_util::sync::CancellationToken;
 use waitingroom::{
     clock::{Clock, Timestamp},
-    lifecycle::Lifecycle,
     process_registry::{
-        BookingLoad, PROCESS_TTL, PUBLISH_INTERVAL, Process, ProcessStatus, Role,
-        SharedProcessRegistry, StatusReporter, memory::InMemoryProcessRegistry,
-        redis::RedisProcessRegistry,
+        PROCESS_TTL, PUBLISH_INTERVAL, Process, ProcessStatus, Role, SharedProcessRegistry,
+        StatusReporter, memory::InMemoryProcessRegistry, redis::RedisProcessRegistry,
     },
-    throttle::AdmissionThrottle,
+    throttle::{AdmissionThrottle, BookingLoad},
 };
 
 #[path = "fixture/redis.rs"]
@@ -142,12 +141,15 @@ async fn publishes_at_once_when_booking_becomes_able() {
         process: vitals("b-1", None).process,
         registry: Arc::clone(&board),
         booking: Some(Box::new(booking)),
+        connections: Box::new(|| 7),
     };
-    let (lifecycle, _crashes) = Lifecycle::new();
-    let running = tokio::spawn(reporter.run(lifecycle.clone()));
+    let drain = CancellationToken::new();
+    let running = tokio::spawn(reporter.run(drain.clone()));
     let published = async || {
         let snapshot = board.read().await.unwrap();
-        snapshot.processes[0].status.booking.unwrap().unable
+        let status = &snapshot.processes[0].status;
+        assert_eq!(status.connections, 7);
+        status.booking.unwrap().unable
     };
     tokio::time::sleep(PUBLISH_INTERVAL / 10).await;
     assert!(published().await);
@@ -156,7 +158,7 @@ async fn publishes_at_once_when_booking_becomes_able() {
     tokio::time::sleep(PUBLISH_INTERVAL / 4).await;
     assert!(!published().await, "within a quarter of the usual time");
 
-    lifecycle.begin_drain();
+    drain.cancel();
     running.await.unwrap();
     assert_eq!(board.read().await.unwrap().processes, []);
 }

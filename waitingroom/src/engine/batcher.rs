@@ -22,7 +22,6 @@ use super::{
 use crate::{
     clock::Clock,
     ids::{Epoch, EventId, NodeId, PassId, UserId},
-    lifecycle::Lifecycle,
     presence::Presence,
     queue::Place,
 };
@@ -35,10 +34,13 @@ const MAX_QUEUED: usize = 32_768;
 #[derive(Clone)]
 pub struct ActionBatcher(Arc<BatcherState>);
 
+/// Runs a task until it ends or the process stops.
+type SpawnTask = dyn Fn(BoxFuture<'static, ()>) + Send + Sync;
+
 struct BatcherState {
     engine: SharedEngine,
     clock: Clock,
-    lifecycle: Lifecycle,
+    spawn: Box<SpawnTask>,
     queues: Mutex<EventQueues>,
 }
 
@@ -63,17 +65,21 @@ enum Reply {
 }
 
 impl ActionBatcher {
-    /// In front of this engine.
-    pub fn new(engine: SharedEngine, clock: Clock, lifecycle: Lifecycle) -> Self {
+    /// In front of this engine. `spawn` runs a batch until it ends or the process stops.
+    pub fn new(
+        engine: SharedEngine,
+        clock: Clock,
+        spawn: impl Fn(BoxFuture<'static, ()>) + Send + Sync + 'static,
+    ) -> Self {
         Self(Arc::new(BatcherState {
             engine,
             clock,
-            lifecycle,
+            spawn: Box::new(spawn),
             queues: Mutex::default(),
         }))
     }
 
-    /// As [`super::Engine::join`].
+    /// [`ActionKind::Join`].
     ///
     /// # Errors
     /// Those of the engine, and [`EngineError::Busy`].
@@ -89,7 +95,7 @@ impl ActionBatcher {
             .into_outcome()
     }
 
-    /// As [`super::Engine::resume`].
+    /// [`ActionKind::Resume`].
     ///
     /// # Errors
     /// As [`ActionBatcher::join`].
@@ -104,7 +110,7 @@ impl ActionBatcher {
             .into_place()
     }
 
-    /// As [`super::Engine::restore`].
+    /// [`ActionKind::Restore`].
     ///
     /// # Errors
     /// As [`ActionBatcher::join`].
@@ -129,7 +135,7 @@ impl ActionBatcher {
         .into_place()
     }
 
-    /// As [`super::Engine::leave`].
+    /// [`ActionKind::Leave`].
     ///
     /// # Errors
     /// As [`ActionBatcher::join`].
@@ -143,7 +149,7 @@ impl ActionBatcher {
             .into_nodes()
     }
 
-    /// As [`super::Engine::acknowledge`].
+    /// [`ActionKind::Acknowledge`].
     ///
     /// # Errors
     /// As [`ActionBatcher::join`].
@@ -187,7 +193,7 @@ impl ActionBatcher {
         )
     }
 
-    /// As [`super::Engine::detach`], without waiting for it: where it fails, the node's silence or
+    /// [`ActionKind::Detach`], without waiting for it: where it fails, the node's silence or
     /// a pass that nobody acknowledges shows the absence.
     ///
     /// # Errors
@@ -248,7 +254,7 @@ impl ActionBatcher {
                 .poll_unpin(&mut Context::from_waker(Waker::noop()))
                 .is_pending()
             {
-                self.0.lifecycle.spawn("batcher", run); // which polls it again, to be woken itself
+                (self.0.spawn)(run); // which polls it again, to be woken itself
             }
         }
 
@@ -264,7 +270,7 @@ impl BatcherState {
             if actions.is_empty() {
                 return;
             }
-            metrics::histogram!(crate::metric_definitions::ENGINE_BATCH_SIZE)
+            metrics::histogram!(crate::engine::metric_definitions::ENGINE_BATCH_SIZE)
                 .record(actions.len() as f64);
             match self.engine.apply(event, &actions, self.clock.now()).await {
                 Ok(acted) => replies

@@ -156,7 +156,7 @@ impl RedisConnection {
         }
 
         tracing::warn!(why, "replacing the connection to Redis");
-        metrics::counter!(crate::metric_definitions::REDIS_RECONNECTS).increment(1);
+        metrics::counter!(crate::engine::metric_definitions::REDIS_RECONNECTS).increment(1);
 
         let shared = Arc::clone(&self.0);
         tokio::spawn(async move {

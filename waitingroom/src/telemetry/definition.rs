@@ -1,64 +1,14 @@
-//! How metrics are defined: name, kind, labels and help in one place for each crate.
+//! What `/metrics` says of defined metrics: their help texts, and their former names.
 
-/// Of which kind a metric is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MetricKind {
-    /// Only grows.
-    Counter,
-    /// Goes up and down.
-    Gauge,
-    /// Counts values by buckets.
-    Histogram,
-}
+use crate::metric_definition::{MetricDefinition, MetricKind};
 
-/// A metric as `/metrics` describes it.
-#[derive(Debug, Clone, Copy)]
-pub struct MetricDefinition {
-    /// Its name, in base units.
-    pub name: &'static str,
-    /// Its kind.
-    pub kind: MetricKind,
-    /// The names of its labels.
-    pub labels: &'static [&'static str],
-    /// One sentence.
-    pub help: &'static str,
-    /// The name that it had in the release before; it is exported under this name as well.
-    pub former_name: Option<&'static str>,
-}
-
-impl MetricDefinition {
-    /// Gives the recorder the help text.
-    pub(super) fn describe(&self) {
-        match self.kind {
-            MetricKind::Counter => metrics::describe_counter!(self.name, self.help),
-            MetricKind::Gauge => metrics::describe_gauge!(self.name, self.help),
-            MetricKind::Histogram => metrics::describe_histogram!(self.name, self.help),
-        }
+/// Gives the recorder the help text.
+pub(super) fn describe(metric: &MetricDefinition) {
+    match metric.kind {
+        MetricKind::Counter => metrics::describe_counter!(metric.name, metric.help),
+        MetricKind::Gauge => metrics::describe_gauge!(metric.name, metric.help),
+        MetricKind::Histogram => metrics::describe_histogram!(metric.name, metric.help),
     }
-}
-
-/// Defines a constant for the name of each metric, and `METRICS`, the list of their definitions.
-#[macro_export]
-macro_rules! define_metrics {
-    ($($constant:ident: $kind:ident $name:literal $((was $former:literal))? [$($label:literal),*] = $help:literal;)*) => {
-        $(#[doc = $help] pub const $constant: &str = $name;)*
-
-        /// Every metric of this crate.
-        pub const METRICS: &[$crate::telemetry::MetricDefinition] = &[
-            $($crate::telemetry::MetricDefinition {
-                name: $name,
-                kind: $crate::define_metrics!(@kind $kind),
-                labels: &[$($label),*],
-                help: $help,
-                former_name: $crate::define_metrics!(@former $($former)?),
-            }),*
-        ];
-    };
-    (@kind counter) => { $crate::telemetry::MetricKind::Counter };
-    (@kind gauge) => { $crate::telemetry::MetricKind::Gauge };
-    (@kind histogram) => { $crate::telemetry::MetricKind::Histogram };
-    (@former) => { None };
-    (@former $former:literal) => { Some($former) };
 }
 
 /// Adds each family that was renamed under its former name to a rendered text. Families stand apart by an empty line.

@@ -1,7 +1,6 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::process_registry::{LiveProcess, Process, ProcessStatus, Role};
 
 fn healthy() -> BookingLoad {
     BookingLoad {
@@ -19,35 +18,16 @@ fn slow(ms: f64) -> BookingLoad {
     }
 }
 
-fn record(name: &str, booking: BookingLoad) -> LiveProcess {
-    let process = Process {
-        node: name.parse().unwrap(),
-        roles: vec![Role::Booking],
-        version: "1".into(),
-        started_at: Timestamp::default(),
-    };
-    let status = ProcessStatus {
-        process,
-        connections: 0,
-        memory_bytes: None,
-        live_tasks: 0,
-        booking: Some(booking),
-    };
-    LiveProcess { status, age_ms: 0 }
-}
-
 fn after(pace: &AdmissionThrottle, at_ms: i64, bookings: &[BookingLoad]) -> AdmissionThrottle {
-    let processes = bookings
+    let reported: Vec<_> = bookings
         .iter()
-        .enumerate()
-        .map(|(at, status)| record(&format!("b{at}"), *status))
+        .map(|load| ReportedLoad {
+            age: Duration::ZERO,
+            load: *load,
+        })
         .collect();
-    let reading = RegistrySnapshot {
-        at: Timestamp::from_millis(at_ms),
-        processes,
-        throttle: Some(pace.clone()),
-    };
-    AdmissionThrottle::after(&reading, &ThrottleConfig::default())
+    let at = Timestamp::from_millis(at_ms);
+    AdmissionThrottle::after(Some(pace), &reported, at, &ThrottleConfig::default())
 }
 
 fn start() -> AdmissionThrottle {
@@ -129,14 +109,9 @@ fn without_booking_the_queue_stands_and_resumes_at_half_the_ceiling() {
         "an instance that restarts"
     );
 
-    let first = RegistrySnapshot {
-        at: Timestamp::from_millis(77),
-        ..RegistrySnapshot::default()
-    };
-    assert_eq!(
-        AdmissionThrottle::after(&first, &ThrottleConfig::default()).share(),
-        1.0
-    );
+    let at = Timestamp::from_millis(77);
+    let first = AdmissionThrottle::after(None, &[], at, &ThrottleConfig::default());
+    assert_eq!(first.share(), 1.0);
 }
 
 fn unable() -> BookingLoad {

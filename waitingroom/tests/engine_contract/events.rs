@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use uuid::Uuid;
 use waitingroom::{
-    engine::{Counters, EngineError, Join, JoinOutcome, SharedEngine, TickScope},
+    engine::{Counters, EngineError, JoinOutcome, SharedEngine, TickScope},
     presence::Presence,
     queue::{QueueSettings, SaleState},
     seats::{SeatSnapshot, Settlement},
 };
 
 use super::sale::{Sale, at, node, opening, quick, user};
+use crate::single_action::{Join, SingleAction};
 
 pub(crate) async fn an_event_that_is_not_open_is_unknown(engine: SharedEngine) {
     let (event, now, ann) = (Uuid::new_v4().into(), Sale::START, user("ann"));

@@ -15,6 +15,7 @@ use waitingroom::{
 };
 
 use super::sale::{Sale, at, names, node, opening, quick, user};
+use crate::single_action::{Join, SingleAction};
 
 fn numbers<const N: usize>(numbers: [u64; N]) -> Numbers {
     numbers.into_iter().collect()
@@ -496,7 +497,7 @@ pub(crate) async fn while_a_line_is_rebuilt_nobody_new_is_taken_in(engine: Share
     };
     let (ann, now) = (user("ann"), sale.now());
     for ticket in [None, Some(("earlier".parse().unwrap(), 40))] {
-        let join = waitingroom::engine::Join {
+        let join = Join {
             event_id: sale.event,
             user: ann.clone(),
             presence: Presence::Poll,

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use waitingroom::{
     clock::Timestamp,
     engine::{
-        CLOCK_JUMP_THRESHOLD, Join, JoinOutcome, OpenParams, QueueStatus, Released, SharedEngine,
+        CLOCK_JUMP_THRESHOLD, JoinOutcome, OpenParams, QueueStatus, Released, SharedEngine,
         TickScope, UnservedNumbers,
     },
     ids::{BookingId, EventId, NodeId, UserId, ZoneId},
@@ -16,6 +16,8 @@ use waitingroom::{
     rate::Throttle,
     seats::{Reserve, ReserveOutcome, SeatSnapshot, Settlement, ZoneSeats},
 };
+
+use crate::single_action::{Join, SingleAction};
 
 pub(crate) struct Sale {
     pub(crate) engine: SharedEngine,

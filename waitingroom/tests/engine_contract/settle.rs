@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use waitingroom::{
-    engine::{EngineError, Join, SharedEngine},
+    engine::{EngineError, SharedEngine},
     presence::Presence,
     seats::{Reserve, ReserveOutcome, Settlement, StaleHold},
 };
 
 use super::sale::{Sale, at, quick, user};
+use crate::single_action::{Join, SingleAction};
 
 pub(crate) async fn an_aborted_hold_gives_everything_back(engine: SharedEngine) {
     let sale = Sale::open(engine, quick()).await;

@@ -19,6 +19,7 @@ use waitingroom::{
 };
 
 use super::operation::{Attempt, Change, Operation, ZONES};
+use crate::single_action::SingleAction;
 
 /// Asks both engines the same, concurrently, and shows both answers as text.
 macro_rules! both {

@@ -165,7 +165,9 @@ impl Crowd {
             fails,
         });
 
-        let batcher = ActionBatcher::new(engine.clone(), Clock::System, Lifecycle::new().0);
+        let batcher = ActionBatcher::new(engine.clone(), Clock::System, |task| {
+            drop(tokio::spawn(task))
+        });
         let crowd = Self {
             engine,
             batcher,

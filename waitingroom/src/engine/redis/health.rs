@@ -8,13 +8,13 @@ use std::{
 
 use futures_util::future::select_ok;
 use redis::{Cmd, FromRedisValue, RedisResult, cmd};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
 
 use super::{RedisEngine, invoke::with_timeout, server_clock::ClockSample};
 use crate::{
     clock::{Clock, Timestamp},
-    engine::EngineError,
-    lifecycle::Lifecycle,
+    engine::{EngineError, clock_sync},
 };
 
 /// Keys that a cluster is probed with.
@@ -48,7 +48,11 @@ impl RedisEngine {
         }
 
         let is_full: bool = self.eval_on_any(PROBE).await?;
-        metrics::gauge!(crate::metric_definitions::REDIS_FULL).set(if is_full { 1.0 } else { 0.0 });
+        metrics::gauge!(crate::engine::metric_definitions::REDIS_FULL).set(if is_full {
+            1.0
+        } else {
+            0.0
+        });
 
         if self.health.is_full.swap(is_full, Ordering::Relaxed) != is_full {
             if is_full {
@@ -125,11 +129,16 @@ impl RedisEngine {
         select_ok(samples).await.map(|(sample, _)| sample)
     }
 
-    /// Looks at Redis each second until the process drains: keeps `clock` at Redis' time, and says
+    /// Looks at Redis each second until `drain` is cancelled: keeps `clock` at Redis' time, and says
     /// what is wrong.
-    pub async fn monitor(self, clock: Clock, lifecycle: Lifecycle) {
+    pub async fn monitor(self, clock: Clock, drain: CancellationToken) {
         let mut is_failing = false;
-        while lifecycle.sleep_or_drain(CHECK_INTERVAL).await {
+
+        while drain
+            .run_until_cancelled(sleep(CHECK_INTERVAL))
+            .await
+            .is_some()
+        {
             let result = self.probe().await;
             match (&result, is_failing) {
                 (Err(error), false) => tracing::warn!(%error, "Redis does not do what it is asked"),
@@ -137,8 +146,9 @@ impl RedisEngine {
                 _ => {}
             }
             is_failing = result.is_err();
+
             if let Ok((now, error)) = self.server_time().await {
-                clock.follow(now, error);
+                clock_sync::follow(&clock, now, error);
             }
         }
     }
