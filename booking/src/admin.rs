@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use serde_json::json;
-use waitingroom::{
+use waitingroom_domain::{
     ids::{EventId, UserId},
     queue::{QueuePatch, QueueSettings, Removal},
-    signal::{Recipient, Signal},
 };
+use waitingroom_messaging::signal::{Recipient, Signal};
 
 use crate::{
     error::BookingError,

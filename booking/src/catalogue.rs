@@ -8,7 +8,7 @@ use std::{
 };
 
 use tokio::sync::Mutex;
-use waitingroom::{
+use waitingroom_domain::{
     ids::{EventId, ShowId, ZoneId},
     queue::QueueSettings,
 };

@@ -15,11 +15,11 @@ use std::{
 };
 
 use tokio::sync::{mpsc, oneshot};
-use waitingroom::{
+use waitingroom_domain::{
     clock::Clock,
-    engine::{EngineError, SharedEngine},
     seats::{Reserve, ReserveOutcome},
 };
+use waitingroom_engine::{EngineError, SharedEngine};
 
 use self::{commits::MAX_BATCH, holds::HoldRequest, latency::CommitLatency};
 use crate::{

@@ -5,18 +5,15 @@ use std::{sync::Arc, time::Duration};
 use ipnet::IpNet;
 use tokio::sync::Mutex;
 
-use waitingroom::{
-    auth::Authenticator,
-    bus::Bus,
+use waitingroom_domain::{
     clock::{Clock, Timestamp},
-    engine::SharedEngine,
     guest_address::GuestAddressKey,
-    http::ServeLimits,
     ids::EventId,
     pass::PassKey,
-    process_registry::SharedProcessRegistry,
-    signal::Signals,
 };
+use waitingroom_engine::SharedEngine;
+use waitingroom_messaging::{bus::Bus, process_registry::SharedProcessRegistry, signal::Signals};
+use waitingroom_server::{auth::Authenticator, http::ServeLimits};
 
 use crate::{
     catalogue::Catalogue,

@@ -7,7 +7,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use waitingroom::{ids::EventId, lifecycle::Lifecycle};
+use waitingroom_domain::ids::EventId;
+use waitingroom_server::lifecycle::Lifecycle;
 
 use crate::{
     error::BookingError,

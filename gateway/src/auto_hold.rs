@@ -5,11 +5,13 @@ use std::{collections::HashMap, time::Duration};
 
 use serde_json::{Map, Value};
 use tokio::time::timeout;
-use waitingroom::{
+use waitingroom_domain::{
     ids::{EventId, IdempotencyKey, PassId, UserId, ZoneId},
+    queue::Grant,
+};
+use waitingroom_server::{
     problem::Code,
     protocol::{SeatPreference, ZoneLeft},
-    queue::Grant,
 };
 
 use crate::{booking_client::UserCredentials, state::Gateway};

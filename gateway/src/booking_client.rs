@@ -10,12 +10,14 @@ use bytes::Bytes;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 use tokio::{sync::Semaphore, time::timeout};
-use waitingroom::{
+use waitingroom_domain::{
     guest_address,
     ids::{EventId, IdempotencyKey},
+    queue::SaleState,
+};
+use waitingroom_server::{
     problem::{Code, Problem},
     protocol::{ReserveSeats, SeatPreference},
-    queue::SaleState,
 };
 
 use crate::booking_api::{BookingUnreachable, SharedBookingApi};

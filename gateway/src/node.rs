@@ -7,15 +7,13 @@ mod signal_listener;
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
-use waitingroom::{
-    ids::EventId,
-    signal::{Recipient, Signal, SignalError},
-};
+use waitingroom_domain::ids::EventId;
+use waitingroom_messaging::signal::{Recipient, Signal, SignalError};
 
 use self::resync::{report_recovered, spawn_resync};
 use crate::state::Gateway;
 
-/// How often a node reports itself to the engine; see [`waitingroom::presence::NODE_TIMEOUT`].
+/// How often a node reports itself to the engine; see [`waitingroom_domain::presence::NODE_TIMEOUT`].
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(2);
 /// Max events that are reported to at the same time: a shard of Redis that does not answer must not
 /// delay the others.

@@ -5,15 +5,17 @@ use std::{sync::Arc, time::Duration};
 
 use serde::Serialize;
 use serde_json::{Map, Value};
-use waitingroom::{
+use waitingroom_domain::{
     clock::Timestamp,
-    engine::{EngineError, JoinOutcome},
     ids::{Epoch, EventId, NodeId, PassId, UserId},
     presence::{POLL_PRESENCE_TTL, Presence},
+    queue::{Grant, LastPosition, Place, Removal, SaleState},
+};
+use waitingroom_engine::{EngineError, JoinOutcome};
+use waitingroom_messaging::signal::{Recipient, Signal};
+use waitingroom_server::{
     problem::{Code, Problem},
     protocol::{ServerMessage, WaitRange, WaitReason, ZoneLeft},
-    queue::{Grant, LastPosition, Place, Removal, SaleState},
-    signal::{Recipient, Signal},
 };
 
 use crate::{

@@ -3,18 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use ipnet::IpNet;
-use waitingroom::{
-    auth::Authenticator,
-    clock::Clock,
-    engine::{SharedEngine, batcher::ActionBatcher},
-    guest_address::GuestAddressKey,
-    ids::NodeId,
-    lifecycle::Lifecycle,
-    pass::PassKey,
-    secret::Secret,
-    signal::Signals,
+use waitingroom_domain::{
+    clock::Clock, guest_address::GuestAddressKey, ids::NodeId, pass::PassKey, secret::Secret,
     ticket::TicketKey,
 };
+use waitingroom_engine::{SharedEngine, batcher::ActionBatcher};
+use waitingroom_messaging::signal::Signals;
+use waitingroom_server::{auth::Authenticator, lifecycle::Lifecycle};
 
 use crate::{
     booking_api::SharedBookingApi,
@@ -83,11 +78,10 @@ pub struct Gateway(pub(crate) Arc<Inner>);
 impl Gateway {
     /// A gateway without connections.
     pub fn new(config: GatewayConfig, deps: Dependencies) -> Self {
-        let batcher = ActionBatcher::new(
-            deps.engine.clone(),
-            deps.clock.clone(),
-            deps.lifecycle.clone(),
-        );
+        let lifecycle = deps.lifecycle.clone();
+        let batcher = ActionBatcher::new(deps.engine.clone(), deps.clock.clone(), move |task| {
+            lifecycle.spawn("batcher", task)
+        });
 
         Self(Arc::new(Inner {
             batcher,

@@ -10,10 +10,9 @@ mod tick;
 
 use std::{sync::Arc, time::Duration};
 
-use waitingroom::{
-    clock::Clock, engine::SharedEngine, process_registry::SharedProcessRegistry, signal::Signals,
-    throttle::ThrottleConfig,
-};
+use waitingroom_domain::{clock::Clock, throttle::ThrottleConfig};
+use waitingroom_engine::SharedEngine;
+use waitingroom_messaging::{process_registry::SharedProcessRegistry, signal::Signals};
 
 pub use self::scheduler::run;
 use self::{throttle::ThrottleService, tick::TickService};
@@ -22,7 +21,7 @@ use self::{throttle::ThrottleService, tick::TickService};
 #[derive(Debug, Clone, Copy)]
 pub struct WorkerConfig {
     /// Interval of the full admission ticks of one event. While a queue moves fast, passes go out
-    /// in between; see [`waitingroom::rate::tick_interval`].
+    /// in between; see [`waitingroom_domain::rate::tick_interval`].
     pub tick: Duration,
     /// Maximum of passes in one tick: bounds its time and the size of its messages.
     pub batch_limit: u32,

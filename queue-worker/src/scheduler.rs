@@ -10,14 +10,13 @@ use futures_util::{
     stream::FuturesUnordered,
 };
 use tokio::time::{Instant, sleep_until};
-use waitingroom::{
-    engine::{EngineError, TickScope},
-    ids::EventId,
-    lifecycle::Lifecycle,
+use waitingroom_domain::{ids::EventId, rate::Throttle};
+use waitingroom_engine::{EngineError, TickScope};
+use waitingroom_messaging::{
     process_registry::RegistryError,
-    rate::Throttle,
     signal::{Recipient, Signal},
 };
+use waitingroom_server::lifecycle::Lifecycle;
 
 use crate::{Worker, schedule::TickSchedule, throttle::POLL_INTERVAL, tick::TickReport};
 
@@ -114,6 +113,7 @@ impl Scheduler {
     /// Starts everything that is due.
     fn start_due(&mut self) {
         let now = Instant::now();
+
         if self.refresh_at.take_if(|at| *at <= now).is_some() {
             let ticks = self.worker.ticks.clone();
             self.work
@@ -137,9 +137,11 @@ impl Scheduler {
             let Some(scope) = state.schedule.scope(now) else {
                 continue;
             };
+
             state.ticking = true;
             let (ticks, throttle, event) = (self.worker.ticks.clone(), self.throttle, *event);
             let last_published = state.schedule.last_published(now).cloned();
+
             let tick = async move {
                 let begun = Instant::now();
                 let tick = ticks

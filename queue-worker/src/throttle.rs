@@ -3,10 +3,12 @@
 
 use std::time::Duration;
 
-use waitingroom::{
-    process_registry::{RegistryError, RegistrySnapshot, SharedProcessRegistry},
+use waitingroom_domain::{
     rate::Throttle,
     throttle::{AdmissionThrottle, ThrottleConfig, throttle_reason},
+};
+use waitingroom_messaging::process_registry::{
+    RegistryError, RegistrySnapshot, SharedProcessRegistry,
 };
 
 /// How often booking's load is polled. The end of an outage is published at once.

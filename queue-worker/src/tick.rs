@@ -5,14 +5,14 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use uuid::Uuid;
-use waitingroom::{
+use waitingroom_domain::{
     clock::Clock,
-    engine::{EngineError, Released, SharedEngine, TickScope},
     ids::{EventId, NodeId, UserId},
     queue::{Progress, Routed},
     rate::Throttle,
-    signal::{Recipient, Signal, Signals},
 };
+use waitingroom_engine::{EngineError, Released, SharedEngine, TickScope};
+use waitingroom_messaging::signal::{Recipient, Signal, Signals};
 
 /// The result of one tick.
 #[derive(Debug, Clone, PartialEq)]
@@ -144,7 +144,7 @@ fn record_metrics(event: EventId, released: &Released) {
 
 #[cfg(test)]
 mod tests {
-    use waitingroom::{
+    use waitingroom_domain::{
         clock::Timestamp,
         queue::{Grant, QueueSettings},
     };

@@ -1,7 +1,7 @@
 //! The command line.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use waitingroom::ids::UserId;
+use waitingroom_domain::ids::UserId;
 
 use crate::config::Settings;
 

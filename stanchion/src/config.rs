@@ -9,13 +9,15 @@ use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
-use waitingroom::{
-    auth::{Authenticator, IdentityConfig},
-    http::ServeLimits,
+use waitingroom_domain::{
     ids::NodeId,
     secret::{MIN_SECRET_BYTES, Secret},
-    telemetry::LogFormat,
     throttle::ThrottleConfig,
+};
+use waitingroom_server::{
+    auth::{Authenticator, IdentityConfig},
+    http::ServeLimits,
+    telemetry::LogFormat,
 };
 
 use self::url::ServerUrl;

@@ -9,7 +9,7 @@ use tokio::{
     net::{TcpListener, TcpSocket},
     signal::unix::{Signal, SignalKind, signal},
 };
-use waitingroom::{
+use waitingroom_server::{
     http::{ServeLimits, Serves, serve, with_defaults},
     lifecycle::{Lifecycle, PanicReceiver},
     telemetry,
@@ -89,6 +89,7 @@ impl Process {
     /// A port that is taken.
     pub async fn bind(settings: &Settings) -> Result<Self> {
         telemetry::start_metrics(&[
+            waitingroom_engine::metric_definitions::METRICS,
             gateway::metric_definitions::METRICS,
             booking::metric_definitions::METRICS,
             queue_worker::metric_definitions::METRICS,

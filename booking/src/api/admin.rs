@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use axum::{extract::State, http::StatusCode, response::IntoResponse};
 use serde::Serialize;
-use waitingroom::{
-    http::{Json, LargeJson, Path},
+use waitingroom_domain::{
     ids::{EventId, UserId},
-    problem::Problem,
     queue::{QueuePatch, QueueSettings},
+};
+use waitingroom_server::{
+    http::{Json, LargeJson, Path},
+    problem::Problem,
 };
 
 use super::{

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
-use waitingroom::{
+use waitingroom_server::{
     http::{Json, Query},
     problem::Problem,
 };

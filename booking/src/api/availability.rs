@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::{extract::State, response::Response};
-use waitingroom::{http::Path, problem::Problem};
+use waitingroom_server::{http::Path, problem::Problem};
 
 use super::{params, sse};
 use crate::state::AppState;

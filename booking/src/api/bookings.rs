@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
-use waitingroom::{
+use waitingroom_domain::ids::{EventId, UserId};
+use waitingroom_server::{
     http::{Json, Path, Query},
-    ids::{EventId, UserId},
     problem::Problem,
 };
 

@@ -4,12 +4,14 @@ use std::{collections::HashMap, sync::Arc};
 
 use axum::extract::State;
 use serde::Serialize;
-use waitingroom::{
+use waitingroom_domain::{
     clock::Timestamp,
-    http::{Json, Path},
     ids::{EventId, ShowId, ZoneId},
-    problem::Problem,
     queue::{QueueSettings, SaleState},
+};
+use waitingroom_server::{
+    http::{Json, Path},
+    problem::Problem,
 };
 
 use super::params;

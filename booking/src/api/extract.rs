@@ -9,7 +9,8 @@ use axum::{
     extract::{ConnectInfo, FromRequestParts},
     http::request::Parts,
 };
-use waitingroom::{guest_address::HEADER, http::client_address, ids::UserId, problem::Problem};
+use waitingroom_domain::{guest_address::HEADER, ids::UserId};
+use waitingroom_server::{http::client_address, problem::Problem};
 
 use crate::state::AppState;
 

@@ -4,10 +4,10 @@ use std::{collections::HashMap, sync::Arc};
 
 use axum::extract::State;
 use serde::{Deserialize, Deserializer, Serialize};
-use waitingroom::{
-    engine::EngineError,
+use waitingroom_domain::ids::{EventId, ShowId, ZoneId};
+use waitingroom_engine::EngineError;
+use waitingroom_server::{
     http::{Json, Query, RawBody, from_slice},
-    ids::{EventId, ShowId, ZoneId},
     problem::Problem,
 };
 

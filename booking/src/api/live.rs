@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{extract::State, http::HeaderMap, response::Response};
 use serde::Serialize;
 use serde_json::{Value, value::RawValue};
-use waitingroom::{
+use waitingroom_server::{
     http::{Json, Path},
     problem::Problem,
 };

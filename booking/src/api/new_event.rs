@@ -2,12 +2,12 @@
 
 use serde::Deserialize;
 use uuid::Uuid;
-use waitingroom::{
+use waitingroom_domain::{
     clock::Timestamp,
     ids::{EventId, ShowId, ZoneId},
-    problem::Problem,
     queue::{QueuePatch, QueueSettings},
 };
+use waitingroom_server::problem::Problem;
 
 use super::params::invalid_setting;
 use crate::model::{

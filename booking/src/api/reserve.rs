@@ -8,12 +8,14 @@ use axum::{
     response::IntoResponse,
 };
 use serde::Deserialize;
-use waitingroom::{
-    http::Json,
+use waitingroom_domain::{
     ids::{EventId, IdempotencyKey, ShowId, UserId, ZoneId},
+    seats::MAX_QUANTITY,
+};
+use waitingroom_server::{
+    http::Json,
     problem::{Code, Problem},
     protocol::{SeatPreference, check_preferences},
-    seats::MAX_QUANTITY,
 };
 
 use super::extract::Buyer;

@@ -11,7 +11,7 @@ use axum::{
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use tokio::time::{Instant, sleep_until, timeout_at};
-use waitingroom::problem::Problem;
+use waitingroom_server::problem::Problem;
 
 use crate::live::feed::Reader;
 

@@ -3,12 +3,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use waitingroom::{
-    engine::{EngineError, QueueStatus},
+use waitingroom_domain::{
     ids::EventId,
     queue::{QueueSettings, SaleState},
-    signal::{Recipient, Signal},
 };
+use waitingroom_engine::{EngineError, QueueStatus};
+use waitingroom_messaging::signal::{Recipient, Signal};
 
 use crate::{
     error::BookingError, inventory::rebuild::RebuildReport, model::event::Event, state::AppState,

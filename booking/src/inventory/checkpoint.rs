@@ -4,10 +4,8 @@
 use std::collections::HashMap;
 
 use futures_util::{StreamExt, stream};
-use waitingroom::{
-    engine::{EngineError, RecoveryPoint},
-    ids::EventId,
-};
+use waitingroom_domain::ids::EventId;
+use waitingroom_engine::{EngineError, RecoveryPoint};
 
 use crate::{
     error::BookingError,

@@ -13,11 +13,11 @@ use std::{
 
 use futures_util::{StreamExt, stream};
 use parking_lot::Mutex;
-use waitingroom::{
-    engine::{EngineError, MAX_TALLY_USERS},
+use waitingroom_domain::{
     ids::{EventId, UserId, ZoneId},
     seats::{Tally, ZoneTally},
 };
+use waitingroom_engine::{EngineError, MAX_TALLY_USERS};
 
 use crate::{error::BookingError, state::AppState, store::ZoneCount};
 

@@ -5,12 +5,12 @@
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
-use waitingroom::{
+use waitingroom_domain::{
     clock::Timestamp,
-    engine::EngineError,
     ids::EventId,
     seats::{Settlement, StaleHold},
 };
+use waitingroom_engine::EngineError;
 
 use crate::{
     error::BookingError,

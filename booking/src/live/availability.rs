@@ -12,7 +12,7 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use serde::Serialize;
 use tokio::sync::Mutex;
-use waitingroom::ids::{EventId, ZoneId};
+use waitingroom_domain::ids::{EventId, ZoneId};
 
 use crate::{
     error::BookingError,

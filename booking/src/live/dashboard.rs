@@ -13,15 +13,15 @@ use futures_util::{StreamExt, stream};
 use parking_lot::Mutex;
 use serde::Serialize;
 use serde_json::{Value, value::RawValue};
-use waitingroom::{
+use waitingroom_domain::{
     clock::Timestamp,
-    engine::{Counters, QueueStatus},
     ids::{EventId, ShowId, ZoneId},
-    process_registry::{LiveProcess, RegistrySnapshot},
     queue::{QueueSettings, SaleState},
     seats::ZoneSeats,
     throttle::{ThrottleReason, throttle_reason},
 };
+use waitingroom_engine::{Counters, QueueStatus};
+use waitingroom_messaging::process_registry::{LiveProcess, RegistrySnapshot};
 
 use super::{
     event_metrics::{self, EventMetrics, event_metrics},

@@ -1,11 +1,9 @@
 //! The metrics of one event and of the installation around it, at one moment.
 
 use serde::Serialize;
-use waitingroom::{
-    engine::QueueStatus,
-    process_registry::{BookingLoad, RegistrySnapshot, Role},
-    queue::SaleState,
-};
+use waitingroom_domain::{queue::SaleState, throttle::BookingLoad};
+use waitingroom_engine::QueueStatus;
+use waitingroom_messaging::process_registry::{RegistrySnapshot, Role};
 
 use crate::store::ZoneCount;
 
@@ -215,10 +213,8 @@ fn memory(reading: &RegistrySnapshot) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use waitingroom::{
-        clock::Timestamp,
-        process_registry::{LiveProcess, Process, ProcessStatus},
-    };
+    use waitingroom_domain::clock::Timestamp;
+    use waitingroom_messaging::process_registry::{LiveProcess, Process, ProcessStatus};
 
     use super::*;
 

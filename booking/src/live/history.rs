@@ -6,11 +6,8 @@ use std::{
 };
 
 use serde::{Serialize, Serializer, ser::SerializeMap};
-use waitingroom::{
-    clock::Timestamp,
-    engine::{Counters, QueueStatus},
-    ids::Epoch,
-};
+use waitingroom_domain::{clock::Timestamp, ids::Epoch};
+use waitingroom_engine::{Counters, QueueStatus};
 
 use super::event_metrics::{EventMetrics, METRIC_COUNT, Rates};
 
@@ -120,7 +117,7 @@ fn rounded(value: f32) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use waitingroom::queue::QueueSettings;
+    use waitingroom_domain::queue::QueueSettings;
 
     use super::*;
 

@@ -7,11 +7,8 @@ use std::{
 };
 
 use futures_util::{StreamExt, stream};
-use waitingroom::{
-    engine::{EngineError, QueueStatus},
-    ids::EventId,
-    process_registry::BookingLoad,
-};
+use waitingroom_domain::{ids::EventId, throttle::BookingLoad};
+use waitingroom_engine::{EngineError, QueueStatus};
 
 use crate::{
     model::event::Event,

@@ -2,7 +2,7 @@
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde::{Deserialize, Serialize};
-use waitingroom::queue::InvalidSetting;
+use waitingroom_domain::queue::InvalidSetting;
 
 /// Longest logo, as the text of its `data:` URL.
 const MAX_LOGO: usize = 48 * 1024;

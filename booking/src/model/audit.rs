@@ -4,7 +4,7 @@
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
-use waitingroom::{
+use waitingroom_domain::{
     clock::Timestamp,
     ids::{EventId, UserId},
 };

@@ -1,7 +1,7 @@
 //! One booking: seats reserved by a user, from the hold to its end.
 
 use serde::{Deserialize, Serialize, Serializer};
-use waitingroom::{
+use waitingroom_domain::{
     clock::Timestamp,
     ids::{BookingId, EventId, IdempotencyKey, PassId, ShowId, UserId, ZoneId},
 };

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use waitingroom::{ids::EventId, seats::Settlement};
+use waitingroom_domain::{ids::EventId, seats::Settlement};
 
 use crate::{error::BookingError, state::AppState, store::AsOf};
 

@@ -8,14 +8,14 @@ use std::{
 
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
-use waitingroom::{
+use waitingroom_domain::{
     clock::Timestamp,
-    engine::{EngineError, MAX_PASS_CLOCK_STOP},
     ids::{BookingId, EventId, IdempotencyKey, ShowId, UserId, ZoneId},
     pass::{PassClaims, PassError},
     queue::SaleState,
     seats::{Reserve, ReserveOutcome},
 };
+use waitingroom_engine::{EngineError, MAX_PASS_CLOCK_STOP};
 
 use crate::{
     catalogue::ZoneRef,

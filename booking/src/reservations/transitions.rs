@@ -1,6 +1,6 @@
 //! Confirms and cancels bookings: the database decides, once.
 
-use waitingroom::ids::{BookingId, UserId};
+use waitingroom_domain::ids::{BookingId, UserId};
 
 use crate::{
     error::BookingError,

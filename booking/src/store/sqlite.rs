@@ -8,7 +8,7 @@ use sqlx::{
     migrate::Migrator,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
-use waitingroom::clock::{Clock, Timestamp};
+use waitingroom_domain::clock::{Clock, Timestamp};
 
 use super::{
     AsOf, StoreError,

@@ -3,12 +3,10 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use waitingroom::{
+use waitingroom_domain::{ids::EventId, presence::Presence, queue::Place};
+use waitingroom_server::{
     auth::Identity,
-    ids::EventId,
-    presence::Presence,
     problem::{Code, Problem},
-    queue::Place,
 };
 
 use super::{places::GuestConnection, rate_limit::rate_limited};

@@ -12,8 +12,8 @@ use std::{
 use axum::http::HeaderMap;
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use ipnet::IpNet;
-use waitingroom::{
-    guest_address::{NETWORK_LIMIT_FACTOR, network},
+use waitingroom_domain::guest_address::{NETWORK_LIMIT_FACTOR, network};
+use waitingroom_server::{
     http::{client_address, rate_limit_key},
     problem::{Code, Problem},
 };

@@ -12,11 +12,10 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
-use waitingroom::{
+use waitingroom_domain::{clock::Timestamp, ids::UserId};
+use waitingroom_server::{
     auth::{GUEST_PREFIX, GUEST_TTL, Identity, mint_user_token},
-    clock::Timestamp,
     http::{Json, SmallJson},
-    ids::UserId,
     problem::{Code, Problem},
 };
 

@@ -4,13 +4,13 @@
 use std::time::{Duration, Instant};
 
 use smallvec::{SmallVec, smallvec};
-use waitingroom::{
+use waitingroom_domain::{
     clock::Timestamp,
-    engine::{Action, ActionKind, ActionResult, EngineError, JoinOutcome, MAX_ACTIONS},
     ids::{Epoch, EventId, UserId},
     presence::Presence,
     queue::Place,
 };
+use waitingroom_engine::{Action, ActionKind, ActionResult, EngineError, JoinOutcome, MAX_ACTIONS};
 
 use crate::{registry::RememberedPlace, state::Gateway};
 

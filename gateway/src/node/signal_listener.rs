@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokio::task::yield_now;
-use waitingroom::signal::{Listener, ListenerEvent, Signal};
+use waitingroom_messaging::signal::{Listener, ListenerEvent, Signal};
 
 use super::resync::spawn_resync;
 use crate::{connection::wake_pacer::WakePacer, registry::ProgressOutcome, state::Gateway};

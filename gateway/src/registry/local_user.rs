@@ -4,12 +4,12 @@
 use std::sync::Arc;
 
 use smallvec::SmallVec;
-use waitingroom::{
+use waitingroom_domain::{
     clock::Timestamp,
     ids::Epoch,
-    protocol::WaitReason,
     queue::{LastPosition, Place, Progress},
 };
+use waitingroom_server::protocol::WaitReason;
 
 use super::{conflation, room_view::RoomView};
 use crate::{

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use waitingroom::{clock::Timestamp, ids::Epoch, queue::Progress};
+use waitingroom_domain::{clock::Timestamp, ids::Epoch, queue::Progress};
 
 use super::room_view::RoomView;
 

@@ -6,7 +6,7 @@ use axum::{
     extract::{ConnectInfo, FromRequestParts},
     http::{HeaderMap, header::AUTHORIZATION, request::Parts},
 };
-use waitingroom::{auth::Identity, problem::Problem};
+use waitingroom_server::{auth::Identity, problem::Problem};
 
 use crate::{booking_client::UserCredentials, state::Gateway};
 

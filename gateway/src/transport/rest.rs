@@ -6,15 +6,14 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::{Deserialize, Serialize};
-use waitingroom::{
-    engine::QueueStatus,
+use waitingroom_domain::{
+    ids::EventId, presence::Presence, queue::SaleState, rate::throttled_rate,
+};
+use waitingroom_engine::QueueStatus;
+use waitingroom_server::{
     http::{Json, Path, Query, RawBody, from_slice},
-    ids::EventId,
-    presence::Presence,
     problem::Problem,
     protocol::{SeatPreference, check_preferences},
-    queue::SaleState,
-    rate::throttled_rate,
 };
 
 use super::extract::{AuthenticatedUser, Caller, bearer};

@@ -19,12 +19,14 @@ use axum::{
 use futures_util::Stream;
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
-use waitingroom::{
-    http::{ConnectionPermit as Permit, Path, Query},
+use waitingroom_domain::{
     ids::{EventId, UserId},
+    queue::{Grant, Place, SaleState},
+};
+use waitingroom_server::{
+    http::{ConnectionPermit as Permit, Path, Query},
     problem::{Code, Problem},
     protocol::{SeatPreference, check_preferences},
-    queue::{Grant, Place, SaleState},
 };
 
 use super::extract::{Caller, bearer};

@@ -26,7 +26,7 @@ use tokio::{
     time::timeout,
 };
 use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes, protocol::CloseFrame};
-use waitingroom::{
+use waitingroom_server::{
     problem::Problem,
     protocol::{CloseCode, ServerMessage},
 };
@@ -59,7 +59,7 @@ enum Disconnect {
 }
 
 /// The listener's permit for the connection, held for as long as the connection lives.
-type PermitExtension = Option<Extension<waitingroom::http::ConnectionPermit>>;
+type PermitExtension = Option<Extension<waitingroom_server::http::ConnectionPermit>>;
 
 /// What a connection keeps of its request: the permit and the client's address.
 type ConnectionContext = Box<(PermitExtension, IpAddr)>;

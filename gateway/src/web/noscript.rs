@@ -20,12 +20,14 @@ use axum::{
     routing::{any, get, post},
 };
 use maud::Markup;
-use waitingroom::{
-    http,
+use waitingroom_domain::{
     ids::EventId,
     presence::Presence,
-    problem::{Code, Problem},
     queue::{LastPosition, Place},
+};
+use waitingroom_server::{
+    http,
+    problem::{Code, Problem},
 };
 
 use self::{
@@ -38,7 +40,7 @@ use super::{
 };
 use crate::{queue_service::PresentedTicket, state::Gateway};
 
-/// Well within [`waitingroom::presence::POLL_PRESENCE_TTL`], for which a poll keeps a place.
+/// Well within [`waitingroom_domain::presence::POLL_PRESENCE_TTL`], for which a poll keeps a place.
 const RELOAD_INTERVAL: Duration = Duration::from_secs(7);
 
 pub(crate) fn router(gateway: Gateway) -> Router {

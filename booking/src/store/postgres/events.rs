@@ -1,7 +1,7 @@
 //! The catalogue.
 
 use async_trait::async_trait;
-use waitingroom::{
+use waitingroom_domain::{
     clock::Timestamp,
     ids::EventId,
     queue::{QueuePatch, QueueSettings},

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use rand::seq::SliceRandom;
 use uuid::Uuid;
-use waitingroom::ids::{BookingId, EventId};
+use waitingroom_domain::ids::{BookingId, EventId};
 
 use super::PostgresStore;
 use crate::store::{HoldResolution, StoreError, row, sql::database_now};

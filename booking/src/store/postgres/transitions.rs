@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use futures_util::future::join_all;
 use uuid::Uuid;
-use waitingroom::ids::BookingId;
+use waitingroom_domain::ids::BookingId;
 
 use super::{
     PostgresStore,

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use sqlx::Sqlite;
-use waitingroom::ids::EventId;
+use waitingroom_domain::ids::EventId;
 
 use super::SqliteStore;
 use crate::{

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use uuid::Uuid;
-use waitingroom::{
+use waitingroom_domain::{
     clock::Clock,
     ids::{BookingId, EventId},
 };

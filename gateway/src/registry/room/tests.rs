@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
-use waitingroom::{
+use waitingroom_domain::{
     ids::Epoch,
-    protocol::WaitReason,
     queue::{LastPosition, SaleState},
 };
+use waitingroom_server::protocol::WaitReason;
 
 use super::*;
 use crate::registry::progress_buffer::REORDER_TIMEOUT;

@@ -5,7 +5,7 @@ use std::{net::IpAddr, time::Duration};
 use futures_util::StreamExt;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
-use waitingroom::{
+use waitingroom_server::{
     auth::Identity,
     problem::{Code, Problem},
     protocol::{ClientMessage, CloseCode, ServerMessage},

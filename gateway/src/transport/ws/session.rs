@@ -11,11 +11,13 @@ use axum::body::Bytes;
 use futures_util::{FutureExt, SinkExt, StreamExt, future::BoxFuture};
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::{Error, Message, error::CapacityError};
-use waitingroom::{
+use waitingroom_domain::{
     ids::{EventId, IdempotencyKey},
+    queue::Grant,
+};
+use waitingroom_server::{
     problem::Problem,
     protocol::{CloseCode, ServerMessage},
-    queue::Grant,
 };
 
 use self::auto_hold::{AutoHoldEvent, AutoHoldState};

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use serde_json::{Map, Value};
 use tokio::time::timeout;
-use waitingroom::{
+use waitingroom_domain::{
     ids::{EventId, PassId},
-    protocol::{JoinQueue, SeatPreference, ServerMessage},
     queue::Grant,
 };
+use waitingroom_server::protocol::{JoinQueue, SeatPreference, ServerMessage};
 
 use super::Session;
 use crate::{

@@ -5,13 +5,15 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::{Error, Message};
-use waitingroom::{
+use waitingroom_domain::{
     ids::{EventId, PassId},
+    queue::Place,
+};
+use waitingroom_server::{
     problem::{Code, Problem},
     protocol::{
         ClientMessage, CloseCode, JoinQueue, ReserveSeats, ServerMessage, check_preferences,
     },
-    queue::Place,
 };
 
 use super::{EventSubscription, Session, error_message, protocol_error};

@@ -1,10 +1,10 @@
 //! Messages to the client.
 
-use waitingroom::{
+use waitingroom_domain::{
     ids::EventId,
-    protocol::{CloseCode, ServerMessage},
     queue::{Removal, SaleState},
 };
+use waitingroom_server::protocol::{CloseCode, ServerMessage};
 
 use super::{ReserveReply, Session, error_message};
 use crate::{

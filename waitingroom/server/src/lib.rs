@@ -1,0 +1,10 @@
+//! What every role serves with: HTTP, problems, authentication, the protocol, the life of a
+//! process, logs and metrics.
+
+pub mod auth;
+pub mod http;
+pub mod lifecycle;
+pub mod metric_definitions;
+pub mod problem;
+pub mod protocol;
+pub mod telemetry;
