@@ -12,6 +12,7 @@ use waitingroom_domain::{
     ids::{EventId, ShowId, ZoneId},
     queue::QueueSettings,
 };
+use waitingroom_server::telemetry;
 
 use crate::{
     error::BookingError,
@@ -139,10 +140,12 @@ impl Catalogue {
             .into_iter()
             .map(Arc::new)
             .collect();
-        let by_id = events
+        let by_id: HashMap<_, _> = events
             .iter()
             .map(|event| (event.event_id, Arc::clone(event)))
             .collect();
+
+        telemetry::retain_events("booking", by_id.keys().copied());
         self.replace(CatalogueSnapshot {
             revision,
             events,

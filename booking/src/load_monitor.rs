@@ -27,6 +27,9 @@ const BUCKET_GROWTH: f64 = 1.25;
 /// Requests in flight are counted by their time of arrival, rounded down to this.
 const ARRIVAL_RESOLUTION: Duration = Duration::from_millis(100);
 
+/// The share of failures is that of at least this many answers: one failure among a few says nothing.
+const MIN_ANSWERS: u64 = 20;
+
 /// If all reservations fail for this long, nothing can be booked. Longer than two waits for a
 /// connection: a database that has become slow lets some batches fail and stores the next.
 const UNABLE_AFTER: Duration = Duration::from_millis(2_500);
@@ -158,10 +161,12 @@ impl LoadMonitor {
         all_fail || self.database.is_down(now) || self.queues.are_all_unreachable()
     }
 
-    /// An outage is over.
+    /// An outage is over: what was measured in it, the probe that waited for its end included, does
+    /// not count.
     fn recover(&self, now: Instant) {
         let mut state = self.state.lock();
         state.windows.clear();
+        state.probe_duration = Duration::ZERO;
         state.counts_from = Some(now);
         state.failure_streak = None;
     }
@@ -215,11 +220,7 @@ impl LoadMonitor {
             reserves_per_second: answered as f64 / seconds,
             reserve_p50_ms: quantile(&buckets, 0.5),
             reserve_p95_ms: quantile(&buckets, 0.95),
-            error_share: if answered == 0 {
-                0.0
-            } else {
-                failed as f64 / answered as f64
-            },
+            error_share: failed as f64 / answered.max(MIN_ANSWERS) as f64,
             database_ms: database.as_secs_f64() * 1000.0,
             commit_waiting: queued,
             commit_capacity: capacity,
@@ -434,6 +435,7 @@ mod tests {
         let at = |ms: u64| start + Duration::from_millis(ms);
 
         monitor.begin(at(0)).end(at(1_500), true);
+        monitor.database_probed(Duration::from_millis(1_500));
         let hanging = monitor.begin(at(100));
         let answered_later = monitor.begin(at(100));
 
@@ -442,14 +444,25 @@ mod tests {
 
         let load = monitor.load(at(1_800), 0, 9);
         assert_eq!((load.reserve_p95_ms, load.error_share), (None, 0.0));
+        assert_eq!(load.database_ms, 0.0, "the probe waited for the recovery");
         drop(hanging);
-        monitor.begin(at(1_700)).end(at(1_705), true);
+        (0..20).for_each(|_| monitor.begin(at(1_700)).end(at(1_705), true));
 
         assert_eq!(
             monitor.load(at(1_800), 0, 9).error_share,
             1.0,
-            "and what is asked after it does"
+            "requests after the recovery count"
         );
+    }
+
+    #[test]
+    fn ignores_single_failure_among_few_answers() {
+        let (monitor, start) = (LoadMonitor::default(), Instant::now());
+        (0..7).for_each(|n| monitor.begin(start).end(start, n == 0));
+        assert_eq!(monitor.load(start, 0, 9).error_share, 0.05);
+
+        (0..3).for_each(|_| monitor.begin(start).end(start, true));
+        assert_eq!(monitor.load(start, 0, 9).error_share, 0.2, "4 of 10");
     }
 
     #[test]

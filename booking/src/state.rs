@@ -4,7 +4,6 @@ use std::{sync::Arc, time::Duration};
 
 use ipnet::IpNet;
 use tokio::sync::Mutex;
-
 use waitingroom_domain::{
     clock::{Clock, Timestamp},
     guest_address::GuestAddressKey,

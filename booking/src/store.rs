@@ -1,8 +1,11 @@
 //! The database: the source of truth for catalogue, bookings and outbox.
 //!
-//! Two backends implement the traits below: [`postgres`] for installations, [`sqlite`] for one
-//! process. Every method is one transaction. It fails with [`StoreError::Unavailable`] if nothing
-//! was changed, and with [`StoreError::Uncertain`] if the answer was lost and the change may be
+//! There are two backends: [`postgres`] for installations, [`sqlite`] for one process. The traits
+//! below are implemented for both in `shared`, with the queries that both run; the steps for which
+//! the databases have different means are in the backend's own folder.
+//!
+//! Every method is one transaction. It fails with [`StoreError::Unavailable`] if nothing was
+//! changed, and with [`StoreError::Uncertain`] if the answer was lost and the change may be
 //! committed. Every method has a deadline.
 
 use std::{collections::HashMap, sync::Arc};
@@ -27,12 +30,15 @@ use crate::model::{
 };
 
 mod connection;
+mod dialect;
 pub mod error;
 mod heartbeat;
 pub mod postgres;
 mod row;
+mod shared;
 mod sql;
 pub mod sqlite;
+mod statement;
 
 pub use error::StoreError;
 

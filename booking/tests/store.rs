@@ -5,12 +5,19 @@
     reason = "a test that cannot go on says so by a panic"
 )]
 
+#[expect(dead_code, reason = "shared with the other suites, which use the rest")]
+#[expect(unreachable_pub, reason = "comes from the harness of the other suites")]
+#[path = "../../tests/harness/wait.rs"]
+mod wait;
+
 mod store {
     pub(crate) mod audit;
     pub(crate) mod bookings;
     pub(crate) mod databases;
     pub(crate) mod dropped;
     pub(crate) mod events;
+    #[cfg(unix)]
+    pub(crate) mod file_modes;
     pub(crate) mod fixtures;
     pub(crate) mod hold_resolution;
     pub(crate) mod limits;

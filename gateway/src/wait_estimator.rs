@@ -123,7 +123,8 @@ impl MovingAverage {
 struct QueuePresence {
     /// Absent users at the front that releases have skipped.
     passed_over: u64,
-    /// Present part of the users behind those.
+    /// Users behind those, and the present part of them. Users behind these joined since then.
+    counted: u64,
     share: f64,
 }
 
@@ -131,6 +132,7 @@ impl Default for QueuePresence {
     fn default() -> Self {
         Self {
             passed_over: 0,
+            counted: 0,
             share: 1.0,
         }
     }
@@ -138,19 +140,23 @@ impl Default for QueuePresence {
 
 impl QueuePresence {
     fn from_progress(progress: &Progress) -> Self {
-        let behind = progress.total.saturating_sub(progress.passed_over).max(1) as f64;
-        let share = progress
-            .present
-            .map_or(1.0, |present| (present as f64 / behind).min(1.0));
+        let counted = progress.total.saturating_sub(progress.passed_over);
+        let share = progress.present.map_or(1.0, |present| {
+            (present as f64 / counted.max(1) as f64).min(1.0)
+        });
         Self {
             passed_over: progress.passed_over,
+            counted,
             share,
         }
     }
 
-    /// How many users are released up to this position, the user at it included.
+    /// How many users are released up to this position, the user at it included. Users who joined
+    /// after the count are present: the first users of a herd join an empty queue.
     fn ahead(&self, position: u64) -> f64 {
-        1.0 + position.saturating_sub(1 + self.passed_over) as f64 * self.share
+        let ahead = position.saturating_sub(1 + self.passed_over);
+        let counted = ahead.min(self.counted);
+        1.0 + counted as f64 * self.share + (ahead - counted) as f64
     }
 }
 

@@ -16,7 +16,7 @@ use waitingroom_messaging::{
     process_registry::RegistryError,
     signal::{Recipient, Signal},
 };
-use waitingroom_server::lifecycle::Lifecycle;
+use waitingroom_server::{lifecycle::Lifecycle, telemetry};
 
 use crate::{Worker, schedule::TickSchedule, throttle::POLL_INTERVAL, tick::TickReport};
 
@@ -185,6 +185,7 @@ impl Scheduler {
             Ok(events) => {
                 let now = Instant::now();
                 self.events.retain(|event, _| events.contains(event));
+                telemetry::retain_events("queue-worker", events.iter().copied());
                 for event in events {
                     self.events
                         .entry(event)

@@ -9,6 +9,7 @@ use tokio::{
     net::{TcpListener, TcpSocket},
     signal::unix::{Signal, SignalKind, signal},
 };
+use waitingroom_domain::metric_definition::MetricDefinition;
 use waitingroom_server::{
     http::{ServeLimits, Serves, serve, with_defaults},
     lifecycle::{Lifecycle, PanicReceiver},
@@ -76,24 +77,20 @@ impl Process {
     ///
     /// # Errors
     /// A port that is taken.
-    pub async fn bind_role(settings: &Settings) -> Result<Self> {
+    pub async fn bind_role(settings: &Settings, metrics: &[MetricDefinition]) -> Result<Self> {
         Ok(Self {
             lame_duck: settings.lame_duck(DEFAULT_LAME_DUCK),
-            ..Self::bind(settings).await?
+            ..Self::bind(settings, &[metrics]).await?
         })
     }
 
-    /// Takes the ports, and starts metrics and the wait for the end.
+    /// Takes the ports, and starts the metrics of the process's roles and the wait for the end.
     ///
     /// # Errors
     /// A port that is taken.
-    pub async fn bind(settings: &Settings) -> Result<Self> {
-        telemetry::start_metrics(&[
-            waitingroom_engine::metric_definitions::METRICS,
-            gateway::metric_definitions::METRICS,
-            booking::metric_definitions::METRICS,
-            queue_worker::metric_definitions::METRICS,
-        ]);
+    pub async fn bind(settings: &Settings, metrics: &[&[MetricDefinition]]) -> Result<Self> {
+        let engine = [waitingroom_engine::metric_definitions::METRICS];
+        telemetry::start_metrics(&[&engine[..], metrics].concat());
         let listener = listen(settings.listen(), "listen")?;
         let admin_listener = settings
             .admin_listen

@@ -14,10 +14,13 @@ use std::{
     time::Duration,
 };
 
-use sqlx::{Database, Error, Executor, Pool, pool::PoolConnection};
+use sqlx::{Database, Error, Pool, SqlSafeStr, pool::PoolConnection};
 use tokio::runtime::Handle;
 
-use super::StoreError;
+use super::{
+    StoreError,
+    statement::{Reads, Runs, Statement},
+};
 
 /// Longest wait for a connection's last answer on its way back: one that hangs must not keep its
 /// place in the pool. As long as a step may take: a database that has become slow must not lose its
@@ -50,10 +53,7 @@ impl<DB: Database> Clone for Connections<DB> {
     }
 }
 
-impl<DB: Database> Connections<DB>
-where
-    for<'c> &'c mut DB::Connection: Executor<'c, Database = DB>,
-{
+impl<DB: Runs> Connections<DB> {
     pub(super) fn new(pool: Pool<DB>, on_unfinished: UnfinishedPolicy) -> Self {
         Self {
             pool,
@@ -77,14 +77,54 @@ where
         })
     }
 
-    /// Runs one statement.
-    pub(super) async fn run<T>(
+    pub(super) async fn execute(
         &self,
-        statement: impl AsyncFnOnce(&mut DB::Connection) -> Result<T, Error>,
-    ) -> Result<T, StoreError> {
+        statement: Statement<DB>,
+    ) -> Result<DB::QueryResult, StoreError> {
         let mut connection = self.acquire().await?;
-        let answer = statement(&mut connection).await;
+        let answer = statement.execute(&mut connection).await;
         connection.finish(answer)
+    }
+
+    pub(super) async fn fetch_all<R>(&self, statement: Statement<DB>) -> Result<Vec<R>, StoreError>
+    where
+        DB: Reads<R>,
+    {
+        let mut connection = self.acquire().await?;
+        let answer = statement.fetch_all(&mut connection).await;
+        connection.finish(answer)
+    }
+
+    pub(super) async fn fetch_optional<R>(
+        &self,
+        statement: Statement<DB>,
+    ) -> Result<Option<R>, StoreError>
+    where
+        DB: Reads<R>,
+    {
+        let mut connection = self.acquire().await?;
+        let answer = statement.fetch_optional(&mut connection).await;
+        connection.finish(answer)
+    }
+
+    pub(super) async fn fetch_one<R>(&self, statement: Statement<DB>) -> Result<R, StoreError>
+    where
+        DB: Reads<R>,
+    {
+        let mut connection = self.acquire().await?;
+        let answer = statement.fetch_one(&mut connection).await;
+        connection.finish(answer)
+    }
+
+    /// Runs a text without parameters, of one statement or several, which is not prepared.
+    pub(super) async fn fetch_all_raw<R>(&self, text: impl SqlSafeStr) -> Result<Vec<R>, StoreError>
+    where
+        DB: Reads<R>,
+    {
+        let mut connection = self.acquire().await?;
+        let answer = DB::fetch_all_raw(&mut connection, text.into_sql_str()).await;
+        let rows = connection.finish(answer)?;
+        Ok(rows.iter().map(DB::read).collect::<Result<_, _>>()?)
     }
 
     /// Begins a transaction by this statement.
@@ -93,7 +133,7 @@ where
         statement: &'static str,
     ) -> Result<Transaction<DB>, StoreError> {
         let mut connection = self.acquire().await?;
-        let begun = sqlx::raw_sql(statement).execute(&mut *connection).await;
+        let begun = DB::execute_raw(&mut connection, statement).await;
         begun.map_err(|error| StoreError::Unavailable(error.to_string()))?;
         Ok(Transaction(connection))
     }
@@ -180,10 +220,41 @@ impl<DB: Database> Drop for Connection<DB> {
 #[derive(Debug)]
 pub(super) struct Transaction<DB: Database>(Connection<DB>);
 
-impl<DB: Database> Transaction<DB>
-where
-    for<'c> &'c mut DB::Connection: Executor<'c, Database = DB>,
-{
+impl<DB: Runs> Transaction<DB> {
+    pub(super) async fn execute(
+        &mut self,
+        statement: Statement<DB>,
+    ) -> Result<DB::QueryResult, StoreError> {
+        Ok(statement.execute(&mut self.0).await?)
+    }
+
+    pub(super) async fn fetch_all<R>(
+        &mut self,
+        statement: Statement<DB>,
+    ) -> Result<Vec<R>, StoreError>
+    where
+        DB: Reads<R>,
+    {
+        Ok(statement.fetch_all(&mut self.0).await?)
+    }
+
+    pub(super) async fn fetch_optional<R>(
+        &mut self,
+        statement: Statement<DB>,
+    ) -> Result<Option<R>, StoreError>
+    where
+        DB: Reads<R>,
+    {
+        Ok(statement.fetch_optional(&mut self.0).await?)
+    }
+
+    pub(super) async fn fetch_one<R>(&mut self, statement: Statement<DB>) -> Result<R, StoreError>
+    where
+        DB: Reads<R>,
+    {
+        Ok(statement.fetch_one(&mut self.0).await?)
+    }
+
     pub(super) async fn commit(self) -> Result<(), StoreError> {
         self.end("COMMIT").await
     }
@@ -195,22 +266,8 @@ where
 
     /// Any error closes the connection: whether the transaction is still open is not known.
     async fn end(mut self, statement: &'static str) -> Result<(), StoreError> {
-        sqlx::raw_sql(statement).execute(&mut *self.0).await?;
+        DB::execute_raw(&mut self.0, statement).await?;
         self.0.is_finished = true;
         Ok(())
-    }
-}
-
-impl<DB: Database> Deref for Transaction<DB> {
-    type Target = DB::Connection;
-
-    fn deref(&self) -> &Self::Target {
-        &self.0
-    }
-}
-
-impl<DB: Database> DerefMut for Transaction<DB> {
-    fn deref_mut(&mut self) -> &mut Self::Target {
-        &mut self.0
     }
 }

@@ -8,32 +8,43 @@
 //! `session_limits` for what the server ends by itself, and `locked_zones` for rows that stay
 //! locked.
 
-use std::{str::FromStr, sync::Arc, time::Duration};
+use std::{collections::HashMap, str::FromStr, sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use sqlx::{
     Connection, PgPool, Postgres,
     migrate::Migrator,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
-
-use self::locked_zones::LockedZones;
-use super::{
-    StoreError,
-    connection::{Connections, Transaction, UnfinishedPolicy},
-    error::with_store_timeout,
+use uuid::Uuid;
+use waitingroom_domain::{
+    clock::Timestamp,
+    ids::{BookingId, EventId, UserId},
 };
 
-mod audit;
-mod bookings;
-mod events;
+use self::{
+    expiry::ExpirySweep, heartbeat::HeartbeatConnection, hold_resolution::ResolutionBatch,
+    insert::InsertBatch, locked_zones::LockedZones, transitions::TransitionBatch,
+};
+use super::{
+    AsOf, ExtendedHolds, Heartbeat, HoldResolution, InsertOutcome, Outage, StoreError,
+    TransitionOutcome, TransitionRequest,
+    connection::{Connections, UnfinishedPolicy},
+    error::with_store_timeout,
+    row::{OutboxBatchRow, UserSeatsRow},
+    shared::Backend,
+    statement::statement,
+};
+use crate::model::booking::{Booking, NewBooking};
+
 mod expiry;
 mod heartbeat;
 mod hold_resolution;
 mod insert;
-mod inventory;
 mod locked_zones;
 mod outbox;
 mod session_limits;
+mod sql;
 mod transitions;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../migrations/postgres");
@@ -44,9 +55,6 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_millis(1_000);
 /// A connection that was used so recently is taken for alive.
 const IDLE_PING_AFTER: Duration = Duration::from_secs(1);
 
-/// Longest wait for one step.
-const TRANSACTION_TIMEOUT: Duration = Duration::from_millis(3_500);
-
 /// Longest wait for the migrations of a start.
 const MIGRATION_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -54,24 +62,10 @@ const MIGRATION_TIMEOUT: Duration = Duration::from_secs(60);
 /// what changes something.
 const READ_POOL_DIVISOR: u32 = 4;
 
-/// The server ends a transaction whose next statement does not come, and any that waits for longer
-/// than its caller would. In the transaction itself, since behind a pooler the session is shared;
-/// with its beginning, since that costs no round trip.
-macro_rules! begin {
-    ($kind:literal) => {
-        concat!(
-            "BEGIN",
-            $kind,
-            "; SET LOCAL statement_timeout = 2000; SET LOCAL lock_timeout = 1000; \
-             SET LOCAL idle_in_transaction_session_timeout = 2000"
-        )
-    };
-}
+const TIME: &str = concat!("SELECT ", sql::database_now!());
 
-const BEGIN: &str = begin!("");
-
-/// What is read belongs to one moment.
-const BEGIN_SNAPSHOT: &str = begin!(" ISOLATION LEVEL REPEATABLE READ READ ONLY");
+const SEATS_OF_USERS: &str = "SELECT user_id, CAST(sum(quantity) AS BIGINT) AS seats FROM bookings
+    WHERE event_id = $1 AND user_id = ANY($2) AND status IN ('reserved', 'confirmed') GROUP BY user_id";
 
 /// A pool of connections to a PostgreSQL database that this crate's migrations have been run on.
 #[derive(Debug, Clone)]
@@ -79,7 +73,7 @@ pub struct PostgresStore {
     pool: Connections<Postgres>,
     /// For what users read of their bookings: it never takes a connection from those who reserve.
     readers: Connections<Postgres>,
-    heartbeat: heartbeat::HeartbeatConnection,
+    heartbeat: HeartbeatConnection,
     locked: Arc<LockedZones>,
 }
 
@@ -103,20 +97,108 @@ impl PostgresStore {
         Ok(Self {
             pool: Connections::new(pool(options.clone(), writers), UnfinishedPolicy::Close),
             readers: Connections::new(pool(options.clone(), readers), UnfinishedPolicy::Close),
-            heartbeat: heartbeat::HeartbeatConnection::new(options),
+            heartbeat: HeartbeatConnection::new(options),
             locked: Arc::default(),
         })
     }
+}
 
-    async fn begin(&self) -> Result<Transaction<Postgres>, StoreError> {
-        self.pool.begin(BEGIN).await
+impl Backend for PostgresStore {
+    type Database = Postgres;
+
+    fn writer(&self) -> &Connections<Postgres> {
+        &self.pool
     }
 
-    async fn with_timeout<T>(
+    fn reader(&self) -> &Connections<Postgres> {
+        &self.pool
+    }
+
+    fn user_reader(&self) -> &Connections<Postgres> {
+        &self.readers
+    }
+
+    async fn database_time(&self) -> Result<Timestamp, StoreError> {
+        let (now,) = self.pool.fetch_one::<(i64,)>(statement(TIME)).await?;
+        Ok(Timestamp::from_millis(now))
+    }
+
+    async fn insert_batch(&self, batch: &[NewBooking]) -> Result<Vec<InsertOutcome>, StoreError> {
+        InsertBatch {
+            pool: &self.pool,
+            locked: &self.locked,
+        }
+        .run(batch)
+        .await
+    }
+
+    async fn apply_transition_batch(
         &self,
-        step: impl Future<Output = Result<T, StoreError>>,
-    ) -> Result<T, StoreError> {
-        with_store_timeout(TRANSACTION_TIMEOUT, step).await
+        batch: &[TransitionRequest],
+        as_of: AsOf,
+    ) -> Result<Vec<TransitionOutcome>, StoreError> {
+        TransitionBatch {
+            pool: &self.pool,
+            locked: &self.locked,
+            as_of,
+        }
+        .run(batch)
+        .await
+    }
+
+    async fn expire_batch(&self, as_of: AsOf, limit: u32) -> Result<Vec<Booking>, StoreError> {
+        ExpirySweep {
+            pool: &self.pool,
+            locked: &self.locked,
+            as_of,
+            limit,
+        }
+        .run()
+        .await
+    }
+
+    async fn resolve_batch(
+        &self,
+        event: EventId,
+        holds: &[BookingId],
+    ) -> Result<HashMap<BookingId, HoldResolution>, StoreError> {
+        let pool = &self.pool;
+        ResolutionBatch { pool, event }.run(holds).await
+    }
+
+    async fn count_seats(
+        &self,
+        event: EventId,
+        users: &[UserId],
+    ) -> Result<Vec<UserSeatsRow>, StoreError> {
+        let users: Vec<&str> = users.iter().map(UserId::as_str).collect();
+        let seats = statement(SEATS_OF_USERS).bind(event.uuid()).bind(&users);
+        self.pool.fetch_all(seats).await
+    }
+
+    async fn lease_outbox(
+        &self,
+        owner: Uuid,
+        now: Timestamp,
+        until: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<OutboxBatchRow>, StoreError> {
+        outbox::lease(&self.pool, owner, now, until, limit).await
+    }
+
+    async fn delete_from_outbox(&self, batches: &[i64]) -> Result<(), StoreError> {
+        outbox::delete(&self.pool, batches).await
+    }
+}
+
+#[async_trait]
+impl Heartbeat for PostgresStore {
+    async fn write_heartbeat(&self) -> Result<Option<Outage>, StoreError> {
+        self.heartbeat.write().await
+    }
+
+    async fn extend_holds(&self, outage: Outage) -> Result<ExtendedHolds, StoreError> {
+        self.heartbeat.extend_holds(outage).await
     }
 }
 

@@ -1,28 +1,34 @@
 //! The store of one process: SQLite in a file, or in memory. One connection writes, so writers
 //! never wait for each other's locks; readers have their own.
 
-use std::{path::Path, time::Duration};
+use std::{collections::HashMap, io, path::Path, time::Duration};
 
+use async_trait::async_trait;
 use sqlx::{
     Sqlite, SqlitePool,
     migrate::Migrator,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
-use waitingroom_domain::clock::{Clock, Timestamp};
-
-use super::{
-    AsOf, StoreError,
-    connection::{Connections, Transaction, UnfinishedPolicy},
-    error::with_store_timeout,
+use tokio::fs::OpenOptions;
+use uuid::Uuid;
+use waitingroom_domain::{
+    clock::{Clock, Timestamp},
+    ids::{BookingId, EventId, UserId},
 };
 
-mod audit;
-mod bookings;
-mod events;
+use super::{
+    AsOf, ExtendedHolds, Heartbeat, HoldResolution, InsertOutcome, Outage, StoreError,
+    TransitionOutcome, TransitionRequest,
+    connection::{Connections, UnfinishedPolicy},
+    row::{self, OutboxBatchRow, UserSeatsRow},
+    shared::{Backend, with_timeout},
+    statement::statement,
+};
+use crate::model::booking::{Booking, NewBooking};
+
 mod heartbeat;
 mod hold_resolution;
 mod insert;
-mod inventory;
 mod outbox;
 mod transitions;
 
@@ -33,8 +39,8 @@ const READ_CONNECTIONS: u32 = 4;
 /// Longest wait for a connection, or for another process that writes to the file.
 const LOCK_TIMEOUT: Duration = Duration::from_millis(2_000);
 
-/// Longest wait for one step.
-const TRANSACTION_TIMEOUT: Duration = Duration::from_millis(3_500);
+const SEATS_OF_USERS: &str = "SELECT user_id, CAST(sum(quantity) AS BIGINT) AS seats FROM bookings
+    WHERE event_id = $1 AND user_id IN (SELECT value FROM json_each($2)) AND status IN ('reserved', 'confirmed') GROUP BY user_id";
 
 /// A SQLite database that this crate's migrations have been run on.
 #[derive(Debug, Clone)]
@@ -46,14 +52,17 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens the file, or creates it. A commit survives a loss of power.
+    /// Opens the file, or creates it, readable by its owner only. A commit survives a loss of power.
     ///
     /// # Errors
     /// A file that cannot be opened, a migration that fails.
     pub async fn open(file: &Path) -> Result<Self, StoreError> {
+        create_if_missing(file)
+            .await
+            .map_err(|error| StoreError::Unavailable(error.to_string()))?;
+
         let options = SqliteConnectOptions::new()
             .filename(file)
-            .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
@@ -112,17 +121,121 @@ impl SqliteStore {
             .fixed_ms()
             .map_or_else(|| self.clock.now(), Timestamp::from_millis)
     }
+}
 
-    /// A transaction that writes. Those before it have ended, even if their answers were lost.
-    async fn begin(&self) -> Result<Transaction<Sqlite>, StoreError> {
-        self.writer.begin("BEGIN IMMEDIATE").await
+impl Backend for SqliteStore {
+    type Database = Sqlite;
+
+    fn writer(&self) -> &Connections<Sqlite> {
+        &self.writer
     }
 
-    async fn with_timeout<T>(
+    fn reader(&self) -> &Connections<Sqlite> {
+        &self.readers
+    }
+
+    fn user_reader(&self) -> &Connections<Sqlite> {
+        &self.readers
+    }
+
+    async fn database_time(&self) -> Result<Timestamp, StoreError> {
+        Ok(self.clock.now())
+    }
+
+    async fn insert_batch(&self, batch: &[NewBooking]) -> Result<Vec<InsertOutcome>, StoreError> {
+        let mut transaction = self.begin().await?;
+        let outcomes = insert::insert_batch(&mut transaction, batch).await?;
+        transaction.commit().await?;
+        Ok(outcomes)
+    }
+
+    async fn apply_transition_batch(
         &self,
-        step: impl Future<Output = Result<T, StoreError>>,
-    ) -> Result<T, StoreError> {
-        with_store_timeout(TRANSACTION_TIMEOUT, step).await
+        batch: &[TransitionRequest],
+        as_of: AsOf,
+    ) -> Result<Vec<TransitionOutcome>, StoreError> {
+        let mut transaction = self.begin().await?;
+        let now = self.now(as_of);
+        let outcomes = transitions::apply_batch(&mut transaction, batch, now).await?;
+        transaction.commit().await?;
+        Ok(outcomes)
+    }
+
+    async fn expire_batch(&self, as_of: AsOf, limit: u32) -> Result<Vec<Booking>, StoreError> {
+        let mut transaction = self.begin().await?;
+        let now = self.now(as_of);
+        let expired = transitions::expire_due(&mut transaction, now, limit).await?;
+        transaction.commit().await?;
+        Ok(expired)
+    }
+
+    async fn resolve_batch(
+        &self,
+        event: EventId,
+        holds: &[BookingId],
+    ) -> Result<HashMap<BookingId, HoldResolution>, StoreError> {
+        let mut transaction = self.begin().await?;
+        let rows = hold_resolution::resolve(&mut transaction, event, holds).await?;
+        transaction.commit().await?;
+        row::hold_resolutions(rows)
+    }
+
+    async fn count_seats(
+        &self,
+        event: EventId,
+        users: &[UserId],
+    ) -> Result<Vec<UserSeatsRow>, StoreError> {
+        let users = serde_json::to_string(users).expect("names are plain data");
+        let seats = statement(SEATS_OF_USERS).bind(event.uuid()).bind(users);
+        self.readers.fetch_all(seats).await
+    }
+
+    async fn lease_outbox(
+        &self,
+        owner: Uuid,
+        now: Timestamp,
+        until: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<OutboxBatchRow>, StoreError> {
+        if outbox::lease(&self.writer, owner, now, until).await? {
+            outbox::oldest(&self.readers, limit).await
+        } else {
+            Ok(Vec::new())
+        }
+    }
+
+    async fn delete_from_outbox(&self, batches: &[i64]) -> Result<(), StoreError> {
+        let mut transaction = self.begin().await?;
+        outbox::delete(&mut transaction, batches).await?;
+        transaction.commit().await
+    }
+}
+
+#[async_trait]
+impl Heartbeat for SqliteStore {
+    async fn write_heartbeat(&self) -> Result<Option<Outage>, StoreError> {
+        with_timeout(heartbeat::write(&self.writer, self.clock.now())).await
+    }
+
+    async fn extend_holds(&self, outage: Outage) -> Result<ExtendedHolds, StoreError> {
+        with_timeout(heartbeat::extend_holds(&self.writer, outage)).await
+    }
+}
+
+/// Creates the file with a mode of its own: SQLite would let everyone read it. The files beside it,
+/// `-wal` and `-shm`, get the mode of the database from SQLite.
+///
+/// A file that is there is not opened: to close it would end the locks that this process has on it.
+async fn create_if_missing(file: &Path) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    options.mode(0o600);
+
+    match options.open(file).await {
+        // The mode of a file that is there is its owner's choice.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        created => created.map(drop),
     }
 }
 

@@ -1,6 +1,9 @@
 //! A database of each test's own.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use booking::store::{SharedStore, postgres::PostgresStore, sqlite::SqliteStore};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
@@ -10,6 +13,16 @@ use uuid::Uuid;
 pub(crate) struct Files(PathBuf);
 
 impl Files {
+    /// Of a database that is not there yet.
+    pub(crate) fn new() -> Self {
+        let name = format!("stanchion-{}.db", Uuid::new_v4().simple());
+        Self(std::env::temp_dir().join(name))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
     /// Where whoever comes past the store finds it.
     pub(crate) fn url(&self) -> String {
         format!("sqlite://{}", self.0.display())
@@ -29,10 +42,10 @@ pub(crate) async fn sqlite_memory() -> SharedStore {
 }
 
 pub(crate) async fn sqlite_file() -> (SharedStore, Files) {
-    let file = std::env::temp_dir().join(format!("stanchion-{}.db", Uuid::new_v4().simple()));
+    let file = Files::new();
     (
-        Arc::new(SqliteStore::open(&file).await.unwrap()),
-        Files(file),
+        Arc::new(SqliteStore::open(file.path()).await.unwrap()),
+        file,
     )
 }
 

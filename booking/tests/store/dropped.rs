@@ -9,11 +9,12 @@ use std::{
 
 use booking::{
     model::{
+        appearance::AppearancePatch,
         audit::{AuditAction, AuditEntry},
         booking::NewBooking,
         event::Event,
     },
-    store::{AsOf, InsertOutcome, SharedStore, Transition, postgres::PostgresStore},
+    store::{AsOf, InsertOutcome, Outage, SharedStore, Transition, postgres::PostgresStore},
 };
 use futures_util::future::poll_fn;
 use sqlx::{Connection, PgConnection, SqliteConnection};
@@ -28,7 +29,7 @@ use super::{
 type Step<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
 /// Everything that a store does.
-const STEPS: [&str; 29] = [
+const STEPS: [&str; 41] = [
     "insert",
     "insert duplicates",
     "apply transitions",
@@ -37,27 +38,39 @@ const STEPS: [&str; 29] = [
     "create event",
     "patch queue",
     "patch nothing",
+    "patch appearance",
     "catalogue",
     "snapshot",
     "note",
     "audit",
     "lease outbox batches",
     "delete outbox batches",
+    "replace outbox messages",
+    "outbox backlog",
+    "zone counts",
+    "checkpoint",
     "save checkpoint",
+    "clear checkpoint",
     "handover",
     "begin handover",
     "hasten handover",
     "end handover",
     "lease sync",
+    "release sync",
     "beat",
+    "extend holds",
     "user seats",
     "seats of users",
     "clear expired keys",
     "booking",
+    "find attempt",
+    "pass is used",
     "list",
+    "pending",
     "summary",
     "time",
     "revision",
+    "reset",
 ];
 
 /// A user without any seats so far.
@@ -135,6 +148,13 @@ fn step<'a>(
                         .await,
                 );
             }
+            "patch appearance" => {
+                let patch = AppearancePatch {
+                    accent: Some("#123456".into()),
+                    ..AppearancePatch::default()
+                };
+                drop(store.patch_appearance(id, &patch, &operator(NOW)).await);
+            }
             "catalogue" => drop(store.catalogue().await),
             "snapshot" => drop(store.snapshot(id).await),
             "note" => {
@@ -151,17 +171,31 @@ fn step<'a>(
             "audit" => drop(store.audit_records(None, i64::MAX, 10).await),
             "lease outbox batches" => drop(store.lease_batches(Uuid::nil(), NOW, NOW, 10).await),
             "delete outbox batches" => drop(store.delete_batches(&[1, 2]).await),
+            "replace outbox messages" => drop(store.replace_messages(Uuid::nil(), 1, &[]).await),
+            "outbox backlog" => drop(store.backlog().await),
+            "zone counts" => drop(store.zone_counts(Some(id)).await),
+            "checkpoint" => drop(store.checkpoint(id).await),
+            "clear checkpoint" => drop(store.clear_checkpoint(id).await),
             "save checkpoint" => drop(store.save_checkpoint(id, &Default::default()).await),
             "handover" => drop(store.handover(id).await),
             "begin handover" => drop(store.begin_handover(id, "a mark", NOW).await),
             "hasten handover" => drop(store.hasten_handover(id).await),
             "end handover" => drop(store.end_handover(id, "a mark").await),
             "lease sync" => drop(store.lease_sync(id, NOW, NOW).await),
+            "release sync" => drop(store.release_sync(id).await),
+            "extend holds" => {
+                let (from, to) = (NOW, later(1));
+                drop(store.extend_holds(Outage { from, to }).await);
+            }
             "beat" => drop(store.write_heartbeat().await),
             "user seats" => drop(store.user_seats(id, None, 10).await),
             "seats of users" => drop(store.seats_of_users(id, std::slice::from_ref(user)).await),
             "clear expired keys" => drop(store.clear_expired_keys(NOW, 10).await),
             "booking" => drop(store.booking(there.booking.booking_id).await),
+            "find attempt" => drop(store.find_attempt(user, &"a key".parse().unwrap()).await),
+            "pass is used" => drop(store.pass_is_used(&there.pass_id).await),
+            "pending" => drop(store.pending(user, NOW).await),
+            "reset" => drop(store.reset().await),
             "list" => drop(store.list(user, None, 10, 0).await),
             "summary" => drop(store.summary(user, None, NOW).await),
             "time" => drop(store.time().await),

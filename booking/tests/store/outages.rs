@@ -9,6 +9,7 @@ use booking::{
 use waitingroom_domain::clock::Timestamp;
 
 use super::fixtures::{NOW, later, reservation, stored_event, transition_request};
+use crate::wait::eventually;
 
 async fn found(store: &SharedStore, new: &NewBooking) -> Booking {
     store
@@ -43,7 +44,17 @@ pub(crate) async fn outage_is_owed_until_holds_extended(store: SharedStore) {
     (held.booking.created_at, held.booking.expires_at) = (now, now.plus(Duration::from_secs(1)));
     store.insert(std::slice::from_ref(&held)).await.unwrap();
     assert_eq!(store.write_heartbeat().await.unwrap(), None);
-    tokio::time::sleep(Duration::from_millis(3_300)).await;
+
+    // The database's clock decides, and it has been read after the heartbeat was written.
+    let written = store.time().await.unwrap();
+    eventually(
+        "an outage, which is longer than three seconds",
+        async || {
+            let gap = store.time().await.unwrap().since(written);
+            (gap > Duration::from_secs(3)).then_some(())
+        },
+    )
+    .await;
 
     let outage = store
         .write_heartbeat()

@@ -329,3 +329,25 @@ fn predicts_waits_of_simulated_sales() {
         );
     }
 }
+
+#[test]
+fn herd_that_joined_empty_queue_is_present() {
+    let set = settings(SaleState::Open, 10.0);
+    let mut estimator = WaitEstimator::default();
+    let empty = Progress {
+        total: 0,
+        present: Some(0),
+        ..progress(set.clone(), 0, 0)
+    };
+    estimator.observe(&empty, NOW);
+    assert_eq!(estimator.estimate(501, &set, 10, NOW).wait_seconds, 51);
+
+    let half_absent = Progress {
+        total: 100,
+        present: Some(50),
+        ..empty
+    };
+    estimator.observe(&half_absent, Timestamp::from_millis(1_000));
+    let wait = estimator.estimate(501, &set, 10, NOW).wait_seconds;
+    assert_eq!(wait, 46, "50 of the first hundred, and all after them");
+}

@@ -82,7 +82,15 @@ async fn open(directory: &DataDirectory) -> Result<SqliteStore> {
 }
 
 async fn serve(settings: &Settings, store: SharedStore, clock: Clock) -> Result<()> {
-    let process = Process::bind(settings).await?;
+    let process = Process::bind(
+        settings,
+        &[
+            gateway::metric_definitions::METRICS,
+            booking::metric_definitions::METRICS,
+            queue_worker::metric_definitions::METRICS,
+        ],
+    )
+    .await?;
     let lifecycle = &process.lifecycle;
     let backends = Backends {
         engine: Arc::new(InMemoryEngine::new()),

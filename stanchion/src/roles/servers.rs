@@ -32,7 +32,7 @@ pub async fn gateway(settings: Settings) -> Result<()> {
 
     let authenticator = settings.authenticator(guests)?;
     let backends = Backends::on_redis(&settings, "gw").await?;
-    let process = Process::bind_role(&settings).await?;
+    let process = Process::bind_role(&settings, gateway::metric_definitions::METRICS).await?;
     let booking = Arc::new(HttpBookingApi::new(&booking_url));
     let gateway = backends.gateway(&settings, &process.lifecycle, authenticator, booking, None)?;
     let checks = vec![
@@ -75,7 +75,7 @@ pub async fn booking(settings: Settings) -> Result<()> {
     let store = open_store(&settings).await?;
     let backends = Backends::on_redis(&settings, "booking").await?;
     let bus = NatsBus::connect(nats).await.context("nats_url")?;
-    let process = Process::bind_role(&settings).await?;
+    let process = Process::bind_role(&settings, booking::metric_definitions::METRICS).await?;
     let config = BookingConfig {
         subject_prefix: prefix.to_owned(),
         ..super::booking_config(&settings)
@@ -107,7 +107,7 @@ pub async fn booking(settings: Settings) -> Result<()> {
 /// As [`gateway()`].
 pub async fn queue_worker(settings: Settings) -> Result<()> {
     let backends = Backends::on_redis(&settings, "worker").await?;
-    let process = Process::bind_role(&settings).await?;
+    let process = Process::bind_role(&settings, queue_worker::metric_definitions::METRICS).await?;
 
     backends.spawn_reporter(&process.lifecycle, &[Role::QueueWorker], None);
     let checks = vec![backends.engine_check(), backends.clock_check()];

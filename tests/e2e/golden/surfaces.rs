@@ -77,18 +77,10 @@ fn output(arguments: &[&str]) -> String {
 
 /// Metrics of what a sale meets by chance, or not at all. A run may see them or not; the binary has
 /// their names.
-const RARE_METRICS: [&str; 21] = [
-    "stanchion_accept_errors_total",
+const RARE_METRICS: [&str; 10] = [
     "stanchion_bodies_rejected_total",
-    "stanchion_booking_commits_under_way_total",
     "stanchion_booking_database_clock_ahead_seconds",
-    "stanchion_booking_holds_prolonged_total",
-    "stanchion_booking_locked_zones_total",
-    "stanchion_booking_outage_seconds_total",
-    "stanchion_booking_outages_total",
-    "stanchion_booking_settlement_failures_total",
     "stanchion_booking_settlements_pending",
-    "stanchion_booking_stale_holds_total",
     "stanchion_booking_task_failures_total",
     "stanchion_connections_evicted_total",
     "stanchion_connections_abandoned_total",
@@ -96,9 +88,6 @@ const RARE_METRICS: [&str; 21] = [
     "stanchion_guests_rejected_total",
     "stanchion_inventory_corrections_total",
     "stanchion_passes_republished_total",
-    "stanchion_redis_reconnects_total",
-    "stanchion_position_resyncs_total",
-    "stanchion_pubsub_gaps_total",
 ];
 
 /// Names, types and labels of the metrics of each role.

@@ -22,6 +22,7 @@ use axum::{
     routing::get,
 };
 use futures_util::future::BoxFuture;
+use tracing::Instrument;
 
 pub use self::{
     client_address::{client_address, rate_limit_key},
@@ -33,6 +34,7 @@ pub use self::{
 use crate::{
     lifecycle::Lifecycle,
     problem::{Code, Problem},
+    request_id::{REQUEST_ID, RequestId},
     telemetry,
 };
 
@@ -105,7 +107,8 @@ pub fn with_defaults(router: Router) -> Router {
         .layer(from_fn(record_request))
 }
 
-/// Counts answers and their time by route and status, and gives each the headers that all carry.
+/// Counts answers and their time by route and status, gives each the headers that all carry, and its
+/// log lines a span with the request's id.
 /// One layer: each costs a request two allocations and a copy of everything below it.
 async fn record_request(request: Request, next: Next) -> Response {
     let route = request
@@ -113,10 +116,17 @@ async fn record_request(request: Request, next: Next) -> Response {
         .get::<MatchedPath>()
         .map_or("unmatched", |path| path.as_str())
         .to_owned();
-    let started = std::time::Instant::now();
-    let mut response = next.run(request).await;
+    let id = RequestId::of(request.headers());
+    let span =
+        tracing::info_span!("request", request_id = id.as_str(), method = %request.method(), route);
 
-    security_headers(response.headers_mut());
+    let started = std::time::Instant::now();
+    let answer = next.run(request).instrument(span);
+    let mut response = id.clone().scope(answer).await;
+
+    let headers = response.headers_mut();
+    headers.insert(REQUEST_ID, id.header_value());
+    security_headers(headers);
     let status = response.status().as_u16().to_string();
 
     metrics::histogram!(crate::metric_definitions::HTTP_REQUEST_DURATION, "route" => route, "status" => status)
@@ -151,4 +161,65 @@ fn security_headers(headers: &mut HeaderMap) {
     headers
         .entry(header::CACHE_CONTROL)
         .or_insert(HeaderValue::from_static("no-store"));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{self, Write},
+        sync::Arc,
+    };
+
+    use axum::body::{Body, to_bytes};
+    use parking_lot::Mutex;
+    use tower::ServiceExt;
+    use tracing::instrument::WithSubscriber;
+
+    use super::*;
+
+    /// Collects log lines.
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Lines {
+        fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+            self.0.lock().extend_from_slice(line);
+            Ok(line.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    async fn failing() -> Problem {
+        tracing::warn!("database error");
+        Problem::new(Code::Internal, "no more is said")
+    }
+
+    #[tokio::test]
+    async fn header_problem_and_log_carry_request_id() {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .json()
+            .with_writer(move || writer.clone())
+            .finish();
+        let router = with_defaults(Router::new().route("/fails/{id}", get(failing)));
+        let request = Request::get("/fails/1").header(REQUEST_ID, "from-the-proxy");
+        let request = request.body(Body::empty()).unwrap();
+
+        let response = router.oneshot(request).with_subscriber(subscriber).await;
+
+        let response = response.unwrap();
+        assert_eq!(response.headers()[REQUEST_ID], "from-the-proxy");
+        let body = to_bytes(response.into_body(), 4096).await.unwrap();
+        let problem: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(problem["request_id"], "from-the-proxy");
+        let line: serde_json::Value = serde_json::from_slice(&lines.0.lock()).unwrap();
+        assert_eq!(
+            line["span"],
+            serde_json::json!({"name": "request", "request_id": "from-the-proxy", "method": "GET", "route": "/fails/{id}"})
+        );
+    }
 }

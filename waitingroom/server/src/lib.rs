@@ -7,4 +7,5 @@ pub mod lifecycle;
 pub mod metric_definitions;
 pub mod problem;
 pub mod protocol;
+pub mod request_id;
 pub mod telemetry;

@@ -8,6 +8,8 @@ use axum::{
 };
 use serde::Serialize;
 
+use crate::request_id::RequestId;
+
 macro_rules! codes {
     ($($name:ident = $wire:literal, $status:ident, $title:literal;)*) => {
         /// What went wrong, in words that programs may rely on.
@@ -98,6 +100,8 @@ struct Body<'a> {
     field: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_after: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'a str>,
 }
 
 impl Problem {
@@ -140,8 +144,9 @@ impl Problem {
             .map(|after| after.as_millis().div_ceil(1000).max(1) as u64)
     }
 
-    /// The problem as a JSON document.
+    /// The problem as a JSON document, with the id of the request that this task is answering.
     pub fn to_json(&self) -> String {
+        let request_id = RequestId::current();
         let slug = self.code.as_str().to_lowercase().replace('_', "-");
         let body = Body {
             r#type: format!("urn:stanchion:problem:{slug}"),
@@ -151,6 +156,7 @@ impl Problem {
             detail: &self.detail,
             field: self.field.as_deref(),
             retry_after: self.retry_seconds(),
+            request_id: request_id.as_ref().map(RequestId::as_str),
         };
         serde_json::to_string(&body).unwrap_or_default()
     }

@@ -1,6 +1,7 @@
 //! Logs and metrics, the same in every role.
 
 mod definition;
+mod event_series;
 
 use std::{io::IsTerminal, sync::OnceLock, time::Duration};
 
@@ -8,6 +9,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 use waitingroom_domain::metric_definition::MetricDefinition;
 
+pub use self::event_series::retain_events;
 use crate::metric_definitions;
 
 /// Upper bounds of latency histograms, in seconds.
@@ -68,7 +70,7 @@ pub fn start_metrics(others: &[&[MetricDefinition]]) {
         let _ = metrics::set_global_recorder(recorder); // only this place sets one
 
         let definitions = [others, &[metric_definitions::METRICS]].concat().concat();
-        definitions.iter().for_each(definition::describe);
+        definitions.iter().for_each(definition::register);
 
         Exporter {
             handle,
@@ -77,14 +79,16 @@ pub fn start_metrics(others: &[&[MetricDefinition]]) {
     });
 }
 
-/// The metrics in Prometheus' text format, renamed ones under their former names as well.
+/// The metrics in Prometheus' text format, renamed ones under their former names as well, without
+/// those of events that are gone.
 pub fn render_metrics() -> String {
     let runtime = tokio::runtime::Handle::current().metrics();
     metrics::gauge!(metric_definitions::TOKIO_ALIVE_TASKS).set(runtime.num_alive_tasks() as f64);
     METRICS
         .get()
         .map(|exporter| {
-            definition::with_former_names(&exporter.handle.render(), &exporter.definitions)
+            let current = event_series::without_removed_events(&exporter.handle.render());
+            definition::with_former_names(&current, &exporter.definitions)
         })
         .unwrap_or_default()
 }

@@ -1,19 +1,21 @@
 //! Expiring: holds whose time is over, in one statement that commits by itself.
 
 use futures_util::{StreamExt, future::join_all, stream};
-use sqlx::{AssertSqlSafe, FromRow};
+use sqlx::{AssertSqlSafe, Postgres};
 use uuid::Uuid;
 
 use super::{
-    PostgresStore,
-    locked_zones::{LOCK_TIMEOUT_MS, MAX_ZONES_PER_SWEEP},
+    locked_zones::{LOCK_TIMEOUT_MS, LockedZones, MAX_ZONES_PER_SWEEP},
+    sql::{database_now, messages_of_changed, seats_of_changed},
 };
 use crate::{
     model::booking::Booking,
     store::{
         AsOf, StoreError,
+        connection::Connections,
         row::{self, BookingRow},
-        sql::{booking_columns, database_now, messages_of_changed, seats_of_changed},
+        sql::booking_columns,
+        statement::statement,
     },
 };
 
@@ -77,50 +79,44 @@ fn now_expression(as_of: AsOf) -> String {
         .map_or_else(|| database_now!().to_owned(), |given| given.to_string())
 }
 
-impl PostgresStore {
+/// Expires holds whose time is over, some `limit` of them.
+pub(super) struct ExpirySweep<'a> {
+    pub(super) pool: &'a Connections<Postgres>,
+    pub(super) locked: &'a LockedZones,
+    pub(super) as_of: AsOf,
+    pub(super) limit: u32,
+}
+
+impl ExpirySweep<'_> {
     /// The zones that are known to be locked go by themselves; if another one is, each zone does.
-    pub(super) async fn expire_batch(
-        &self,
-        as_of: AsOf,
-        limit: u32,
-    ) -> Result<Vec<Booking>, StoreError> {
+    pub(super) async fn run(&self) -> Result<Vec<Booking>, StoreError> {
         let locked = self.locked.all();
-        let apart = join_all(
-            locked
-                .iter()
-                .map(|zone| self.expire_zone(*zone, as_of, limit)),
-        );
-        let (apart, others) = futures_util::join!(
-            apart,
-            self.expire(ZoneFilter::AllBut(&locked), as_of, limit, LOCK_TIMEOUT_MS)
-        );
+        let apart = join_all(locked.iter().map(|zone| self.expire_zone(*zone)));
+        let others = self.expire(ZoneFilter::AllBut(&locked), LOCK_TIMEOUT_MS);
+        let (apart, others) = futures_util::join!(apart, others);
+
         let others = match others {
-            Err(StoreError::Locked(_)) => self.expire_per_zone(&locked, as_of, limit).await?,
+            Err(StoreError::Locked(_)) => self.expire_per_zone(&locked).await?,
             others => others?,
         };
 
         Ok(apart.into_iter().flatten().chain(others).collect())
     }
 
-    async fn expire_per_zone(
-        &self,
-        but: &[Uuid],
-        as_of: AsOf,
-        limit: u32,
-    ) -> Result<Vec<Booking>, StoreError> {
+    async fn expire_per_zone(&self, but: &[Uuid]) -> Result<Vec<Booking>, StoreError> {
         let due = format!(
-            "SELECT DISTINCT zone_id FROM (SELECT zone_id FROM bookings WHERE status = 'reserved' AND expires_at_ms <= {} AND {}
+            "SELECT DISTINCT zone_id FROM (SELECT zone_id FROM bookings WHERE status = 'reserved' AND expires_at_ms <= {now} AND {zones}
                 ORDER BY expires_at_ms LIMIT {limit}) AS due LIMIT {MAX_ZONES_PER_SWEEP}",
-            now_expression(as_of),
-            ZoneFilter::AllBut(but).condition()
+            now = now_expression(self.as_of),
+            zones = ZoneFilter::AllBut(but).condition(),
+            limit = self.limit
         );
-        let zones: Vec<(Uuid,)> = self
+        let zones = self
             .pool
-            .run(async |on| sqlx::query_as(AssertSqlSafe(due)).fetch_all(on).await)
+            .fetch_all::<(Uuid,)>(statement(AssertSqlSafe(due)))
             .await?;
-        let each = zones
-            .into_iter()
-            .map(|(zone,)| self.expire_zone(zone, as_of, limit));
+
+        let each = zones.into_iter().map(|(zone,)| self.expire_zone(zone));
         let expired: Vec<Vec<Booking>> = stream::iter(each)
             .buffer_unordered(ZONE_CONCURRENCY)
             .collect()
@@ -130,14 +126,9 @@ impl PostgresStore {
     }
 
     /// The holds of one zone; none if it is locked, which delays no other zone.
-    async fn expire_zone(&self, zone: Uuid, as_of: AsOf, limit: u32) -> Vec<Booking> {
+    async fn expire_zone(&self, zone: Uuid) -> Vec<Booking> {
         let expired = self
-            .expire(
-                ZoneFilter::Only(zone),
-                as_of,
-                limit,
-                self.locked.lock_timeout_ms(zone),
-            )
+            .expire(ZoneFilter::Only(zone), self.locked.lock_timeout_ms(zone))
             .await;
         self.locked.record_result(zone, &expired);
         if let Err(error) = &expired {
@@ -150,27 +141,17 @@ impl PostgresStore {
     async fn expire(
         &self,
         zones: ZoneFilter<'_>,
-        as_of: AsOf,
-        limit: u32,
         lock_timeout_ms: u32,
     ) -> Result<Vec<Booking>, StoreError> {
         // Numbers, ids and words of ours: there is nothing to escape.
-        let statement = format!(
+        let expire = format!(
             expire!(),
             patience = lock_timeout_ms,
-            now = now_expression(as_of),
+            now = now_expression(self.as_of),
             zones = zones.condition(),
-            limit = limit
+            limit = self.limit
         );
-        let rows = self
-            .pool
-            .run(async |on| sqlx::raw_sql(AssertSqlSafe(statement)).fetch_all(on).await)
-            .await?;
-        let rows = rows
-            .iter()
-            .map(BookingRow::from_row)
-            .collect::<Result<Vec<_>, _>>()?;
-
-        row::all(rows)
+        let expire = AssertSqlSafe(expire);
+        row::all(self.pool.fetch_all_raw::<BookingRow>(expire).await?)
     }
 }

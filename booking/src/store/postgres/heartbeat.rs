@@ -3,13 +3,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use async_trait::async_trait;
 use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
-use super::PostgresStore;
-use crate::store::{ExtendedHolds, Heartbeat, Outage, StoreError, heartbeat as rules};
+use crate::store::{ExtendedHolds, Outage, StoreError, heartbeat as rules};
 
 /// Shorter than the wait of the caller: a statement that waits for a lock ends at the server before
 /// its connection is given up.
@@ -62,9 +60,6 @@ WITH chosen AS MATERIALIZED (
 )
 SELECT (SELECT count(*) FROM chosen), (SELECT count(*) FROM prolonged), ARRAY(SELECT DISTINCT event_id FROM prolonged)";
 
-const CLEAR_OUTAGE: &str =
-    "UPDATE heartbeat SET owed_from_ms = NULL, owed_to_ms = NULL WHERE owed_to_ms = $1";
-
 /// A connection that is kept between two heartbeats; one whose heartbeat failed, or was dropped, is
 /// not.
 #[derive(Debug, Clone)]
@@ -91,19 +86,12 @@ impl HeartbeatConnection {
             .map_err(unavailable)?;
         Ok(opened)
     }
-}
 
-fn unavailable(error: sqlx::Error) -> StoreError {
-    StoreError::Unavailable(error.to_string())
-}
-
-#[async_trait]
-impl Heartbeat for PostgresStore {
-    async fn write_heartbeat(&self) -> Result<Option<Outage>, StoreError> {
-        let mut idle = self.heartbeat.idle.lock().await;
+    pub(super) async fn write(&self) -> Result<Option<Outage>, StoreError> {
+        let mut idle = self.idle.lock().await;
         let mut connection = match idle.take() {
             Some(connection) => connection,
-            None => self.heartbeat.open().await?,
+            None => self.open().await?,
         };
 
         let query = sqlx::query_as::<_, (Option<i64>, Option<i64>)>(WRITE_HEARTBEAT)
@@ -118,11 +106,11 @@ impl Heartbeat for PostgresStore {
         Ok(rules::outage(owed))
     }
 
-    async fn extend_holds(&self, outage: Outage) -> Result<ExtendedHolds, StoreError> {
-        let mut idle = self.heartbeat.idle.lock().await;
+    pub(super) async fn extend_holds(&self, outage: Outage) -> Result<ExtendedHolds, StoreError> {
+        let mut idle = self.idle.lock().await;
         let mut connection = match idle.take() {
             Some(connection) => connection,
-            None => self.heartbeat.open().await?,
+            None => self.open().await?,
         };
 
         // Planned each time, as the expiry is: a plan for an empty table reads all of it.
@@ -135,7 +123,7 @@ impl Heartbeat for PostgresStore {
             .fetch_one(&mut connection)
             .await?;
         if seen == 0 {
-            sqlx::query(CLEAR_OUTAGE)
+            sqlx::query(rules::CLEAR_OUTAGE)
                 .bind(outage.to.millis())
                 .execute(&mut connection)
                 .await?;
@@ -148,6 +136,10 @@ impl Heartbeat for PostgresStore {
             is_complete: seen == 0,
         })
     }
+}
+
+fn unavailable(error: sqlx::Error) -> StoreError {
+    StoreError::Unavailable(error.to_string())
 }
 
 fn millis(span: Duration) -> i64 {

@@ -4,11 +4,14 @@
 use std::collections::HashMap;
 
 use rand::seq::SliceRandom;
+use sqlx::Postgres;
 use uuid::Uuid;
 use waitingroom_domain::ids::{BookingId, EventId};
 
-use super::PostgresStore;
-use crate::store::{HoldResolution, StoreError, row, sql::database_now};
+use super::sql::database_now;
+use crate::store::{
+    HoldResolution, StoreError, connection::Connections, row, statement::statement,
+};
 
 const STATUSES: &str = "SELECT booking_id, status FROM bookings WHERE booking_id = ANY($1)";
 
@@ -37,10 +40,15 @@ const COMMIT_LOCK_TIMEOUT_MS: &str = "100";
 /// and to go on with the others.
 const MAX_STATEMENTS: usize = 20;
 
-impl PostgresStore {
-    pub(super) async fn resolve_batch(
+/// Holds of one event to find out about.
+pub(super) struct ResolutionBatch<'a> {
+    pub(super) pool: &'a Connections<Postgres>,
+    pub(super) event: EventId,
+}
+
+impl ResolutionBatch<'_> {
+    pub(super) async fn run(
         &self,
-        event: EventId,
         holds: &[BookingId],
     ) -> Result<HashMap<BookingId, HoldResolution>, StoreError> {
         let mut fates = self.known_resolutions(holds).await?;
@@ -54,7 +62,7 @@ impl PostgresStore {
         let mut partition = vec![missing];
         for _ in 0..MAX_STATEMENTS {
             let Some(part) = partition.pop() else { break };
-            match self.insert_tombstones(event, &part).await {
+            match self.insert_tombstones(&part).await {
                 Ok(()) => {
                     let part: Vec<BookingId> = part.into_iter().map(Into::into).collect();
                     fates.extend(self.known_resolutions(&part).await?);
@@ -73,19 +81,16 @@ impl PostgresStore {
         Ok(fates)
     }
 
-    async fn insert_tombstones(&self, event: EventId, holds: &[Uuid]) -> Result<(), StoreError> {
+    async fn insert_tombstones(&self, holds: &[Uuid]) -> Result<(), StoreError> {
         if holds.is_empty() {
             return Ok(());
         }
 
-        let query = sqlx::query(INSERT_TOMBSTONES)
+        let insert = statement(INSERT_TOMBSTONES)
             .bind(holds)
-            .bind(event.uuid())
+            .bind(self.event.uuid())
             .bind(COMMIT_LOCK_TIMEOUT_MS);
-        self.pool
-            .run(async |on| query.execute(on).await)
-            .await
-            .map(drop)
+        self.pool.execute(insert).await.map(drop)
     }
 
     async fn known_resolutions(
@@ -97,10 +102,7 @@ impl PostgresStore {
             return Ok(HashMap::new());
         }
 
-        let rows: Vec<(Uuid, String)> = self
-            .pool
-            .run(async |on| sqlx::query_as(STATUSES).bind(ids).fetch_all(on).await)
-            .await?;
-        row::hold_resolutions(rows)
+        let statuses = statement(STATUSES).bind(ids);
+        row::hold_resolutions(self.pool.fetch_all(statuses).await?)
     }
 }

@@ -1,23 +1,20 @@
-//! A batch of bookings in one statement: rows, counters and a outbox batch, all or nothing;
+//! A batch of bookings in one statement: rows, counters and an outbox batch, all or nothing;
 //! no user beyond their limit. If a zone is locked, its bookings go by themselves.
 
 use std::collections::{BTreeMap, HashMap};
 
 use futures_util::future::join_all;
-use sqlx::{
-    Postgres, Row,
-    postgres::{PgArguments, PgRow},
-    query::Query,
-};
+use sqlx::Postgres;
 use uuid::Uuid;
 
-use super::{
-    PostgresStore,
-    locked_zones::{LOCK_TIMEOUT_MS, partition},
-};
+use super::locked_zones::{LOCK_TIMEOUT_MS, LockedZones, partition};
 use crate::{
     model::{booking::NewBooking, outbox::encode_message},
-    store::{InsertOutcome, StoreError},
+    store::{
+        InsertOutcome, StoreError,
+        connection::Connections,
+        statement::{Statement, statement},
+    },
 };
 
 /// The columns of a batch, in the order in which [`bind_columns`] binds them.
@@ -124,12 +121,15 @@ SELECT event_id, user_id, CAST(GREATEST(max_seats_per_user - has, 0) AS INTEGER)
 const HAS_BOOKING: &str =
     "SELECT count(*) FROM bookings WHERE pass_jti = $1 OR (user_id = $2 AND idempotency_key = $3)";
 
-impl PostgresStore {
+/// Reservations that are stored together.
+pub(super) struct InsertBatch<'a> {
+    pub(super) pool: &'a Connections<Postgres>,
+    pub(super) locked: &'a LockedZones,
+}
+
+impl InsertBatch<'_> {
     /// All zones at once; if one is locked, each by itself.
-    pub(super) async fn insert_batched(
-        &self,
-        batch: &[NewBooking],
-    ) -> Result<Vec<InsertOutcome>, StoreError> {
+    pub(super) async fn run(&self, batch: &[NewBooking]) -> Result<Vec<InsertOutcome>, StoreError> {
         let locked = self.locked.all();
         if locked.is_empty() {
             match self.insert_batch(batch, LOCK_TIMEOUT_MS).await {
@@ -281,12 +281,11 @@ impl PostgresStore {
         rows: &[&'a NewBooking],
     ) -> Result<HashMap<Claimant<'a>, u32>, StoreError> {
         let claims = SeatClaims::of(rows);
-        let query = sqlx::query_as(OVER_LIMIT)
+        let over = statement(OVER_LIMIT)
             .bind(&claims.events)
             .bind(&claims.users)
             .bind(&claims.seats);
-        let over: Vec<(Uuid, String, i32)> =
-            self.pool.run(async |on| query.fetch_all(on).await).await?;
+        let over = self.pool.fetch_all::<(Uuid, String, i32)>(over).await?;
         let room = |claimant: Claimant<'a>| {
             let (_, _, room) = over
                 .iter()
@@ -298,11 +297,12 @@ impl PostgresStore {
     }
 
     async fn has_booking(&self, row: &NewBooking) -> Result<bool, StoreError> {
-        let query = sqlx::query_scalar::<_, i64>(HAS_BOOKING)
+        let bookings = statement(HAS_BOOKING)
             .bind(row.pass_id.as_str())
             .bind(row.booking.user.as_str())
             .bind(row.idempotency.as_ref().map(|attempt| attempt.key.as_str()));
-        Ok(self.pool.run(async |on| query.fetch_one(on).await).await? > 0)
+        let (bookings,) = self.pool.fetch_one::<(i64,)>(bookings).await?;
+        Ok(bookings > 0)
     }
 
     async fn insert_new(
@@ -321,7 +321,7 @@ impl PostgresStore {
         }
 
         let (zones, seats): (Vec<_>, Vec<_>) = demand.into_iter().unzip();
-        let statement = bind_columns(sqlx::query(INSERT_NEW), rows)
+        let insert = bind_columns(statement(INSERT_NEW), rows)
             .bind(zones)
             .bind(seats)
             .bind(
@@ -335,10 +335,7 @@ impl PostgresStore {
             .bind(claims.events)
             .bind(claims.users)
             .bind(claims.seats);
-        self.pool
-            .run(async |on| statement.execute(on).await)
-            .await
-            .map(drop)
+        self.pool.execute(insert).await.map(drop)
     }
 
     async fn insert_missing(
@@ -346,26 +343,16 @@ impl PostgresStore {
         rows: &[&NewBooking],
         lock_timeout_ms: u32,
     ) -> Result<Found, StoreError> {
-        let statement = bind_columns(sqlx::query(INSERT_MISSING), rows);
         let claims = SeatClaims::of(rows);
-        let statement = statement
+        let insert = bind_columns(statement(INSERT_MISSING), rows)
             .bind(column(rows, |row| encode_message(&row.booking.message())))
             .bind(lock_timeout_ms.to_string())
             .bind(claims.events)
             .bind(claims.users)
             .bind(claims.seats);
 
-        let found = self
-            .pool
-            .run(async |on| statement.fetch_all(on).await)
-            .await?;
-        let pair = |row: PgRow| Ok((row.try_get(0)?, row.try_get(1)?));
-        Ok(Found(
-            found
-                .into_iter()
-                .map(pair)
-                .collect::<Result<_, sqlx::Error>>()?,
-        ))
+        let found = self.pool.fetch_all::<(Uuid, bool)>(insert).await?;
+        Ok(Found(found.into_iter().collect()))
     }
 }
 
@@ -426,13 +413,11 @@ impl Found {
     }
 }
 
-type Statement<'a> = Query<'a, Postgres, PgArguments>;
-
 fn column<'a, T>(rows: &[&'a NewBooking], value: impl Fn(&'a NewBooking) -> T) -> Vec<T> {
     rows.iter().map(|row| value(row)).collect()
 }
 
-fn bind_columns<'a>(statement: Statement<'a>, rows: &[&'a NewBooking]) -> Statement<'a> {
+fn bind_columns(statement: Statement<Postgres>, rows: &[&NewBooking]) -> Statement<Postgres> {
     statement
         .bind(column(rows, |row| row.booking.booking_id.uuid()))
         .bind(column(rows, |row| row.booking.event_id.uuid()))

@@ -4,19 +4,22 @@
 use std::collections::{HashMap, HashSet};
 
 use futures_util::future::join_all;
+use sqlx::Postgres;
 use uuid::Uuid;
 use waitingroom_domain::ids::BookingId;
 
 use super::{
-    PostgresStore,
-    locked_zones::{LOCK_TIMEOUT_MS, partition},
+    locked_zones::{LOCK_TIMEOUT_MS, LockedZones, partition},
+    sql::{database_now, messages_of_changed, seats_of_changed},
 };
 use crate::{
     model::booking::{Booking, Status},
     store::{
         AsOf, StoreError, Transition, TransitionOutcome, TransitionRequest,
+        connection::Connections,
         row::{self, BookingRow},
-        sql::{booking_columns, database_now, messages_of_changed, seats_of_changed},
+        sql::booking_columns,
+        statement::statement,
     },
 };
 
@@ -66,33 +69,35 @@ struct Changes {
     open: HashSet<BookingId>,
 }
 
-impl PostgresStore {
-    pub(super) async fn apply_transition_batch(
+/// Requests that are decided at one time.
+pub(super) struct TransitionBatch<'a> {
+    pub(super) pool: &'a Connections<Postgres>,
+    pub(super) locked: &'a LockedZones,
+    pub(super) as_of: AsOf,
+}
+
+impl TransitionBatch<'_> {
+    pub(super) async fn run(
         &self,
         batch: &[TransitionRequest],
-        as_of: AsOf,
     ) -> Result<Vec<TransitionOutcome>, StoreError> {
-        let changes = self.apply_all(&dedup_requests(batch), as_of).await?;
+        let changes = self.apply_all(&dedup_requests(batch)).await?;
         Ok(self.outcomes_of(batch, changes).await)
     }
 
     /// All at once; if a zone is locked, each zone by itself.
-    async fn apply_all(
-        &self,
-        requests: &[&TransitionRequest],
-        as_of: AsOf,
-    ) -> Result<Changes, StoreError> {
+    async fn apply_all(&self, requests: &[&TransitionRequest]) -> Result<Changes, StoreError> {
         let locked = self.locked.all();
         if locked.is_empty() {
-            match self.apply(requests, as_of, LOCK_TIMEOUT_MS).await {
-                Err(StoreError::Locked(_)) => self.apply_per_zone(requests, as_of, |_| true).await,
+            match self.apply(requests, LOCK_TIMEOUT_MS).await {
+                Err(StoreError::Locked(_)) => self.apply_per_zone(requests, |_| true).await,
                 changed => Ok(Changes {
                     changed: changed?,
                     open: HashSet::new(),
                 }),
             }
         } else {
-            self.apply_per_zone(requests, as_of, |zone| locked.contains(zone))
+            self.apply_per_zone(requests, |zone| locked.contains(zone))
                 .await
         }
     }
@@ -100,17 +105,14 @@ impl PostgresStore {
     async fn apply_per_zone(
         &self,
         requests: &[&TransitionRequest],
-        as_of: AsOf,
         apart: impl Fn(&Uuid) -> bool,
     ) -> Result<Changes, StoreError> {
         let ids: Vec<_> = requests
             .iter()
             .map(|request| request.booking_id.uuid())
             .collect();
-        let zones: Vec<(Uuid, Uuid)> = self
-            .pool
-            .run(async |on| sqlx::query_as(BOOKING_ZONES).bind(ids).fetch_all(on).await)
-            .await?;
+        let zones = statement(BOOKING_ZONES).bind(ids);
+        let zones = self.pool.fetch_all::<(Uuid, Uuid)>(zones).await?;
         let zones: HashMap<Uuid, Uuid> = zones.into_iter().collect();
         let zone_of = |request: &&TransitionRequest| {
             zones
@@ -125,7 +127,7 @@ impl PostgresStore {
                 .iter()
                 .map(|position| requests[*position])
                 .collect();
-            async move { self.apply_part(*zone, &part, as_of).await }
+            async move { self.apply_part(*zone, &part).await }
         });
 
         let mut changes = Changes::default();
@@ -139,18 +141,13 @@ impl PostgresStore {
 
     /// One zone's requests, or those of all that are not known to be locked: if one of these is,
     /// each goes by itself.
-    async fn apply_part(
-        &self,
-        zone: Option<Uuid>,
-        part: &[&TransitionRequest],
-        as_of: AsOf,
-    ) -> Changes {
+    async fn apply_part(&self, zone: Option<Uuid>, part: &[&TransitionRequest]) -> Changes {
         let patience = zone.map_or(LOCK_TIMEOUT_MS, |zone| self.locked.lock_timeout_ms(zone));
-        let mut changed = self.apply(part, as_of, patience).await;
+        let mut changed = self.apply(part, patience).await;
         if let Some(zone) = zone {
             self.locked.record_result(zone, &changed);
         } else if let Err(StoreError::Locked(_)) = changed {
-            match Box::pin(self.apply_per_zone(part, as_of, |_| true)).await {
+            match Box::pin(self.apply_per_zone(part, |_| true)).await {
                 Ok(changes) => return changes,
                 Err(error) => changed = Err(error),
             }
@@ -174,10 +171,9 @@ impl PostgresStore {
     async fn apply(
         &self,
         requests: &[&TransitionRequest],
-        as_of: AsOf,
         lock_timeout_ms: u32,
     ) -> Result<Vec<Booking>, StoreError> {
-        let query = sqlx::query_as(APPLY_TRANSITIONS)
+        let apply = statement(APPLY_TRANSITIONS)
             .bind(
                 requests
                     .iter()
@@ -196,11 +192,10 @@ impl PostgresStore {
                     .map(|request| target_status(request.transition).as_str())
                     .collect::<Vec<_>>(),
             )
-            .bind(as_of.fixed_ms())
+            .bind(self.as_of.fixed_ms())
             .bind(lock_timeout_ms.to_string());
 
-        let changed: Vec<BookingRow> = self.pool.run(async |on| query.fetch_all(on).await).await?;
-        row::all(changed)
+        row::all(self.pool.fetch_all::<BookingRow>(apply).await?)
     }
 
     /// What did not change is read afterwards: the statement saw it as it was before it waited.
@@ -256,10 +251,8 @@ impl PostgresStore {
     }
 
     async fn by_ids(&self, ids: Vec<Uuid>) -> Result<HashMap<BookingId, Booking>, StoreError> {
-        let rows: Vec<BookingRow> = self
-            .pool
-            .run(async |on| sqlx::query_as(BY_IDS).bind(ids).fetch_all(on).await)
-            .await?;
+        let rows = statement(BY_IDS).bind(ids);
+        let rows = self.pool.fetch_all::<BookingRow>(rows).await?;
         Ok(row::all::<_, Booking>(rows)?
             .into_iter()
             .map(|booking| (booking.booking_id, booking))

@@ -1,10 +1,13 @@
 //! The heartbeat: one small write that can be made only while bookings can be.
 
-use async_trait::async_trait;
+use sqlx::Sqlite;
 use uuid::Uuid;
+use waitingroom_domain::clock::Timestamp;
 
-use super::SqliteStore;
-use crate::store::{ExtendedHolds, Heartbeat, Outage, StoreError, heartbeat as rules};
+use crate::store::{
+    ExtendedHolds, Outage, StoreError, connection::Connections, heartbeat as rules,
+    statement::statement,
+};
 
 /// A gap becomes what is owed; one that comes before that has been given back prolongs it. A clock
 /// that is set back starts again.
@@ -25,52 +28,41 @@ UPDATE bookings SET
 WHERE status = 'reserved' AND expires_at_ms > $1 AND created_at_ms < $2 AND prolonged_to_ms < $2 AND prolonged_ms < $3
 RETURNING event_id";
 
-const CLEAR_OUTAGE: &str =
-    "UPDATE heartbeat SET owed_from_ms = NULL, owed_to_ms = NULL WHERE owed_to_ms = $1";
+pub(super) async fn write(
+    writer: &Connections<Sqlite>,
+    now: Timestamp,
+) -> Result<Option<Outage>, StoreError> {
+    let write = statement(WRITE_HEARTBEAT)
+        .bind(rules::OUTAGE_GAP.as_millis() as i64)
+        .bind(rules::CLOCK_SET_BACK.as_millis() as i64)
+        .bind(now.millis());
+    let owed = writer.fetch_optional(write).await?;
 
-#[async_trait]
-impl Heartbeat for SqliteStore {
-    async fn write_heartbeat(&self) -> Result<Option<Outage>, StoreError> {
-        self.with_timeout(async {
-            let query = sqlx::query_as::<_, (Option<i64>, Option<i64>)>(WRITE_HEARTBEAT)
-                .bind(rules::OUTAGE_GAP.as_millis() as i64)
-                .bind(rules::CLOCK_SET_BACK.as_millis() as i64)
-                .bind(self.clock.now().millis());
-            let owed = self
-                .writer
-                .run(async |on| query.fetch_optional(on).await)
-                .await?;
-            // Without its row the database does not count as reachable.
-            Ok(rules::outage(owed.ok_or_else(|| {
-                StoreError::Corrupt("no heartbeat".into())
-            })?))
-        })
-        .await
-    }
+    // Without its row the database does not count as reachable.
+    let owed = owed.ok_or_else(|| StoreError::Corrupt("no heartbeat".into()))?;
+    Ok(rules::outage(owed))
+}
 
-    async fn extend_holds(&self, outage: Outage) -> Result<ExtendedHolds, StoreError> {
-        self.with_timeout(async {
-            let query = sqlx::query_scalar::<_, Uuid>(EXTEND_HOLDS)
-                .bind(outage.from.millis())
-                .bind(outage.to.millis())
-                .bind(rules::MAX_EXTENSION.as_millis() as i64);
-            let mut events = self
-                .writer
-                .run(async |on| query.fetch_all(on).await)
-                .await?;
-            let holds = events.len() as u64;
-            let settled = sqlx::query(CLEAR_OUTAGE).bind(outage.to.millis());
-            self.writer
-                .run(async |on| settled.execute(on).await)
-                .await?;
-            events.sort_unstable();
-            events.dedup();
-            Ok(ExtendedHolds {
-                holds,
-                events: events.into_iter().map(Into::into).collect(),
-                is_complete: true,
-            })
-        })
-        .await
-    }
+pub(super) async fn extend_holds(
+    writer: &Connections<Sqlite>,
+    outage: Outage,
+) -> Result<ExtendedHolds, StoreError> {
+    let extend = statement(EXTEND_HOLDS)
+        .bind(outage.from.millis())
+        .bind(outage.to.millis())
+        .bind(rules::MAX_EXTENSION.as_millis() as i64);
+    let extended = writer.fetch_all::<(Uuid,)>(extend).await?;
+
+    let clear = statement(rules::CLEAR_OUTAGE).bind(outage.to.millis());
+    writer.execute(clear).await?;
+
+    let holds = extended.len() as u64;
+    let mut events: Vec<_> = extended.into_iter().map(|(event,)| event).collect();
+    events.sort_unstable();
+    events.dedup();
+    Ok(ExtendedHolds {
+        holds,
+        events: events.into_iter().map(Into::into).collect(),
+        is_complete: true,
+    })
 }

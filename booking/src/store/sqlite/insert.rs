@@ -3,13 +3,10 @@
 
 use sqlx::Sqlite;
 
-use super::SqliteStore;
+use super::outbox;
 use crate::{
-    model::{
-        booking::{NewBooking, OutboxMessage},
-        outbox::encode,
-    },
-    store::{InsertOutcome, StoreError, connection::Transaction},
+    model::booking::NewBooking,
+    store::{InsertOutcome, StoreError, connection::Transaction, statement::statement},
 };
 
 const INSERT: &str =
@@ -28,33 +25,27 @@ const SEATS_AND_LIMIT: &str = "SELECT max_seats_per_user, (SELECT sum(quantity) 
 
 const UNDO_INSERT: &str = "DELETE FROM bookings WHERE booking_id = $1";
 
-const APPEND_OUTBOX: &str =
-    "INSERT INTO outbox (messages, size, created_at_ms) VALUES ($1, $2, $3)";
-
-impl SqliteStore {
-    pub(super) async fn insert_batch(
-        &self,
-        batch: &[NewBooking],
-    ) -> Result<Vec<InsertOutcome>, StoreError> {
-        let mut transaction = self.begin().await?;
-        let mut answers = Vec::with_capacity(batch.len());
-        for row in batch {
-            answers.push(insert(&mut transaction, row).await?);
-        }
-
-        let stored = batch
-            .iter()
-            .zip(&answers)
-            .filter(|(_, answer)| **answer == InsertOutcome::Stored);
-        let messages: Vec<_> = stored.map(|(row, _)| row.booking.message()).collect();
-        let oldest = batch
-            .iter()
-            .map(|row| row.booking.created_at.millis())
-            .min();
-        append_outbox(&mut transaction, &messages, oldest.unwrap_or_default()).await?;
-        transaction.commit().await?;
-        Ok(answers)
+pub(super) async fn insert_batch(
+    transaction: &mut Transaction<Sqlite>,
+    batch: &[NewBooking],
+) -> Result<Vec<InsertOutcome>, StoreError> {
+    let mut outcomes = Vec::with_capacity(batch.len());
+    for row in batch {
+        outcomes.push(insert(transaction, row).await?);
     }
+
+    let stored = batch
+        .iter()
+        .zip(&outcomes)
+        .filter(|(_, outcome)| **outcome == InsertOutcome::Stored);
+    let messages: Vec<_> = stored.map(|(row, _)| row.booking.message()).collect();
+    let oldest = batch
+        .iter()
+        .map(|row| row.booking.created_at.millis())
+        .min();
+    outbox::append(transaction, &messages, oldest.unwrap_or_default()).await?;
+
+    Ok(outcomes)
 }
 
 async fn insert(
@@ -70,40 +61,35 @@ async fn insert(
     }
 
     let booking = &row.booking;
-    let seats = sqlx::query_as::<_, (i64, i64)>(SEATS_AND_LIMIT)
+    let seats = statement(SEATS_AND_LIMIT)
         .bind(booking.event_id.uuid())
         .bind(booking.user.as_str());
-    if let Some((limit, seats)) = seats
-        .fetch_optional(&mut **transaction)
-        .await?
-        .filter(|(limit, seats)| seats > limit)
-    {
-        sqlx::query(UNDO_INSERT)
-            .bind(booking.booking_id.uuid())
-            .execute(&mut **transaction)
-            .await?;
+    let seats = transaction.fetch_optional::<(i64, i64)>(seats).await?;
+    if let Some((limit, seats)) = seats.filter(|(limit, seats)| seats > limit) {
+        undo_insert(transaction, row).await?;
         let room = limit - (seats - i64::from(booking.quantity));
         return Ok(InsertOutcome::OverLimit(room.max(0) as u32));
     }
 
-    let count = sqlx::query(HOLD_SEATS)
+    let hold = statement(HOLD_SEATS)
         .bind(booking.zone_id.uuid())
         .bind(i64::from(booking.quantity));
-    match count
-        .execute(&mut **transaction)
-        .await
-        .map_err(StoreError::from)
-    {
+    match transaction.execute(hold).await {
         Ok(_) => Ok(InsertOutcome::Stored),
         Err(StoreError::Rejected(_)) => {
-            sqlx::query(UNDO_INSERT)
-                .bind(booking.booking_id.uuid())
-                .execute(&mut **transaction)
-                .await?;
+            undo_insert(transaction, row).await?;
             Ok(InsertOutcome::NoSeats)
         }
         Err(error) => Err(error),
     }
+}
+
+async fn undo_insert(
+    transaction: &mut Transaction<Sqlite>,
+    row: &NewBooking,
+) -> Result<(), StoreError> {
+    let undo = statement(UNDO_INSERT).bind(row.booking.booking_id.uuid());
+    transaction.execute(undo).await.map(drop)
 }
 
 async fn insert_row(
@@ -111,7 +97,7 @@ async fn insert_row(
     row: &NewBooking,
 ) -> Result<bool, StoreError> {
     let booking = &row.booking;
-    let statement = sqlx::query(INSERT)
+    let insert = statement(INSERT)
         .bind(booking.booking_id.uuid())
         .bind(booking.event_id.uuid())
         .bind(booking.show_id.uuid())
@@ -130,23 +116,5 @@ async fn insert_row(
         .bind(booking.created_at.millis())
         .bind(booking.expires_at.millis());
 
-    Ok(statement.execute(&mut **transaction).await?.rows_affected() == 1)
-}
-
-/// Appends the messages of the transaction as one batch.
-pub(super) async fn append_outbox(
-    transaction: &mut Transaction<Sqlite>,
-    messages: &[OutboxMessage],
-    at_ms: i64,
-) -> Result<(), StoreError> {
-    if messages.is_empty() {
-        return Ok(());
-    }
-
-    let statement = sqlx::query(APPEND_OUTBOX)
-        .bind(encode(messages))
-        .bind(messages.len() as i64)
-        .bind(at_ms);
-    statement.execute(&mut **transaction).await?;
-    Ok(())
+    Ok(transaction.execute(insert).await?.rows_affected() == 1)
 }

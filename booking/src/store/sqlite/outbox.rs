@@ -1,19 +1,16 @@
-//! Pending messages, published by one relay at a time.
+//! Leases of the outbox, appends to it and removals from it.
 
-use async_trait::async_trait;
+use sqlx::Sqlite;
 use uuid::Uuid;
 use waitingroom_domain::clock::Timestamp;
 
-use super::SqliteStore;
 use crate::{
-    model::{
-        booking::OutboxMessage,
-        outbox::{OutboxBatch, encode},
-    },
+    model::{booking::OutboxMessage, outbox::encode},
     store::{
-        OutboxStore, StoreError,
-        row::{self, OutboxBatchRow},
-        sql,
+        StoreError,
+        connection::{Connections, Transaction},
+        row::OutboxBatchRow,
+        statement::statement,
     },
 };
 
@@ -25,81 +22,56 @@ const OLDEST: &str =
 
 const DELETE_BATCHES: &str = "DELETE FROM outbox WHERE outbox_id = $1";
 
-const REPLACE_MESSAGES: &str = "UPDATE outbox SET messages = $3, size = $4
-    WHERE outbox_id = $2 AND EXISTS (SELECT 1 FROM relay_lease WHERE owner = $1)";
+const APPEND_OUTBOX: &str =
+    "INSERT INTO outbox (messages, size, created_at_ms) VALUES ($1, $2, $3)";
 
-#[async_trait]
-impl OutboxStore for SqliteStore {
-    async fn lease_batches(
-        &self,
-        owner: Uuid,
-        now: Timestamp,
-        until: Timestamp,
-        limit: u32,
-    ) -> Result<Vec<OutboxBatch>, StoreError> {
-        self.with_timeout(async {
-            let lease = sqlx::query(LEASE_BATCHES)
-                .bind(owner)
-                .bind(now.millis())
-                .bind(until.millis());
-            let leased = self.writer.run(async |on| lease.execute(on).await).await?;
-            if leased.rows_affected() == 0 {
-                return Ok(Vec::new());
-            }
+/// Takes or renews the right to publish; false while another owner has it.
+pub(super) async fn lease(
+    writer: &Connections<Sqlite>,
+    owner: Uuid,
+    now: Timestamp,
+    until: Timestamp,
+) -> Result<bool, StoreError> {
+    let lease = statement(LEASE_BATCHES)
+        .bind(owner)
+        .bind(now.millis())
+        .bind(until.millis());
+    Ok(writer.execute(lease).await?.rows_affected() > 0)
+}
 
-            let oldest = sqlx::query_as::<_, OutboxBatchRow>(OLDEST).bind(i64::from(limit));
-            row::outbox_batches(
-                self.readers
-                    .run(async |on| oldest.fetch_all(on).await)
-                    .await?,
-            )
-        })
-        .await
+pub(super) async fn oldest(
+    reader: &Connections<Sqlite>,
+    limit: u32,
+) -> Result<Vec<OutboxBatchRow>, StoreError> {
+    let oldest = statement(OLDEST).bind(i64::from(limit));
+    reader.fetch_all(oldest).await
+}
+
+pub(super) async fn delete(
+    transaction: &mut Transaction<Sqlite>,
+    batches: &[i64],
+) -> Result<(), StoreError> {
+    for batch in batches {
+        let delete = statement(DELETE_BATCHES).bind(*batch);
+        transaction.execute(delete).await?;
     }
 
-    async fn delete_batches(&self, batches: &[i64]) -> Result<(), StoreError> {
-        self.with_timeout(async {
-            let mut transaction = self.begin().await?;
-            for batch in batches {
-                sqlx::query(DELETE_BATCHES)
-                    .bind(batch)
-                    .execute(&mut *transaction)
-                    .await?;
-            }
+    Ok(())
+}
 
-            transaction.commit().await
-        })
-        .await
+/// Appends the messages of the transaction as one batch.
+pub(super) async fn append(
+    transaction: &mut Transaction<Sqlite>,
+    messages: &[OutboxMessage],
+    at_ms: i64,
+) -> Result<(), StoreError> {
+    if messages.is_empty() {
+        return Ok(());
     }
 
-    async fn replace_messages(
-        &self,
-        owner: Uuid,
-        batch: i64,
-        left: &[OutboxMessage],
-    ) -> Result<(), StoreError> {
-        self.with_timeout(async {
-            let query = sqlx::query(REPLACE_MESSAGES)
-                .bind(owner)
-                .bind(batch)
-                .bind(encode(left))
-                .bind(left.len() as i32);
-
-            self.writer.run(async |on| query.execute(on).await).await?;
-            Ok(())
-        })
-        .await
-    }
-
-    async fn backlog(&self) -> Result<(u64, Option<Timestamp>), StoreError> {
-        self.with_timeout(async {
-            let query = sqlx::query_as::<_, (i64, Option<i64>)>(sql::BACKLOG);
-            let (waiting, oldest) = self
-                .readers
-                .run(async |on| query.fetch_one(on).await)
-                .await?;
-            Ok((waiting.max(0) as u64, oldest.map(Timestamp::from_millis)))
-        })
-        .await
-    }
+    let append = statement(APPEND_OUTBOX)
+        .bind(encode(messages))
+        .bind(messages.len() as i64)
+        .bind(at_ms);
+    transaction.execute(append).await.map(drop)
 }

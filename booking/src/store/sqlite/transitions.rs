@@ -5,14 +5,15 @@ use sqlx::Sqlite;
 use uuid::Uuid;
 use waitingroom_domain::clock::Timestamp;
 
-use super::{SqliteStore, insert::append_outbox};
+use super::outbox;
 use crate::{
     model::booking::{Booking, Status},
     store::{
-        AsOf, StoreError, Transition, TransitionOutcome, TransitionRequest,
+        StoreError, Transition, TransitionOutcome, TransitionRequest,
         connection::Transaction,
         row::BookingRow,
-        sql::{self, booking_columns},
+        sql::{BOOKING, booking_columns},
+        statement::statement,
     },
 };
 
@@ -38,59 +39,47 @@ const EXPIRE_ONE: &str = concat!(
 const MOVE_SEATS: &str =
     "UPDATE zones SET held = held - $2, confirmed = confirmed + $3 WHERE zone_id = $1";
 
-impl SqliteStore {
-    pub(super) async fn apply_transition_batch(
-        &self,
-        batch: &[TransitionRequest],
-        as_of: AsOf,
-    ) -> Result<Vec<TransitionOutcome>, StoreError> {
-        let mut transaction = self.begin().await?;
-        let now = self.now(as_of);
-        let mut rulings = Vec::with_capacity(batch.len());
-        for request in batch {
-            rulings.push(apply(&mut transaction, request, now).await?);
-        }
-
-        let changed = rulings.iter().filter_map(|ruling| match ruling {
-            TransitionOutcome::Changed(booking) => Some(booking.message()),
-            _ => None,
-        });
-
-        append_outbox(&mut transaction, &changed.collect::<Vec<_>>(), now.millis()).await?;
-        transaction.commit().await?;
-        Ok(rulings)
+pub(super) async fn apply_batch(
+    transaction: &mut Transaction<Sqlite>,
+    batch: &[TransitionRequest],
+    now: Timestamp,
+) -> Result<Vec<TransitionOutcome>, StoreError> {
+    let mut outcomes = Vec::with_capacity(batch.len());
+    for request in batch {
+        outcomes.push(apply(transaction, request, now).await?);
     }
 
-    pub(super) async fn expire_batch(
-        &self,
-        as_of: AsOf,
-        limit: u32,
-    ) -> Result<Vec<Booking>, StoreError> {
-        let mut transaction = self.begin().await?;
-        let now = self.now(as_of);
-        let due = sqlx::query_scalar::<_, Uuid>(DUE)
-            .bind(now.millis())
-            .bind(i64::from(limit));
-        let mut expired = Vec::new();
-        for booking in due.fetch_all(&mut *transaction).await? {
-            let row = sqlx::query_as::<_, BookingRow>(EXPIRE_ONE)
-                .bind(booking)
-                .fetch_one(&mut *transaction)
-                .await?;
-            let booking = row.try_into()?;
-            move_seats(&mut transaction, &booking).await?;
-            expired.push(booking);
-        }
+    let changed = outcomes.iter().filter_map(|outcome| match outcome {
+        TransitionOutcome::Changed(booking) => Some(booking.message()),
+        _ => None,
+    });
+    let messages: Vec<_> = changed.collect();
+    outbox::append(transaction, &messages, now.millis()).await?;
 
-        append_outbox(
-            &mut transaction,
-            &expired.iter().map(Booking::message).collect::<Vec<_>>(),
-            now.millis(),
-        )
-        .await?;
-        transaction.commit().await?;
-        Ok(expired)
+    Ok(outcomes)
+}
+
+pub(super) async fn expire_due(
+    transaction: &mut Transaction<Sqlite>,
+    now: Timestamp,
+    limit: u32,
+) -> Result<Vec<Booking>, StoreError> {
+    let due = statement(DUE).bind(now.millis()).bind(i64::from(limit));
+    let mut expired = Vec::new();
+    for (booking,) in transaction.fetch_all::<(Uuid,)>(due).await? {
+        let expire = statement(EXPIRE_ONE).bind(booking);
+        let booking = transaction
+            .fetch_one::<BookingRow>(expire)
+            .await?
+            .try_into()?;
+        move_seats(transaction, &booking).await?;
+        expired.push(booking);
     }
+
+    let messages: Vec<_> = expired.iter().map(Booking::message).collect();
+    outbox::append(transaction, &messages, now.millis()).await?;
+
+    Ok(expired)
 }
 
 async fn apply(
@@ -98,26 +87,24 @@ async fn apply(
     request: &TransitionRequest,
     now: Timestamp,
 ) -> Result<TransitionOutcome, StoreError> {
-    let statement = match request.transition {
+    let text = match request.transition {
         Transition::Confirm => CONFIRM,
         Transition::Cancel => CANCEL,
     };
 
     let id = request.booking_id.uuid();
-    let change = sqlx::query_as::<_, BookingRow>(statement)
+    let change = statement(text)
         .bind(id)
         .bind(request.user.as_str())
         .bind(now.millis());
-    if let Some(row) = change.fetch_optional(&mut **transaction).await? {
+    if let Some(row) = transaction.fetch_optional::<BookingRow>(change).await? {
         let booking = row.try_into()?;
         move_seats(transaction, &booking).await?;
         return Ok(TransitionOutcome::Changed(booking));
     }
 
-    let found = sqlx::query_as::<_, BookingRow>(sql::BOOKING)
-        .bind(id)
-        .fetch_optional(&mut **transaction)
-        .await?;
+    let found = statement(BOOKING).bind(id);
+    let found = transaction.fetch_optional::<BookingRow>(found).await?;
     let found: Option<Booking> = found.map(TryInto::try_into).transpose()?;
     Ok(found
         .filter(|booking| booking.user == request.user)
@@ -135,10 +122,9 @@ async fn move_seats(
         0
     };
 
-    let count = sqlx::query(MOVE_SEATS)
+    let count = statement(MOVE_SEATS)
         .bind(booking.zone_id.uuid())
         .bind(seats)
         .bind(confirmed);
-    count.execute(&mut **transaction).await?;
-    Ok(())
+    transaction.execute(count).await.map(drop)
 }

@@ -20,7 +20,7 @@ pub struct BookingLoad {
     /// The same for the slowest twentieth.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reserve_p95_ms: Option<f64>,
-    /// Share of answers that were 5xx, 0 to 1.
+    /// Share of answers that were 5xx, 0 to 1; of at least twenty answers.
     pub error_share: f64,
     /// The last round trip to the database in milliseconds, or the age of the one under way where
     /// that is longer.

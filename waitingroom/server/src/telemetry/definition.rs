@@ -2,8 +2,14 @@
 
 use waitingroom_domain::metric_definition::{MetricDefinition, MetricKind};
 
-/// Gives the recorder the help text.
-pub(super) fn describe(metric: &MetricDefinition) {
+/// Gives the recorder the help text. A counter without labels is exported as 0 from the start:
+/// Prometheus' `increase()` does not see the first increment of a series that begins with it
+/// (metrics-exporter-prometheus 0.18 exports a described metric only once it was touched).
+pub(super) fn register(metric: &MetricDefinition) {
+    if metric.kind == MetricKind::Counter && metric.labels.is_empty() {
+        metrics::counter!(metric.name).increment(0);
+    }
+
     match metric.kind {
         MetricKind::Counter => metrics::describe_counter!(metric.name, metric.help),
         MetricKind::Gauge => metrics::describe_gauge!(metric.name, metric.help),
