@@ -3,13 +3,13 @@
 use std::{collections::HashMap, sync::Arc};
 
 use serde_json::json;
-use waitingroom::{
+use waitingroom_domain::{
     clock::Clock,
-    engine::{EngineError, SharedEngine},
     ids::{EventId, UserId, ZoneId},
     queue::{QueuePatch, QueueSettings, Removal},
-    signal::{Recipient, Signal, Signals},
 };
+use waitingroom_engine::{EngineError, SharedEngine};
+use waitingroom_messaging::signal::{Recipient, Signal, Signals};
 
 use crate::{
     catalogue::Catalogue,

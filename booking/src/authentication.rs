@@ -7,11 +7,13 @@ use axum::{
     http::{HeaderMap, request::Parts},
 };
 use ipnet::IpNet;
-use waitingroom::{
-    auth::{Authenticator, Identity},
+use waitingroom_domain::{
     guest_address::{GuestAddressKey, HEADER},
-    http::client_address,
     ids::UserId,
+};
+use waitingroom_server::{
+    auth::{Authenticator, Identity},
+    http::client_address,
     problem::Problem,
 };
 

@@ -8,11 +8,11 @@ use std::{
 };
 
 use tokio::sync::Mutex;
-use waitingroom::{
+use waitingroom_domain::{
     ids::{EventId, ShowId, ZoneId},
     queue::QueueSettings,
-    telemetry,
 };
+use waitingroom_server::telemetry;
 
 use crate::{
     error::BookingError,

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use waitingroom::clock::{Clock, Timestamp};
+use waitingroom_domain::clock::{Clock, Timestamp};
 
 use crate::store::{SharedStore, StoreError};
 

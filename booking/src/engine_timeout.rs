@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use waitingroom::engine::EngineError;
+use waitingroom_engine::EngineError;
 
 /// Longest wait for one call of the engine, unless the caller has a deadline of its own.
 pub(crate) const ENGINE_CALL_TIMEOUT: Duration = Duration::from_secs(2);

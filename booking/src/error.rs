@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use waitingroom::{
-    engine::EngineError,
-    problem::{Code, Problem},
-};
+use waitingroom_engine::EngineError;
+use waitingroom_server::problem::{Code, Problem};
 
 use crate::{model::booking::Status, store::StoreError};
 

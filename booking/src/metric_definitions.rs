@@ -1,6 +1,6 @@
 //! Every metric of booking.
 
-use waitingroom::define_metrics;
+use waitingroom_domain::define_metrics;
 
 define_metrics! {
     COMMIT_QUEUE_LENGTH: gauge "stanchion_booking_commit_queue_length" (was "stanchion_booking_commit_waiting") [] = "Reservations that wait for the group commit.";

@@ -7,10 +7,8 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use uuid::Uuid;
-use waitingroom::{
-    bus::{Bus, Message},
-    clock::Timestamp,
-};
+use waitingroom_domain::clock::Timestamp;
+use waitingroom_messaging::bus::{Bus, Message};
 
 use crate::{
     database_clock::DatabaseClock,

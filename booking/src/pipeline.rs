@@ -15,13 +15,13 @@ use std::{
 };
 
 use tokio::sync::{mpsc, oneshot};
-use waitingroom::{
+use waitingroom_domain::{
     clock::Clock,
-    engine::{EngineError, SharedEngine},
     ids::EventId,
-    process_registry::BookingLoad,
     seats::{Reserve, ReserveOutcome},
+    throttle::BookingLoad,
 };
+use waitingroom_engine::{EngineError, SharedEngine};
 
 use self::{commits::MAX_BATCH, holds::HoldRequest, latency::CommitLatency};
 use crate::{

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use parking_lot::Mutex;
-use waitingroom::ids::UserId;
+use waitingroom_domain::ids::UserId;
 
 use crate::error::BookingError;
 

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use uuid::Uuid;
-use waitingroom::{
+use waitingroom_domain::{
     clock::Timestamp,
-    engine::SharedEngine,
     ids::{EventId, ShowId, ZoneId},
     queue::{QueueSettings, SaleState},
 };
+use waitingroom_engine::SharedEngine;
 
 use crate::{
     error::BookingError,
@@ -127,7 +127,7 @@ pub async fn reset(store: &SharedStore, engine: &SharedEngine) -> Result<(), Boo
     let inventory = InventoryRebuilder::new(
         store.clone(),
         engine.clone(),
-        waitingroom::clock::Clock::System,
+        waitingroom_domain::clock::Clock::System,
     );
     for event in store.catalogue().await? {
         store.clear_checkpoint(event.event_id).await?;

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use axum::Router;
-use waitingroom::{http::Check, lifecycle::Lifecycle, process_registry::BookingLoad};
+use waitingroom_domain::throttle::BookingLoad;
+use waitingroom_server::{http::Check, lifecycle::Lifecycle};
 
 use crate::{
     api,

@@ -4,11 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use axum::extract::FromRef;
 use ipnet::IpNet;
-use waitingroom::{
-    auth::Authenticator, bus::Bus, clock::Clock, engine::SharedEngine,
-    guest_address::GuestAddressKey, http::ServeLimits, pass::PassKey,
-    process_registry::SharedProcessRegistry, signal::Signals,
-};
+use waitingroom_domain::{clock::Clock, guest_address::GuestAddressKey, pass::PassKey};
+use waitingroom_engine::SharedEngine;
+use waitingroom_messaging::{bus::Bus, process_registry::SharedProcessRegistry, signal::Signals};
+use waitingroom_server::{auth::Authenticator, http::ServeLimits};
 
 use crate::{
     admin::AdminService,

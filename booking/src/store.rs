@@ -12,13 +12,13 @@ use std::{collections::HashMap, sync::Arc};
 
 use async_trait::async_trait;
 use uuid::Uuid;
-use waitingroom::{
+use waitingroom_domain::{
     clock::{Clock, Timestamp},
-    engine::RecoveryPoint,
     ids::{BookingId, EventId, IdempotencyKey, PassId, ShowId, UserId, ZoneId},
     queue::{QueuePatch, QueueSettings},
     seats::SeatSnapshot,
 };
+use waitingroom_engine::RecoveryPoint;
 
 use crate::model::{
     appearance::{Appearance, AppearancePatch},

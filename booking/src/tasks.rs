@@ -5,7 +5,8 @@ use std::{fmt::Display, sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
-use waitingroom::{ids::EventId, lifecycle::Lifecycle};
+use waitingroom_domain::ids::EventId;
+use waitingroom_server::lifecycle::Lifecycle;
 
 use crate::{
     catalogue::Catalogue,

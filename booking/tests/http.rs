@@ -5,6 +5,10 @@
     reason = "a test that cannot go on says so by a panic"
 )]
 
+#[path = "../../waitingroom/engine/tests/fixture/single_action.rs"]
+#[allow(dead_code, reason = "the suites share it, and none needs all of it")]
+mod single_action;
+
 mod http {
     mod admin;
     mod app;

@@ -51,6 +51,9 @@ mod process;
 mod scratch;
 #[path = "../../tests/harness/server_process.rs"]
 mod server_process;
+#[path = "../../waitingroom/engine/tests/fixture/single_action.rs"]
+#[allow(dead_code, reason = "the suites share it, and none needs all of it")]
+mod single_action;
 #[path = "servers/sold_out.rs"]
 mod sold_out;
 #[path = "servers/stall.rs"]

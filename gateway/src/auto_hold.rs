@@ -5,13 +5,15 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use serde_json::{Map, Value};
 use tokio::time::timeout;
-use waitingroom::{
-    engine::SharedEngine,
+use waitingroom_domain::{
     ids::{EventId, IdempotencyKey, PassId, UserId, ZoneId},
     pass::PassKey,
+    queue::Grant,
+};
+use waitingroom_engine::SharedEngine;
+use waitingroom_server::{
     problem::Code,
     protocol::{SeatPreference, ZoneLeft},
-    queue::Grant,
 };
 
 use crate::booking_client::{BookingClient, UserCredentials};

@@ -8,10 +8,13 @@
 )]
 
 pub mod sales;
+#[path = "../../waitingroom/engine/tests/fixture/single_action.rs"]
+#[allow(dead_code, reason = "the suites share it, and none needs all of it")]
+mod single_action;
 
 use std::{sync::Arc, time::Duration};
 
-use waitingroom::{
+use waitingroom_domain::{
     clock::Timestamp,
     ids::{Epoch, EventId, UserId},
     queue::{LastPosition, Place, Progress, QueueSettings},

@@ -10,13 +10,15 @@ use bytes::Bytes;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 use tokio::{sync::Semaphore, time::timeout};
-use waitingroom::{
-    auth::Identity,
+use waitingroom_domain::{
     guest_address::{self, GuestAddressKey},
     ids::{EventId, IdempotencyKey},
+    queue::SaleState,
+};
+use waitingroom_server::{
+    auth::Identity,
     problem::{Code, Problem},
     protocol::{ReserveSeats, SeatPreference},
-    queue::SaleState,
 };
 
 use crate::booking_api::{BookingUnreachable, SharedBookingApi};

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use axum::http::HeaderMap;
 use ipnet::IpNet;
-use waitingroom::http::client_address;
+use waitingroom_server::http::client_address;
 
 /// Finds the addresses of clients.
 #[derive(Debug)]

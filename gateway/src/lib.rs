@@ -24,7 +24,7 @@ mod wait_estimator;
 mod web;
 
 use axum::Router;
-use waitingroom::signal::SignalError;
+use waitingroom_messaging::signal::SignalError;
 
 pub use self::{
     guests::rate_limit::GuestLimits,

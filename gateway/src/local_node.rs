@@ -3,14 +3,14 @@
 
 use std::sync::Arc;
 
-use waitingroom::{
+use waitingroom_domain::{
     clock::{Clock, Timestamp},
-    engine::{Action, ActionResult, EngineError, SharedEngine},
     ids::{Epoch, EventId, NodeId, UserId},
     presence::Presence,
     queue::Removal,
-    signal::{Listener, Recipient, Signal, SignalError, Signals},
 };
+use waitingroom_engine::{Action, ActionResult, EngineError, SharedEngine};
+use waitingroom_messaging::signal::{Listener, Recipient, Signal, SignalError, Signals};
 
 /// See the module's documentation.
 pub(crate) struct LocalNode {

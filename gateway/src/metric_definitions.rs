@@ -1,6 +1,6 @@
 //! Every metric of a gateway.
 
-use waitingroom::define_metrics;
+use waitingroom_domain::define_metrics;
 
 define_metrics! {
     GUESTS_REJECTED: counter "stanchion_guests_rejected_total" (was "stanchion_guests_refused_total") ["reason"] = "Guests that were rejected because an address or network has too many, or the guest is too old.";

@@ -8,7 +8,8 @@ mod subscription_check;
 
 use std::{sync::Arc, time::Duration};
 
-use waitingroom::{lifecycle::Lifecycle, signal::SignalError};
+use waitingroom_messaging::signal::SignalError;
+use waitingroom_server::lifecycle::Lifecycle;
 
 pub(crate) use self::resync::ResyncService;
 use self::{

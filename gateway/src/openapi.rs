@@ -6,7 +6,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::{router, web::assets};
 
-waitingroom::problem_responses! {
+waitingroom_server::problem_responses! {
     pub(crate) fn register;
     GuestTooOld: [GuestTooOld];
     QueueClosed: [QueueClosed];

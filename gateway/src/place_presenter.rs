@@ -6,14 +6,16 @@ use std::{sync::Arc, time::Duration};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use utoipa::{ToSchema, openapi::Ref};
-use waitingroom::{
+use waitingroom_domain::{
     clock::{Clock, Timestamp},
     ids::{EventId, PassId, UserId},
     pass::PassKey,
-    problem::{Code, Problem},
-    protocol::{ServerMessage, WaitRange, WaitReason, ZoneLeft},
     queue::{Grant, Place, Removal},
     ticket::TicketKey,
+};
+use waitingroom_server::{
+    problem::{Code, Problem},
+    protocol::{ServerMessage, WaitRange, WaitReason, ZoneLeft},
 };
 
 use crate::{auto_hold::AutoHoldOutcome, registry::Registry, wait_estimator::WaitEstimate};

@@ -8,13 +8,15 @@ mod room_subscriber;
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use serde_json::{Map, Value};
-use waitingroom::{
-    auth::Identity,
-    engine::{EngineError, QueueStatus},
+use waitingroom_domain::{
     ids::{EventId, PassId, UserId},
     presence::Presence,
-    problem::{Code, Problem},
     queue::{Grant, LastPosition, Place},
+};
+use waitingroom_engine::{EngineError, QueueStatus};
+use waitingroom_server::{
+    auth::Identity,
+    problem::{Code, Problem},
 };
 
 pub(crate) use self::{

@@ -22,7 +22,7 @@ use std::{
 
 use dashmap::DashMap;
 use parking_lot::Mutex;
-use waitingroom::{
+use waitingroom_domain::{
     clock::Timestamp,
     ids::{Epoch, EventId, UserId},
     queue::{Grant, Place, Progress, QueueSettings, Removal, SaleState},
@@ -432,7 +432,7 @@ impl Registry {
 
 #[cfg(test)]
 mod tests {
-    use waitingroom::queue::LastPosition;
+    use waitingroom_domain::queue::LastPosition;
 
     use super::*;
 

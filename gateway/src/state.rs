@@ -4,18 +4,13 @@ use std::{sync::Arc, time::Duration};
 
 use axum::extract::FromRef;
 use ipnet::IpNet;
-use waitingroom::{
-    auth::Authenticator,
-    clock::Clock,
-    engine::{SharedEngine, batcher::ActionBatcher},
-    guest_address::GuestAddressKey,
-    ids::NodeId,
-    lifecycle::Lifecycle,
-    pass::PassKey,
-    secret::Secret,
-    signal::Signals,
+use waitingroom_domain::{
+    clock::Clock, guest_address::GuestAddressKey, ids::NodeId, pass::PassKey, secret::Secret,
     ticket::TicketKey,
 };
+use waitingroom_engine::{SharedEngine, batcher::ActionBatcher};
+use waitingroom_messaging::signal::Signals;
+use waitingroom_server::{auth::Authenticator, lifecycle::Lifecycle};
 
 use crate::{
     auto_hold::AutoHoldService,
@@ -147,11 +142,10 @@ impl Services {
         ));
 
         // Actions on places come from the queue service and from resyncs.
-        let batcher = ActionBatcher::new(
-            deps.engine.clone(),
-            deps.clock.clone(),
-            deps.lifecycle.clone(),
-        );
+        let lifecycle = deps.lifecycle.clone();
+        let batcher = ActionBatcher::new(deps.engine.clone(), deps.clock.clone(), move |task| {
+            lifecycle.spawn("batcher", task)
+        });
         let actions = Arc::new(PlaceActions::new(
             deps.engine.clone(),
             batcher.clone(),

@@ -9,12 +9,12 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use waitingroom::{
+use waitingroom_domain::{
     clock::Timestamp,
-    protocol::{WaitRange, WaitReason},
     queue::{Progress, QueueSettings, SaleState},
     rate::throttled_rate,
 };
+use waitingroom_server::protocol::{WaitRange, WaitReason};
 
 /// Weight of the newest sample in the mean and the variance of the rate: about the last ten seconds
 /// count.

@@ -10,18 +10,18 @@ mod tick;
 
 use std::{sync::Arc, time::Duration};
 
-use waitingroom::{
-    clock::Clock, engine::SharedEngine, process_registry::SharedProcessRegistry, signal::Signals,
-    throttle::ThrottleConfig,
-};
+use waitingroom_domain::{clock::Clock, throttle::ThrottleConfig};
+use waitingroom_engine::SharedEngine;
+use waitingroom_messaging::{process_registry::SharedProcessRegistry, signal::Signals};
 
-pub use self::{scheduler::run, tick::TickReport};
+pub use self::scheduler::run;
+use self::{throttle::ThrottleService, tick::TickService};
 
 /// The configuration of a worker.
 #[derive(Debug, Clone, Copy)]
 pub struct WorkerConfig {
     /// Interval of the full admission ticks of one event. While a queue moves fast, passes go out
-    /// in between; see [`waitingroom::rate::tick_interval`].
+    /// in between; see [`waitingroom_domain::rate::tick_interval`].
     pub tick: Duration,
     /// Maximum of passes in one tick: bounds its time and the size of its messages.
     pub batch_limit: u32,
@@ -40,14 +40,11 @@ impl Default for WorkerConfig {
     }
 }
 
-/// One worker. Cheap to clone.
-#[derive(Clone)]
+/// One worker: what [`run`] runs.
 pub struct Worker {
-    engine: SharedEngine,
-    signals: Arc<dyn Signals>,
-    registry: SharedProcessRegistry,
-    clock: Clock,
-    config: WorkerConfig,
+    ticks: TickService,
+    throttle: ThrottleService,
+    tick_interval: Duration,
 }
 
 impl Worker {
@@ -61,11 +58,17 @@ impl Worker {
         config: WorkerConfig,
     ) -> Self {
         Self {
-            engine,
-            signals,
-            registry,
-            clock,
-            config,
+            ticks: TickService {
+                engine,
+                signals,
+                clock,
+                batch_limit: config.batch_limit,
+            },
+            throttle: ThrottleService {
+                registry,
+                rules: config.throttle,
+            },
+            tick_interval: config.tick,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Every metric of a queue worker.
 
-use waitingroom::define_metrics;
+use waitingroom_domain::define_metrics;
 
 define_metrics! {
     ADMISSION_THROTTLE: gauge "stanchion_admission_throttle_ratio" (was "stanchion_pace") [] = "Share of the configured release rate that booking can take, 0 to 1.";

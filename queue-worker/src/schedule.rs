@@ -5,11 +5,11 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
-use waitingroom::{
-    engine::TickScope,
+use waitingroom_domain::{
     queue::{Progress, SaleState},
     rate::tick_interval,
 };
+use waitingroom_engine::TickScope;
 
 use crate::tick::TickReport;
 
@@ -109,7 +109,7 @@ impl TickSchedule {
 
 #[cfg(test)]
 mod tests {
-    use waitingroom::queue::QueueSettings;
+    use waitingroom_domain::queue::QueueSettings;
 
     use super::*;
 
@@ -141,9 +141,8 @@ mod tests {
 
         TickReport {
             released,
-            resent: 0,
-            removals: 0,
             progress,
+            signals: vec![],
         }
     }
 

@@ -10,15 +10,13 @@ use futures_util::{
     stream::FuturesUnordered,
 };
 use tokio::time::{Instant, sleep_until};
-use waitingroom::{
-    engine::{EngineError, TickScope},
-    ids::EventId,
-    lifecycle::Lifecycle,
+use waitingroom_domain::{ids::EventId, rate::Throttle};
+use waitingroom_engine::{EngineError, TickScope};
+use waitingroom_messaging::{
     process_registry::RegistryError,
-    rate::Throttle,
     signal::{Recipient, Signal},
-    telemetry,
 };
+use waitingroom_server::{lifecycle::Lifecycle, telemetry};
 
 use crate::{Worker, schedule::TickSchedule, throttle::POLL_INTERVAL, tick::TickReport};
 
@@ -42,7 +40,7 @@ struct EventState {
     unsent: Vec<(Recipient, Signal)>,
 }
 
-type TickResult = Result<Box<(TickReport, Vec<(Recipient, Signal)>)>, EngineError>;
+type TickResult = Result<Box<TickReport>, EngineError>;
 
 /// A piece of work that has completed.
 enum Completed {
@@ -54,7 +52,7 @@ enum Completed {
 
 struct Scheduler {
     worker: Worker,
-    share: Throttle,
+    throttle: Throttle,
     /// When booking's load and the list of events are read next; `None` while they are being
     /// read.
     poll_at: Option<Instant>,
@@ -69,7 +67,7 @@ pub async fn run(worker: Worker, lifecycle: Lifecycle) {
     let (events, work) = (HashMap::new(), FuturesUnordered::new());
     let mut scheduler = Scheduler {
         worker,
-        share: Throttle::default(),
+        throttle: Throttle::default(),
         poll_at: now,
         refresh_at: now,
         events,
@@ -115,17 +113,17 @@ impl Scheduler {
     /// Starts everything that is due.
     fn start_due(&mut self) {
         let now = Instant::now();
+
         if self.refresh_at.take_if(|at| *at <= now).is_some() {
-            let worker = self.worker.clone();
+            let ticks = self.worker.ticks.clone();
             self.work
-                .push(async move { Completed::ListedEvents(worker.engine.events().await) }.boxed());
+                .push(async move { Completed::ListedEvents(ticks.events().await) }.boxed());
         }
 
         if self.poll_at.take_if(|at| *at <= now).is_some() {
-            let (worker, share) = (self.worker.clone(), self.share);
-            self.work.push(
-                async move { Completed::Throttle(worker.update_throttle(share).await) }.boxed(),
-            );
+            let (service, before) = (self.worker.throttle.clone(), self.throttle);
+            self.work
+                .push(async move { Completed::Throttle(service.update(before).await) }.boxed());
         }
 
         let room = MAX_CONCURRENT_EVENTS
@@ -139,13 +137,15 @@ impl Scheduler {
             let Some(scope) = state.schedule.scope(now) else {
                 continue;
             };
+
             state.ticking = true;
-            let (worker, share, event) = (self.worker.clone(), self.share, *event);
+            let (ticks, throttle, event) = (self.worker.ticks.clone(), self.throttle, *event);
             let last_published = state.schedule.last_published(now).cloned();
+
             let tick = async move {
                 let begun = Instant::now();
-                let tick = worker
-                    .release(event, share, scope, last_published.as_ref())
+                let tick = ticks
+                    .tick(event, throttle, scope, last_published.as_ref())
                     .await;
                 Completed::Tick(event, scope, begun, tick.map(Box::new))
             };
@@ -159,10 +159,10 @@ impl Scheduler {
                 self.refresh_at = Some(Instant::now() + EVENTS_REFRESH);
                 self.on_event_list(events);
             }
-            Completed::Throttle(share) => {
+            Completed::Throttle(throttle) => {
                 self.poll_at = Some(Instant::now() + POLL_INTERVAL);
-                match share {
-                    Ok(share) => self.share = share,
+                match throttle {
+                    Ok(throttle) => self.throttle = throttle,
                     Err(error) => {
                         tracing::warn!(%error, "booking health unavailable; keeping current throttle")
                     }
@@ -197,7 +197,7 @@ impl Scheduler {
     }
 
     fn on_tick(&mut self, event: EventId, scope: TickScope, begun: Instant, result: TickResult) {
-        let tick = self.worker.config.tick;
+        let interval = self.worker.tick_interval;
         let Some(state) = self.events.get_mut(&event) else {
             return;
         };
@@ -205,9 +205,9 @@ impl Scheduler {
         state.ticking = false;
 
         match result {
-            Ok(outcome) => {
-                let (report, signals) = *outcome;
-                state.schedule.on_tick(scope, begun, report, tick);
+            Ok(mut report) => {
+                let signals = std::mem::take(&mut report.signals);
+                state.schedule.on_tick(scope, begun, *report, interval);
                 if state.unsent.len() + signals.len() <= MAX_UNSENT_SIGNALS {
                     state.unsent.extend(signals);
                 } else {
@@ -216,7 +216,7 @@ impl Scheduler {
                 self.send_signals(event);
             }
             Err(error) => {
-                state.schedule.on_failure(begun, tick);
+                state.schedule.on_failure(begun, interval);
                 tracing::warn!(%event, %error, "admission tick failed");
             }
         }
@@ -233,9 +233,10 @@ impl Scheduler {
         }
 
         state.sending = true;
-        let (worker, signals) = (self.worker.clone(), std::mem::take(&mut state.unsent));
+        let signals = std::mem::take(&mut state.unsent);
+        let ticks = self.worker.ticks.clone();
         let sending = async move {
-            worker.send_signals(event, &signals).await;
+            ticks.send_signals(event, &signals).await;
             Completed::SignalsSent(event)
         };
 

@@ -3,43 +3,54 @@
 
 use std::time::Duration;
 
-use waitingroom::{
-    process_registry::{RegistryError, RegistrySnapshot},
+use waitingroom_domain::{
     rate::Throttle,
-    throttle::{AdmissionThrottle, throttle_reason},
+    throttle::{AdmissionThrottle, ThrottleConfig, throttle_reason},
 };
-
-use crate::Worker;
+use waitingroom_messaging::process_registry::{
+    RegistryError, RegistrySnapshot, SharedProcessRegistry,
+};
 
 /// How often booking's load is polled. The end of an outage is published at once.
 pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
-impl Worker {
-    /// Decides the throttle. If another worker decided at the
-    /// same moment, its decision holds, and is read the next time.
+/// Decides the throttle. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct ThrottleService {
+    pub(crate) registry: SharedProcessRegistry,
+    pub(crate) rules: ThrottleConfig,
+}
+
+impl ThrottleService {
+    /// The throttle in force now. If another worker decides at the same moment, its decision holds,
+    /// and is read the next time.
     ///
     /// # Errors
     /// The registry does not answer: the throttle stays as it was.
-    pub async fn update_throttle(&self, before: Throttle) -> Result<Throttle, RegistryError> {
+    pub(crate) async fn update(&self, before: Throttle) -> Result<Throttle, RegistryError> {
         let snapshot = self.registry.read().await?;
-        let pace = AdmissionThrottle::after(&snapshot, &self.config.throttle);
-        let prevails = self
-            .registry
-            .set_throttle(snapshot.throttle.as_ref(), &pace)
-            .await?;
-        let share = if prevails {
-            pace.decided()
+        let stored = snapshot.throttle.as_ref();
+        let loads = snapshot.booking_loads();
+        let after = AdmissionThrottle::after(stored, &loads, snapshot.at, &self.rules);
+
+        let throttle = if self.registry.set_throttle(stored, &after).await? {
+            after.decided()
         } else {
             last_decided(&snapshot)
         };
 
-        metrics::gauge!(crate::metric_definitions::ADMISSION_THROTTLE).set(share.factor);
+        metrics::gauge!(crate::metric_definitions::ADMISSION_THROTTLE).set(throttle.factor);
 
-        if throttle_reason(share.factor) != throttle_reason(before.factor) {
-            tracing::info!(share = share.factor, reason = ?throttle_reason(share.factor), "admission throttle changed");
+        let reason = throttle_reason(throttle.factor);
+        if reason != throttle_reason(before.factor) {
+            tracing::info!(
+                share = throttle.factor,
+                ?reason,
+                "admission throttle changed"
+            );
         }
 
-        Ok(share)
+        Ok(throttle)
     }
 }
 

@@ -2,77 +2,72 @@
 //! are in the engine before any signal is sent; a tick that dies half-way is repaired by the next,
 //! which sends every unacknowledged pass again.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use uuid::Uuid;
-use waitingroom::{
-    engine::{EngineError, Released, TickScope},
+use waitingroom_domain::{
+    clock::Clock,
     ids::{EventId, NodeId, UserId},
     queue::{Progress, Routed},
     rate::Throttle,
-    signal::{Recipient, Signal},
 };
-
-use crate::Worker;
+use waitingroom_engine::{EngineError, Released, SharedEngine, TickScope};
+use waitingroom_messaging::signal::{Recipient, Signal, Signals};
 
 /// The result of one tick.
 #[derive(Debug, Clone, PartialEq)]
-pub struct TickReport {
-    /// Passes released, in the order of their numbers.
-    pub released: usize,
-    /// Passes sent again.
-    pub resent: usize,
-    /// Passes and places that ended.
-    pub removals: usize,
+pub(crate) struct TickReport {
+    /// Passes released.
+    pub(crate) released: usize,
     /// The queue after the tick.
-    pub progress: Progress,
+    pub(crate) progress: Progress,
+    /// What gateways are to be sent.
+    pub(crate) signals: Vec<(Recipient, Signal)>,
 }
 
-impl Worker {
-    /// One admission tick. `last_published` is the progress that this worker published last;
-    /// the queue's progress is sent if it differs, and by full ticks only: passes that go out in
-    /// between are sent by themselves.
-    ///
-    /// # Errors
-    /// Only if the engine failed. Signals that could not be sent are logged: the next tick
-    /// repairs them.
-    pub async fn tick(
+/// Carries out ticks. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct TickService {
+    pub(crate) engine: SharedEngine,
+    pub(crate) signals: Arc<dyn Signals>,
+    pub(crate) clock: Clock,
+    /// Maximum of passes in one tick.
+    pub(crate) batch_limit: u32,
+}
+
+impl TickService {
+    /// Every event that has ticks.
+    pub(crate) async fn events(&self) -> Result<Vec<EventId>, EngineError> {
+        self.engine.events().await
+    }
+
+    /// One admission tick, up to the signals that are to be sent. `last_published` is the progress
+    /// that this worker published last; the queue's progress is sent if it differs, and by full
+    /// ticks only: passes that go out in between are sent by themselves.
+    pub(crate) async fn tick(
         &self,
         event: EventId,
-        share: Throttle,
+        throttle: Throttle,
         scope: TickScope,
         last_published: Option<&Progress>,
     ) -> Result<TickReport, EngineError> {
-        let (report, signals) = self.release(event, share, scope, last_published).await?;
-        self.send_signals(event, &signals).await;
-        Ok(report)
-    }
-
-    /// The same without sending: returns the signals to be sent.
-    pub(crate) async fn release(
-        &self,
-        event: EventId,
-        share: Throttle,
-        scope: TickScope,
-        last_published: Option<&Progress>,
-    ) -> Result<(TickReport, Vec<(Recipient, Signal)>), EngineError> {
-        let (batch, limit) = (Uuid::new_v4().simple().to_string(), self.config.batch_limit);
+        let batch = Uuid::new_v4().simple().to_string();
+        let (limit, now) = (self.batch_limit, self.clock.now());
         let released = self
             .engine
-            .release(event, &batch, limit, share, scope, self.clock.now())
+            .release(event, &batch, limit, throttle, scope, now)
             .await?;
-        let signals = outgoing_signals(event, &released, scope, last_published);
 
         record_metrics(event, &released);
-        let report = TickReport {
+
+        Ok(TickReport {
+            signals: outgoing_signals(event, &released, scope, last_published),
             released: released.granted.len(),
-            resent: released.unacknowledged.len(),
-            removals: released.removals.len(),
             progress: released.progress,
-        };
-        Ok((report, signals))
+        })
     }
 
+    /// Signals that cannot be sent are logged: the next tick repairs them.
     pub(crate) async fn send_signals(&self, event: EventId, signals: &[(Recipient, Signal)]) {
         if let Err(error) = self.signals.send(signals).await {
             tracing::warn!(%event, %error, "failed to publish grants; will be republished");
@@ -149,7 +144,7 @@ fn record_metrics(event: EventId, released: &Released) {
 
 #[cfg(test)]
 mod tests {
-    use waitingroom::{
+    use waitingroom_domain::{
         clock::Timestamp,
         queue::{Grant, QueueSettings},
     };

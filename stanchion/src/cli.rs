@@ -3,7 +3,7 @@
 use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Arg, ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum, value_parser};
-use waitingroom::ids::UserId;
+use waitingroom_domain::ids::UserId;
 
 use crate::config::{SETTING_TABLE, Settings, flag};
 

@@ -9,10 +9,11 @@ use tokio::{
     net::{TcpListener, TcpSocket},
     signal::unix::{Signal, SignalKind, signal},
 };
-use waitingroom::{
+use waitingroom_domain::metric_definition::MetricDefinition;
+use waitingroom_server::{
     http::{ServeLimits, Serves, serve, with_defaults},
     lifecycle::{Lifecycle, PanicReceiver},
-    telemetry::{self, MetricDefinition},
+    telemetry,
 };
 
 use crate::{config::Settings, descriptors};
@@ -86,7 +87,8 @@ impl Process {
     /// # Errors
     /// A port that is taken.
     pub async fn bind(settings: &Settings, metrics: &[&[MetricDefinition]]) -> Result<Self> {
-        telemetry::start_metrics(metrics);
+        let engine = [waitingroom_engine::metric_definitions::METRICS];
+        telemetry::start_metrics(&[&engine[..], metrics].concat());
         let listener = listen(settings.listen, "listen")?;
         let admin_listener = settings
             .admin_listen

@@ -11,23 +11,18 @@ use anyhow::{Context, Result};
 use booking::BookingService;
 use gateway::{Dependencies, Gateway, GatewayConfig, booking_api::SharedBookingApi};
 use queue_worker::{Worker, WorkerConfig};
-use waitingroom::{
-    auth::Authenticator,
-    clock::Clock,
-    engine::{SharedEngine, redis::RedisEngine},
-    guest_address::GuestAddressKey,
-    http::Check,
-    ids::NodeId,
-    lifecycle::Lifecycle,
-    pass::PassKey,
+use waitingroom_domain::{
+    clock::Clock, guest_address::GuestAddressKey, ids::NodeId, pass::PassKey, secret::Secret,
+    ticket::TicketKey,
+};
+use waitingroom_engine::{SharedEngine, redis::RedisEngine, redis_connection::RedisServers};
+use waitingroom_messaging::{
     process_registry::{
         self, Role, SharedProcessRegistry, StatusReporter, redis::RedisProcessRegistry,
     },
-    redis_connection::RedisServers,
-    secret::Secret,
     signal::{Signals, cluster::ClusterSignals, redis::RedisSignals},
-    ticket::TicketKey,
 };
+use waitingroom_server::{auth::Authenticator, http::Check, lifecycle::Lifecycle};
 
 pub use self::authenticator::authenticator;
 use crate::config::Settings;
@@ -112,14 +107,15 @@ impl Backends {
             process,
             registry: self.registry.clone(),
             booking,
+            connections: Box::new(waitingroom_server::http::open_connections),
         };
 
-        lifecycle.spawn("vitals", reporter.run(lifecycle.clone()));
+        lifecycle.spawn("vitals", reporter.run(lifecycle.drain_token()));
 
         match self.redis.clone() {
             Some(redis) => lifecycle.spawn(
                 "redis",
-                redis.monitor(self.clock.clone(), lifecycle.clone()),
+                redis.monitor(self.clock.clone(), lifecycle.drain_token()),
             ),
             None => lifecycle.spawn(
                 "clock",
@@ -181,7 +177,7 @@ impl Backends {
         settings: &Settings,
         authenticator: Authenticator,
         store: booking::store::SharedStore,
-        bus: Arc<dyn waitingroom::bus::Bus>,
+        bus: Arc<dyn waitingroom_messaging::bus::Bus>,
     ) -> Result<booking::Backends> {
         let secret = settings.required(&settings.pass_secret, "pass_secret")?;
         Ok(booking::Backends {
@@ -233,7 +229,7 @@ const HOST_CLOCK_INTERVAL: Duration = Duration::from_secs(1);
 /// Where the host's clock is the only one: it is followed, but never in a jump.
 async fn follow_host_clock(clock: Clock, lifecycle: Lifecycle) {
     while lifecycle.sleep_or_drain(HOST_CLOCK_INTERVAL).await {
-        clock.follow(Clock::System.now(), Duration::ZERO);
+        waitingroom_engine::clock_sync::follow(&clock, Clock::System.now(), Duration::ZERO);
     }
 }
 

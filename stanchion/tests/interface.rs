@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, fs};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use waitingroom::{openapi, protocol::schemas::message_schemas};
+use waitingroom_server::{openapi, protocol::schemas::message_schemas};
 
 const OPENAPI: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/openapi.json");
 const SAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/wire");

@@ -1,10 +1,17 @@
 //! The page of metrics says what the definitions say.
 
-use waitingroom::telemetry::{MetricDefinition, MetricKind};
+use waitingroom_domain::metric_definition::{MetricDefinition, MetricKind};
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/observability.md");
-const ROLES: [(&str, &[MetricDefinition]); 4] = [
-    ("Every role", waitingroom::metric_definitions::METRICS),
+const ROLES: [(&str, &[MetricDefinition]); 5] = [
+    (
+        "Every role: engine",
+        waitingroom_engine::metric_definitions::METRICS,
+    ),
+    (
+        "Every role: server",
+        waitingroom_server::metric_definitions::METRICS,
+    ),
     ("Gateway", gateway::metric_definitions::METRICS),
     ("Booking", booking::metric_definitions::METRICS),
     ("Queue worker", queue_worker::metric_definitions::METRICS),

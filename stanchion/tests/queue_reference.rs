@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use waitingroom::queue::{Counters, QueueSettings, SettingDescription, SettingValues};
+use waitingroom_domain::queue::{Counters, QueueSettings, SettingDescription, SettingValues};
 
 const PAGE: &str = "docs/reference/queue.md";
 const FORM: &str = "web-client/src/admin/queue-fields.ts";

@@ -9,7 +9,7 @@ use stanchion_tests::{
     inventory::Inventory, process::Signal, stack::Role, wait::with_timeout,
 };
 use tokio::{sync::mpsc, task::JoinSet};
-use waitingroom::protocol::{ServerMessage, ZoneLeft};
+use waitingroom_server::protocol::{ServerMessage, ZoneLeft};
 
 type Told = (String, Option<Map<String, Value>>, Option<Vec<ZoneLeft>>);
 

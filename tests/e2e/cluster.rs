@@ -19,7 +19,7 @@ use stanchion_tests::{
     tokens,
     wait::within,
 };
-use waitingroom::protocol::ServerMessage;
+use waitingroom_server::protocol::ServerMessage;
 
 const PASS_TTL: i64 = 300;
 const DEFAULT_NODE_TIMEOUT: Duration = Duration::from_secs(15);

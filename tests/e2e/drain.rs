@@ -14,7 +14,7 @@ use stanchion_tests::{
     stack::Role,
     tokens,
 };
-use waitingroom::protocol::ServerMessage;
+use waitingroom_server::protocol::ServerMessage;
 
 const CLIENTS: usize = 100;
 /// Visitors who are released while a gateway drains.

@@ -14,7 +14,7 @@ use stanchion_tests::{
     simulated_users::{MonotonicPositions, queue_all, run_all},
     tokens,
 };
-use waitingroom::protocol::{ServerMessage, WaitReason};
+use waitingroom_server::protocol::{ServerMessage, WaitReason};
 
 const PASS_TTL: i64 = 300;
 const SOCKETS: usize = 60;

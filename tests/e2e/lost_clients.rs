@@ -9,7 +9,7 @@ use stanchion_tests::{
     tokens,
 };
 use tokio::sync::Notify;
-use waitingroom::protocol::ServerMessage;
+use waitingroom_server::protocol::ServerMessage;
 
 async fn ended(gateway: &Rest, reason: &str) {
     let metric = format!("stanchion_websocket_disconnects_total{{reason=\"{reason}\"}}");

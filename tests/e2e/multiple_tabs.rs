@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use stanchion_tests::{EventBuilder, Shape, Socket, SocketEvent, Stack, Visitor};
-use waitingroom::protocol::ServerMessage;
+use waitingroom_server::protocol::ServerMessage;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn leaves_in_all_tabs() {

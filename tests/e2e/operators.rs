@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use stanchion_tests::{
     EventBuilder, Sale, Socket, SocketEvent, Stack, Visitor, eventually, simulated_users::queue_all,
 };
-use waitingroom::{protocol::ServerMessage, queue::SaleState};
+use waitingroom_domain::queue::SaleState;
+use waitingroom_server::protocol::ServerMessage;
 
 /// Max time from the operator's request to the message at every client.
 const FOLLOWS: Duration = Duration::from_secs(1);

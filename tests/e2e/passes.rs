@@ -10,7 +10,7 @@ use stanchion_tests::{
     tokens::{self, JWT_SECRET, PASS_SECRET},
     wait::{eventually, now_ms},
 };
-use waitingroom::protocol::ServerMessage;
+use waitingroom_server::protocol::ServerMessage;
 
 async fn admits_once_per_pass(stack: &Stack) {
     let sale = EventBuilder::new(&[1_000]).create(&stack.operator()).await;

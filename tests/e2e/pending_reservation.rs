@@ -10,7 +10,7 @@ use stanchion_tests::{
     simulated_users::admit,
     tokens,
 };
-use waitingroom::protocol::ServerMessage;
+use waitingroom_server::protocol::ServerMessage;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keeps_pass_when_reloading_during_reservation() {

@@ -13,7 +13,7 @@ use stanchion_tests::{
     simulated_users::{MonotonicPositions, admit, queue_all, run_all},
     tokens,
 };
-use waitingroom::protocol::ServerMessage;
+use waitingroom_server::protocol::ServerMessage;
 
 const LINE: usize = 20;
 const RELOADING: usize = 100;

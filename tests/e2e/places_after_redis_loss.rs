@@ -15,10 +15,8 @@ use stanchion_tests::{
     TEST_TIMEOUT, Visitor, admission::assert_in_order, eventually, process::Signal,
     simulated_users::MonotonicPositions, stack::Role, tokens,
 };
-use waitingroom::{
-    clock::Clock,
-    protocol::{ServerMessage, WaitReason},
-};
+use waitingroom_domain::clock::Clock;
+use waitingroom_server::protocol::{ServerMessage, WaitReason};
 
 const USERS: usize = 240;
 /// Released before the loss, at least.

@@ -9,7 +9,8 @@ use stanchion_tests::{
     simulated_users::{MonotonicPositions, queue_all},
     stack::Role,
 };
-use waitingroom::{engine::RECOVERY_WINDOW, protocol::ServerMessage};
+use waitingroom_engine::RECOVERY_WINDOW;
+use waitingroom_server::protocol::ServerMessage;
 
 /// Have passes at first: as many as there may be.
 const HOLDERS: usize = 3;

@@ -9,7 +9,7 @@ use stanchion_tests::{
     simulated_users::{queue_all, run_all, take_pass},
     tokens,
 };
-use waitingroom::protocol::ServerMessage;
+use waitingroom_server::protocol::ServerMessage;
 
 const USERS: usize = 200;
 const PASS_TTL: i64 = 300;

@@ -9,7 +9,7 @@ use stanchion_tests::{
     redis_server::RedisClient,
     simulated_users::{queue_all, run_all, take_pass},
 };
-use waitingroom::protocol::ServerMessage;
+use waitingroom_server::protocol::ServerMessage;
 
 const USERS: usize = 700;
 

@@ -10,7 +10,7 @@ use stanchion_tests::{
     simulated_users::{queue_all, run_all, take_pass},
     stack::Role,
 };
-use waitingroom::protocol::ServerMessage;
+use waitingroom_server::protocol::ServerMessage;
 
 const USERS: usize = 300;
 const RATE: f64 = 60.0;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use waitingroom::{clock::Clock, pass::PassKey, queue::Grant, secret::Secret};
+use waitingroom_domain::{clock::Clock, pass::PassKey, queue::Grant, secret::Secret};
 
 use crate::{
     sale::Sale,

@@ -37,10 +37,12 @@ impl RedisCluster {
     /// Starts one; it serves every slot. A replica takes over from a primary that is silent for
     /// `failover_timeout`.
     pub fn start(failover_timeout: Duration) -> Self {
-        let repository = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .parent()
+        let script = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .ancestors()
+            .map(|folder| folder.join("tests/services/redis-cluster"))
+            .find(|script| script.exists())
             .expect("packages are below the repository");
-        let script = Command::new(repository.join("tests/services/redis-cluster"))
+        let script = Command::new(script)
             .arg(failover_timeout.as_millis().to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

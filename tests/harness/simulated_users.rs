@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 use tokio::{sync::Semaphore, task::JoinSet};
-use waitingroom::protocol::ServerMessage;
+use waitingroom_server::protocol::ServerMessage;
 
 use crate::{
     admission::Admission,

@@ -11,7 +11,7 @@ use tokio_tungstenite::{
         Message, client::IntoClientRequest, http::HeaderValue, protocol::WebSocketConfig,
     },
 };
-use waitingroom::protocol::{SUBPROTOCOL, ServerMessage};
+use waitingroom_server::protocol::{SUBPROTOCOL, ServerMessage};
 
 use crate::{visitor::Visitor, wait::with_timeout};
 

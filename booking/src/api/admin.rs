@@ -5,15 +5,17 @@ use std::sync::Arc;
 use axum::{extract::State, http::StatusCode, response::IntoResponse};
 use serde::Serialize;
 use utoipa::ToSchema;
-use waitingroom::{
-    http::{Json, LargeJson, Path},
+use waitingroom_domain::{
     ids::{EventId, UserId},
+    queue::{QueuePatch, QueueSettings},
+    schema::always_true,
+};
+use waitingroom_server::{
+    http::{Json, LargeJson, Path},
     openapi::problems::{
         EventNotFound, Forbidden, InvalidBody, InvalidField, NotInQueue, Unauthorized, Unavailable,
     },
     problem::Problem,
-    queue::{QueuePatch, QueueSettings},
-    schema::always_true,
 };
 
 use super::{

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
-use waitingroom::{
+use waitingroom_domain::ids::EventId;
+use waitingroom_server::{
     http::{Json, Query},
-    ids::EventId,
     openapi::problems::{Forbidden, InvalidField, Unauthorized, Unavailable},
     problem::Problem,
 };

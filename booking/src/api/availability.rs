@@ -7,9 +7,9 @@ use utoipa::{
     PartialSchema, ToSchema,
     openapi::{RefOr, Schema},
 };
-use waitingroom::{
+use waitingroom_domain::ids::EventId;
+use waitingroom_server::{
     http::Path,
-    ids::EventId,
     openapi::{
         event_stream,
         problems::{EventNotFound, InvalidField, Unavailable},

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
-use waitingroom::{
+use waitingroom_domain::ids::{BookingId, EventId};
+use waitingroom_server::{
     http::{Json, Path, Query},
-    ids::{BookingId, EventId},
     openapi::problems::{InvalidField, RateLimited, Unauthorized, Unavailable},
     problem::Problem,
 };

@@ -6,13 +6,15 @@ use axum::extract::State;
 use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
-use waitingroom::{
+use waitingroom_domain::{
     clock::Timestamp,
-    http::{Json, Path},
     ids::{EventId, ShowId, ZoneId},
+    queue::{QueueSettings, SaleState},
+};
+use waitingroom_server::{
+    http::{Json, Path},
     openapi::problems::{EventNotFound, InvalidField, Unavailable},
     problem::Problem,
-    queue::{QueueSettings, SaleState},
 };
 
 use super::params;

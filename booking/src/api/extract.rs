@@ -6,7 +6,8 @@ use axum::{
     extract::{FromRef, FromRequestParts},
     http::request::Parts,
 };
-use waitingroom::{ids::UserId, problem::Problem};
+use waitingroom_domain::ids::UserId;
+use waitingroom_server::problem::Problem;
 
 use crate::authentication::RequestAuthenticator;
 

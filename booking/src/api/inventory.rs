@@ -5,9 +5,9 @@ use std::sync::Arc;
 use axum::extract::State;
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::{IntoParams, ToSchema};
-use waitingroom::{
+use waitingroom_domain::ids::{EventId, ShowId, ZoneId};
+use waitingroom_server::{
     http::{Json, Query, RawBody, from_slice},
-    ids::{EventId, ShowId, ZoneId},
     openapi::problems::{
         EventNotFound, Forbidden, InvalidField, Malformed, TooLarge, Unauthorized, Unavailable,
     },

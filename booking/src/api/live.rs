@@ -9,9 +9,9 @@ use utoipa::{
     PartialSchema, ToSchema,
     openapi::{RefOr, Schema},
 };
-use waitingroom::{
+use waitingroom_domain::ids::EventId;
+use waitingroom_server::{
     http::{Json, Path},
-    ids::EventId,
     openapi::{
         event_stream,
         problems::{EventNotFound, Forbidden, InvalidField, Unauthorized, Unavailable},

@@ -7,13 +7,13 @@ use utoipa::{
     openapi::{RefOr, Schema},
 };
 use uuid::Uuid;
-use waitingroom::{
+use waitingroom_domain::{
     clock::Timestamp,
     ids::{EventId, ShowId, ZoneId},
-    problem::Problem,
     queue::{QueuePatch, QueueSettings, queue_patch_with_defaults},
     schema::openapi_schema,
 };
+use waitingroom_server::problem::Problem;
 
 use super::params::invalid_setting;
 use crate::model::{

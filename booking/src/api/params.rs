@@ -1,10 +1,10 @@
 //! Parses the parameters of paths and queries.
 
-use waitingroom::{
+use waitingroom_domain::{
     ids::{BookingId, EventId},
-    problem::Problem,
     queue::InvalidSetting,
 };
+use waitingroom_server::problem::Problem;
 
 /// The event of a path.
 pub(super) fn event_id(text: &str) -> Result<EventId, Problem> {

@@ -1,6 +1,6 @@
 //! The problems of this role's routes, as responses of the OpenAPI document.
 
-waitingroom::problem_responses! {
+waitingroom_server::problem_responses! {
     pub(super) fn register;
     AlreadyExists: [AlreadyExists];
     BookingNotFound: [BookingNotFound];

@@ -13,14 +13,16 @@ use utoipa::{
     IntoParams, ToSchema,
     openapi::{RefOr, Schema},
 };
-use waitingroom::{
-    http::Json,
+use waitingroom_domain::{
     ids::{EventId, IdempotencyKey, ShowId, UserId, ZoneId},
+    schema::openapi_schema,
+    seats::MAX_QUANTITY,
+};
+use waitingroom_server::{
+    http::Json,
     openapi::problems::{InvalidBody, RateLimited, Unauthorized, Unavailable},
     problem::{Code, Problem},
     protocol::{SeatPreference, check_preferences},
-    schema::openapi_schema,
-    seats::MAX_QUANTITY,
 };
 
 use super::{

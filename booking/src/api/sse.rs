@@ -11,7 +11,8 @@ use axum::{
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use tokio::time::{Instant, sleep_until, timeout_at};
-use waitingroom::{ids::EventId, problem::Problem};
+use waitingroom_domain::ids::EventId;
+use waitingroom_server::problem::Problem;
 
 use crate::{
     error::BookingError,

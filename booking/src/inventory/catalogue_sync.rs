@@ -4,12 +4,12 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::sync::Mutex;
-use waitingroom::{
-    engine::{EngineError, SharedEngine},
+use waitingroom_domain::{
     ids::EventId,
     queue::{QueueSettings, SaleState},
-    signal::{Recipient, Signal, Signals},
 };
+use waitingroom_engine::{EngineError, SharedEngine};
+use waitingroom_messaging::signal::{Recipient, Signal, Signals};
 
 use crate::{
     catalogue::Catalogue, engine_timeout::with_engine_timeout, error::BookingError,

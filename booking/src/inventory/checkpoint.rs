@@ -5,10 +5,8 @@ use std::{collections::HashMap, sync::Arc};
 
 use futures_util::{StreamExt, stream};
 use parking_lot::Mutex;
-use waitingroom::{
-    engine::{EngineError, RecoveryPoint, SharedEngine},
-    ids::EventId,
-};
+use waitingroom_domain::ids::EventId;
+use waitingroom_engine::{EngineError, RecoveryPoint, SharedEngine};
 
 use super::EVENT_CONCURRENCY;
 use crate::{

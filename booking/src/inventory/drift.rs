@@ -14,11 +14,11 @@ use std::{
 
 use futures_util::{StreamExt, stream};
 use parking_lot::Mutex;
-use waitingroom::{
-    engine::{EngineError, MAX_TALLY_USERS, SharedEngine},
+use waitingroom_domain::{
     ids::{EventId, UserId, ZoneId},
     seats::{Tally, ZoneTally},
 };
+use waitingroom_engine::{EngineError, MAX_TALLY_USERS, SharedEngine};
 
 use crate::{
     catalogue::Catalogue,

@@ -5,10 +5,8 @@ use std::{collections::HashMap, time::Duration};
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
-use waitingroom::{
-    ids::NodeId,
-    process_registry::{RegistrySnapshot, Role},
-};
+use waitingroom_domain::ids::NodeId;
+use waitingroom_messaging::process_registry::{RegistrySnapshot, Role};
 
 /// Registry snapshots that follow sooner do not count.
 const MIN_OBSERVATION_INTERVAL: Duration = Duration::from_millis(900);
@@ -71,10 +69,8 @@ impl Observations {
 
 #[cfg(test)]
 mod tests {
-    use waitingroom::{
-        clock::Timestamp,
-        process_registry::{LiveProcess, Process, ProcessStatus},
-    };
+    use waitingroom_domain::clock::Timestamp;
+    use waitingroom_messaging::process_registry::{LiveProcess, Process, ProcessStatus};
 
     use super::*;
 

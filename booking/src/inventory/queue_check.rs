@@ -3,10 +3,8 @@
 
 use std::sync::Arc;
 
-use waitingroom::{
-    engine::{EngineError, QueueStatus},
-    ids::EventId,
-};
+use waitingroom_domain::ids::EventId;
+use waitingroom_engine::{EngineError, QueueStatus};
 
 use crate::{
     catalogue::Catalogue,

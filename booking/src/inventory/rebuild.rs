@@ -8,14 +8,14 @@ use std::{
 
 use tokio::sync::Mutex;
 use uuid::Uuid;
-use waitingroom::{
+use waitingroom_domain::{
     clock::{Clock, Timestamp},
-    engine::{
-        EngineError, Frozen, OpenParams, RECOVERY_WINDOW, RecoveryPoint, SEQUENCE_RESERVE,
-        SharedEngine,
-    },
     ids::{Epoch, EventId, ZoneId},
+    queue::SEQUENCE_RESERVE,
     seats::ZoneSeats,
+};
+use waitingroom_engine::{
+    EngineError, Frozen, OpenParams, RECOVERY_WINDOW, RecoveryPoint, SharedEngine,
 };
 
 use crate::{
@@ -335,7 +335,8 @@ fn count_corrected(before: &[ZoneSeats], after: &[ZoneSeats]) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use waitingroom::{engine::memory::InMemoryEngine, seats::SeatSnapshot};
+    use waitingroom_domain::seats::SeatSnapshot;
+    use waitingroom_engine::memory::InMemoryEngine;
 
     use super::*;
     use crate::{seed::seed_demo, store::sqlite::SqliteStore};

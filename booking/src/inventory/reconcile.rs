@@ -5,12 +5,12 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, stream};
-use waitingroom::{
+use waitingroom_domain::{
     clock::{Clock, Timestamp},
-    engine::{EngineError, SharedEngine},
     ids::EventId,
     seats::{Settlement, StaleHold},
 };
+use waitingroom_engine::{EngineError, SharedEngine};
 
 use super::EVENT_CONCURRENCY;
 use crate::{

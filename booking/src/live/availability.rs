@@ -13,10 +13,8 @@ use futures_util::future::join_all;
 use serde::Serialize;
 use tokio::sync::Mutex;
 use utoipa::ToSchema;
-use waitingroom::{
-    engine::SharedEngine,
-    ids::{EventId, ZoneId},
-};
+use waitingroom_domain::ids::{EventId, ZoneId};
+use waitingroom_engine::SharedEngine;
 
 use crate::{
     catalogue::Catalogue,

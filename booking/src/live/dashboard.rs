@@ -14,15 +14,15 @@ use parking_lot::Mutex;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
-use waitingroom::{
+use waitingroom_domain::{
     clock::{Clock, Timestamp},
-    engine::{Counters, QueueStatus, SharedEngine},
     ids::{EventId, ShowId, ZoneId},
-    process_registry::{BookingLoad, LiveProcess, RegistrySnapshot},
-    queue::{QueueSettings, SaleState},
+    queue::{Counters, QueueSettings, SaleState},
     seats::ZoneSeats,
-    throttle::{ThrottleReason, throttle_reason},
+    throttle::{BookingLoad, ThrottleReason, throttle_reason},
 };
+use waitingroom_engine::{QueueStatus, SharedEngine};
+use waitingroom_messaging::process_registry::{LiveProcess, RegistrySnapshot};
 
 use super::{
     event_metrics::{self, EventMetrics, event_metrics},

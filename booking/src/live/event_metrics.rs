@@ -2,11 +2,9 @@
 
 use serde::Serialize;
 use utoipa::ToSchema;
-use waitingroom::{
-    engine::QueueStatus,
-    process_registry::{BookingLoad, RegistrySnapshot, Role},
-    queue::SaleState,
-};
+use waitingroom_domain::{queue::SaleState, throttle::BookingLoad};
+use waitingroom_engine::QueueStatus;
+use waitingroom_messaging::process_registry::{RegistrySnapshot, Role};
 
 use crate::store::ZoneCount;
 
@@ -217,10 +215,8 @@ fn memory(reading: &RegistrySnapshot) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use waitingroom::{
-        clock::Timestamp,
-        process_registry::{LiveProcess, Process, ProcessStatus},
-    };
+    use waitingroom_domain::clock::Timestamp;
+    use waitingroom_messaging::process_registry::{LiveProcess, Process, ProcessStatus};
 
     use super::*;
 

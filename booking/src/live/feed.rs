@@ -7,7 +7,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use waitingroom::ids::EventId;
+use waitingroom_domain::ids::EventId;
 
 /// See the module's documentation. Events without readers cost nothing.
 #[derive(Debug)]

@@ -11,12 +11,8 @@ use utoipa::{
     PartialSchema, ToSchema,
     openapi::{RefOr, Schema},
 };
-use waitingroom::{
-    clock::Timestamp,
-    engine::{Counters, QueueStatus},
-    ids::Epoch,
-    schema::openapi_schema,
-};
+use waitingroom_domain::{clock::Timestamp, ids::Epoch, queue::Counters, schema::openapi_schema};
+use waitingroom_engine::QueueStatus;
 
 use super::event_metrics::{EventMetrics, METRIC_COUNT, Rates};
 
@@ -142,7 +138,7 @@ fn rounded(value: f32) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use waitingroom::queue::QueueSettings;
+    use waitingroom_domain::queue::QueueSettings;
 
     use super::*;
 

@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use waitingroom::process_registry::{RegistrySnapshot, SharedProcessRegistry};
+use waitingroom_messaging::process_registry::{RegistrySnapshot, SharedProcessRegistry};
 
 use crate::inventory::known_gateways::KnownGateways;
 

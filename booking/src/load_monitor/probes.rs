@@ -7,10 +7,8 @@ use std::{
 };
 
 use futures_util::{StreamExt, stream};
-use waitingroom::{
-    engine::{EngineError, QueueStatus, SharedEngine},
-    ids::EventId,
-};
+use waitingroom_domain::ids::EventId;
+use waitingroom_engine::{EngineError, QueueStatus, SharedEngine};
 
 use super::LoadMonitor;
 use crate::{

@@ -8,7 +8,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use waitingroom::ids::EventId;
+use waitingroom_domain::ids::EventId;
 
 /// A database that was not reached for this long counts as down: this process may have stood still
 /// and not have probed it.

@@ -7,7 +7,7 @@ use utoipa::{
     ToSchema,
     openapi::{RefOr, Schema},
 };
-use waitingroom::{queue::InvalidSetting, schema::openapi_schema};
+use waitingroom_domain::{queue::InvalidSetting, schema::openapi_schema};
 
 /// Longest logo, as the text of its `data:` URL.
 const MAX_LOGO: usize = 48 * 1024;

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
-use waitingroom::{
+use waitingroom_domain::{
     clock::Timestamp,
     ids::{EventId, UserId},
 };

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
-use waitingroom::{
+use waitingroom_domain::{
     clock::Timestamp,
     ids::{BookingId, EventId, IdempotencyKey, PassId, ShowId, UserId, ZoneId},
 };

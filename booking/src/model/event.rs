@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use waitingroom::{
+use waitingroom_domain::{
     clock::Timestamp,
     ids::{EventId, ShowId, ZoneId},
     queue::QueueSettings,

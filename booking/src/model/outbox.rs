@@ -2,7 +2,7 @@
 //! message, with its id, topic and payload separated by tabs. Ids and topics are this crate's; JSON
 //! has tabs and line ends as escapes only.
 
-use waitingroom::clock::Timestamp;
+use waitingroom_domain::clock::Timestamp;
 
 use crate::model::booking::OutboxMessage;
 

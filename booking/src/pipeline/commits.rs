@@ -8,11 +8,11 @@ use std::{
 };
 
 use tokio::sync::{mpsc, oneshot};
-use waitingroom::{
+use waitingroom_domain::{
     ids::{BookingId, EventId},
-    lifecycle::Lifecycle,
     seats::Settlement,
 };
+use waitingroom_server::lifecycle::Lifecycle;
 
 use super::{
     PendingInsert, PendingTransition, PipelineDeps, PipelineReceivers, ReservationOutcome,

@@ -8,11 +8,11 @@ use std::{
 
 use futures_util::future::join_all;
 use tokio::sync::{mpsc, oneshot};
-use waitingroom::{
-    engine::EngineError,
+use waitingroom_domain::{
     ids::EventId,
     seats::{Reserve, ReserveOutcome},
 };
+use waitingroom_engine::EngineError;
 
 use super::{PendingInsert, PipelineDeps, ReservationOutcome};
 use crate::{engine_timeout::with_timeout, model::booking::NewBooking};

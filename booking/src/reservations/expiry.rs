@@ -7,7 +7,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use waitingroom::{clock::Clock, ids::EventId, seats::Settlement};
+use waitingroom_domain::{clock::Clock, ids::EventId, seats::Settlement};
 
 use crate::{
     database_clock::DatabaseClock,

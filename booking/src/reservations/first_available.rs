@@ -2,10 +2,8 @@
 
 use std::net::IpAddr;
 
-use waitingroom::{
-    ids::{EventId, IdempotencyKey, UserId},
-    protocol::SeatPreference,
-};
+use waitingroom_domain::ids::{EventId, IdempotencyKey, UserId};
+use waitingroom_server::protocol::SeatPreference;
 
 use crate::{
     error::BookingError,

@@ -5,12 +5,12 @@
 use std::{collections::HashMap, net::IpAddr, num::NonZeroU32, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
-use waitingroom::{
+use waitingroom_domain::{
     clock::Timestamp,
     guest_address::{NETWORK_LIMIT_FACTOR, network},
-    http::rate_limit_key,
     ids::BookingId,
 };
+use waitingroom_server::http::rate_limit_key;
 
 use crate::error::BookingError;
 

@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use waitingroom::clock::Clock;
+use waitingroom_domain::clock::Clock;
 
 use crate::{
     database_clock::DatabaseClock, error::BookingError, reservations::guest_limits::GuestLimiter,

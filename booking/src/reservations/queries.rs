@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use waitingroom::ids::{BookingId, EventId, UserId};
+use waitingroom_domain::ids::{BookingId, EventId, UserId};
 
 use crate::{
     database_clock::DatabaseClock,

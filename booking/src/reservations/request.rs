@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
-use waitingroom::ids::{EventId, IdempotencyKey, ShowId, UserId, ZoneId};
+use waitingroom_domain::ids::{EventId, IdempotencyKey, ShowId, UserId, ZoneId};
 
 use crate::model::booking::Idempotency;
 

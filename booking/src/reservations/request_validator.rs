@@ -1,12 +1,12 @@
 //! What is checked before any seats are held: the pass, the sale, and how many bookings a guest
 //! has.
 
-use waitingroom::{
+use waitingroom_domain::{
     clock::Clock,
-    engine::MAX_PASS_CLOCK_STOP,
     pass::{PassClaims, PassError, PassKey},
     queue::SaleState,
 };
+use waitingroom_engine::MAX_PASS_CLOCK_STOP;
 
 use crate::{
     catalogue::ZoneRef,

@@ -7,7 +7,7 @@ use std::{
 };
 
 use uuid::Uuid;
-use waitingroom::{
+use waitingroom_domain::{
     clock::Timestamp,
     ids::BookingId,
     pass::PassClaims,

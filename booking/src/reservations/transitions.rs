@@ -1,6 +1,6 @@
 //! Confirms and cancels bookings: the database decides, once.
 
-use waitingroom::{
+use waitingroom_domain::{
     clock::Clock,
     ids::{BookingId, UserId},
 };

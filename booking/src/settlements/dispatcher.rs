@@ -8,12 +8,12 @@ use std::{sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
-use waitingroom::{
+use waitingroom_domain::{
     clock::Clock,
-    engine::{EngineError, SharedEngine},
     ids::{BookingId, EventId},
     seats::Settlement,
 };
+use waitingroom_engine::{EngineError, SharedEngine};
 
 use super::{rebuild_queue::RebuildQueue, retry_queue::RetryQueue};
 use crate::{engine_timeout::with_timeout, model::booking::Status};

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
-use waitingroom::ids::EventId;
+use waitingroom_domain::ids::EventId;
 
 /// See the module's documentation. Bounded by the catalogue: only its events are queued, each once.
 #[derive(Debug, Default)]

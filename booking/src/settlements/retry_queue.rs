@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use waitingroom::{
+use waitingroom_domain::{
     ids::{BookingId, EventId},
     seats::Settlement,
 };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use waitingroom::clock::Timestamp;
+use waitingroom_domain::clock::Timestamp;
 
 use super::Outage;
 

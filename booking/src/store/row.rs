@@ -4,13 +4,13 @@ use std::collections::HashMap;
 
 use sqlx::FromRow;
 use uuid::Uuid;
-use waitingroom::{
+use waitingroom_domain::{
     clock::Timestamp,
-    engine::{RecoveryPoint, UnservedNumbers},
     ids::{BookingId, UserId},
     numbers::Numbers,
     seats::{Hold, SeatSnapshot, ZoneSeats},
 };
+use waitingroom_engine::{RecoveryPoint, UnservedNumbers};
 
 use super::{HoldResolution, StoreError, Summary, ZoneCount};
 use crate::model::{

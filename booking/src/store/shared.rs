@@ -7,7 +7,7 @@
 use std::{collections::HashMap, time::Duration};
 
 use uuid::Uuid;
-use waitingroom::{
+use waitingroom_domain::{
     clock::Timestamp,
     ids::{BookingId, EventId, UserId},
 };

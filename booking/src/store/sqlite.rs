@@ -11,7 +11,7 @@ use sqlx::{
 };
 use tokio::fs::OpenOptions;
 use uuid::Uuid;
-use waitingroom::{
+use waitingroom_domain::{
     clock::{Clock, Timestamp},
     ids::{BookingId, EventId, UserId},
 };

@@ -1,15 +1,15 @@
 //! What operators do.
 
 use serde_json::json;
-use waitingroom::{
-    engine::Join,
+use waitingroom_domain::{
     ids::UserId,
     presence::Presence,
     queue::{Removal, SaleState},
-    signal::{ListenerEvent, Signal, Signals},
 };
+use waitingroom_messaging::signal::{ListenerEvent, Signal, Signals};
 
 use super::app::{TestApp, admin, token};
+use crate::single_action::{Join, SingleAction};
 
 #[tokio::test]
 async fn opens_event_on_creation() {

@@ -15,21 +15,27 @@ use futures_util::{StreamExt, stream::BoxStream};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 use uuid::Uuid;
-use waitingroom::{
-    auth::{Authenticator, IdentityConfig, mint_user_token},
-    bus::{Bus, InMemoryBus},
+use waitingroom_domain::{
     clock::{Clock, Timestamp},
-    engine::{Join, SharedEngine, TickScope, memory::InMemoryEngine},
     guest_address::GuestAddressKey,
     ids::{EventId, UserId},
-    lifecycle::{Lifecycle, PanicReceiver},
     pass::PassKey,
     presence::Presence,
-    process_registry::{SharedProcessRegistry, memory::InMemoryProcessRegistry},
     queue::{Grant, SaleState},
     secret::Secret,
+};
+use waitingroom_engine::{SharedEngine, TickScope, memory::InMemoryEngine};
+use waitingroom_messaging::{
+    bus::{Bus, InMemoryBus},
+    process_registry::{SharedProcessRegistry, memory::InMemoryProcessRegistry},
     signal::memory::InMemorySignals,
 };
+use waitingroom_server::{
+    auth::{Authenticator, IdentityConfig, mint_user_token},
+    lifecycle::{Lifecycle, PanicReceiver},
+};
+
+use crate::single_action::{Join, SingleAction};
 
 const JWT_SECRET: &str = "a-secret-for-user-tokens";
 const PASS_SECRET: &str = "a-secret-for-queue-passes";
@@ -194,7 +200,7 @@ impl TestApp {
         };
 
         let role = BookingService::bind(backends, config).await.unwrap();
-        let router = waitingroom::http::with_defaults(role.router());
+        let router = waitingroom_server::http::with_defaults(role.router());
         let (lifecycle, crashes) = Lifecycle::new();
 
         role.run(&lifecycle);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use waitingroom::clock::Clock;
+use waitingroom_domain::clock::Clock;
 
 use super::app::{TestApp, token};
 

@@ -6,10 +6,8 @@ use booking::store::sqlite::SqliteStore;
 use serde_json::json;
 use sqlx::{Connection, SqliteConnection};
 use uuid::Uuid;
-use waitingroom::{
-    seats::{SeatSnapshot, ZoneSeats},
-    telemetry::{render_metrics, start_metrics},
-};
+use waitingroom_domain::seats::{SeatSnapshot, ZoneSeats};
+use waitingroom_server::telemetry::{render_metrics, start_metrics};
 
 use super::app::{TestApp, admin, token};
 

@@ -3,10 +3,8 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use waitingroom::{
-    clock::Clock,
-    process_registry::{BookingLoad, Process, ProcessStatus, Role},
-};
+use waitingroom_domain::{clock::Clock, throttle::BookingLoad};
+use waitingroom_messaging::process_registry::{Process, ProcessStatus, Role};
 
 use super::app::{Stream, TestApp, admin, admin_for, token};
 

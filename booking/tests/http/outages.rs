@@ -2,10 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use waitingroom::{
-    engine::{RECOVERY_WINDOW, memory::InMemoryEngine},
-    seats::ZoneSeats,
-};
+use waitingroom_domain::seats::ZoneSeats;
+use waitingroom_engine::{RECOVERY_WINDOW, memory::InMemoryEngine};
 
 use super::app::{TestApp, token};
 

@@ -7,14 +7,15 @@ use booking::{
     store::{AsOf::Fixed, Transition, TransitionRequest},
 };
 use serde_json::json;
-use waitingroom::{
-    engine::{SharedEngine, memory::InMemoryEngine},
+use waitingroom_domain::{
     presence::Presence,
     queue::{QueuePatch, QueueSettings, SaleState},
     seats::{Reserve, ReserveOutcome, SeatSnapshot, ZoneSeats},
 };
+use waitingroom_engine::{SharedEngine, memory::InMemoryEngine};
 
 use super::app::{TestApp, admin, token};
+use crate::single_action::SingleAction;
 
 #[tokio::test]
 async fn restores_seats_and_queue_from_database() {

@@ -7,7 +7,7 @@ use booking::{BookingConfig, GuestLimits};
 use futures_util::future::join_all;
 use serde_json::json;
 use uuid::Uuid;
-use waitingroom::{guest_address::HEADER, queue::Grant};
+use waitingroom_domain::{guest_address::HEADER, queue::Grant};
 
 use super::app::{TestApp, address_of, admin, guest, token};
 

@@ -8,11 +8,9 @@ use std::{
 
 use booking::store::SharedStore;
 use futures_util::future::join_all;
-use waitingroom::{
-    engine::{SharedEngine, memory::InMemoryEngine},
-    seats::SeatSnapshot,
-    telemetry::{render_metrics, start_metrics},
-};
+use waitingroom_domain::seats::SeatSnapshot;
+use waitingroom_engine::{SharedEngine, memory::InMemoryEngine};
+use waitingroom_server::telemetry::{render_metrics, start_metrics};
 
 use crate::{
     app::{TestApp, token},
@@ -123,7 +121,7 @@ async fn what_is_under_way_is_no_drift() {
             let mut bookings = 0;
             while Instant::now() < until {
                 let user = format!("u{number}-{bookings}");
-                let grant = waitingroom::queue::Grant {
+                let grant = waitingroom_domain::queue::Grant {
                     pass_id: user.parse().unwrap(),
                     number: 1,
                     epoch: "earlier".parse().unwrap(),

@@ -19,7 +19,7 @@ use booking::{
 };
 use futures_util::future::join_all;
 use tokio::time::sleep;
-use waitingroom::queue::Grant;
+use waitingroom_domain::queue::Grant;
 
 use crate::{
     app::{TestApp, admin},

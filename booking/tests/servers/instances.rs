@@ -5,9 +5,8 @@ use std::sync::Arc;
 use booking::store::SharedStore;
 use futures_util::{StreamExt, future::join_all, stream};
 use serde_json::{Value, json};
-use waitingroom::{
-    engine::{SharedEngine, memory::InMemoryEngine, redis::RedisEngine},
-    redis_connection::RedisServers,
+use waitingroom_engine::{
+    SharedEngine, memory::InMemoryEngine, redis::RedisEngine, redis_connection::RedisServers,
 };
 
 use crate::{

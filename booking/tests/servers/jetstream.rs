@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use booking::outbox::OutboxRelay;
 use uuid::Uuid;
-use waitingroom::bus::{NatsBus, nats::NatsConfig};
+use waitingroom_messaging::bus::{NatsBus, nats::NatsConfig};
 
 use crate::{
     databases,
@@ -51,7 +51,7 @@ async fn each_change_is_in_the_stream_once() {
     let published_before: Vec<_> = batches
         .iter()
         .flat_map(|batch| &batch.messages)
-        .map(|message| waitingroom::bus::Message {
+        .map(|message| waitingroom_messaging::bus::Message {
             subject: format!("{name}.{}", message.topic),
             message_id: message.message_id.clone(),
             payload: message.payload.clone().into(),
@@ -59,7 +59,7 @@ async fn each_change_is_in_the_stream_once() {
         .collect();
 
     assert!(
-        waitingroom::bus::Bus::publish(bus.as_ref(), &published_before)
+        waitingroom_messaging::bus::Bus::publish(bus.as_ref(), &published_before)
             .await
             .iter()
             .all(Result::is_ok)

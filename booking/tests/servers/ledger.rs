@@ -11,7 +11,7 @@ use booking::model::booking::Status;
 use futures_util::StreamExt;
 use serde::Deserialize;
 use uuid::Uuid;
-use waitingroom::bus::{Bus, NatsBus, nats::NatsConfig};
+use waitingroom_messaging::bus::{Bus, NatsBus, nats::NatsConfig};
 
 /// A stream of one test's own.
 pub(crate) struct Publication {

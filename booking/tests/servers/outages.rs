@@ -9,7 +9,7 @@ use std::{
 use booking::store::{EventStore, Heartbeat, SharedStore, postgres::PostgresStore};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use uuid::Uuid;
-use waitingroom::engine::memory::InMemoryEngine;
+use waitingroom_engine::memory::InMemoryEngine;
 
 use crate::{
     app::{TestApp, token},

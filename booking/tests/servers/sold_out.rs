@@ -17,7 +17,7 @@ use booking::{BookingConfig, store::HoldResolution};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use uuid::Uuid;
-use waitingroom::{clock::Clock, ids::BookingId, queue::Grant};
+use waitingroom_domain::{clock::Clock, ids::BookingId, queue::Grant};
 
 use crate::{
     app::{Answer, TestApp, admin, token},

@@ -9,7 +9,7 @@ use booking::{
 };
 use serde_json::json;
 use sqlx::{Connection, SqliteConnection};
-use waitingroom::{ids::EventId, queue::QueuePatch};
+use waitingroom_domain::{ids::EventId, queue::QueuePatch};
 
 use super::{
     databases::sqlite_file,

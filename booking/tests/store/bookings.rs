@@ -4,7 +4,7 @@ use booking::{
     model::booking::Status,
     store::{AsOf::Fixed, InsertOutcome, SharedStore, Transition, TransitionOutcome},
 };
-use waitingroom::ids::IdempotencyKey;
+use waitingroom_domain::ids::IdempotencyKey;
 
 use super::fixtures::{
     NOW, counters, later, messages, reservation, status, stored_event, transition_request, with_key,

@@ -19,7 +19,7 @@ use booking::{
 use futures_util::future::poll_fn;
 use sqlx::{Connection, PgConnection, SqliteConnection};
 use uuid::Uuid;
-use waitingroom::{ids::BookingId, queue::QueuePatch};
+use waitingroom_domain::{ids::BookingId, queue::QueuePatch};
 
 use super::{
     databases::{own_database, sqlite_file, sqlite_memory},

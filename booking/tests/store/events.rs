@@ -1,12 +1,8 @@
 //! The catalogue, the snapshot, the checkpoints.
 
 use booking::store::{AsOf::Fixed, SharedStore, StoreError, Transition};
-use waitingroom::{
-    clock::Timestamp,
-    engine::{RecoveryPoint, UnservedNumbers},
-    numbers::Numbers,
-    queue::QueuePatch,
-};
+use waitingroom_domain::{clock::Timestamp, numbers::Numbers, queue::QueuePatch};
+use waitingroom_engine::{RecoveryPoint, UnservedNumbers};
 
 use super::fixtures::{NOW, event, later, operator, reservation, stored_event, transition_request};
 

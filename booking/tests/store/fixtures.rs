@@ -13,7 +13,7 @@ use booking::{
     store::{SharedStore, Transition, TransitionRequest},
 };
 use uuid::Uuid;
-use waitingroom::{
+use waitingroom_domain::{
     clock::Timestamp,
     ids::{BookingId, ZoneId},
     queue::QueueSettings,

@@ -11,7 +11,7 @@ use booking::{
 };
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
-use waitingroom::ids::BookingId;
+use waitingroom_domain::ids::BookingId;
 
 use super::{
     databases::own_database,
@@ -123,7 +123,7 @@ pub(crate) async fn database_clock_decides_expiry(store: SharedStore) {
     let until = |user: &str, seconds: i64| {
         let mut new = reservation(&event, 0, user, 1);
         new.booking.expires_at =
-            waitingroom::clock::Timestamp::from_millis(now.millis() + seconds * 1_000);
+            waitingroom_domain::clock::Timestamp::from_millis(now.millis() + seconds * 1_000);
         new
     };
 

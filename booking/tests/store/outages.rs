@@ -6,7 +6,7 @@ use booking::{
     model::booking::{Booking, NewBooking},
     store::{AsOf::Fixed, Outage, SharedStore, Transition},
 };
-use waitingroom::clock::Timestamp;
+use waitingroom_domain::clock::Timestamp;
 
 use super::fixtures::{NOW, later, reservation, stored_event, transition_request};
 use crate::wait::eventually;
@@ -38,7 +38,7 @@ pub(crate) async fn regular_heartbeats_owe_nothing(store: SharedStore) {
 
 pub(crate) async fn outage_is_owed_until_holds_extended(store: SharedStore) {
     let event = stored_event(&store, &[10]).await;
-    let now = waitingroom::clock::Clock::System.now();
+    let now = waitingroom_domain::clock::Clock::System.now();
     let mut held = reservation(&event, 0, "ann", 1);
 
     (held.booking.created_at, held.booking.expires_at) = (now, now.plus(Duration::from_secs(1)));

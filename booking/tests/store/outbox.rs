@@ -8,7 +8,7 @@ use booking::{
     store::{AsOf::Fixed, SharedStore, Transition},
 };
 use uuid::Uuid;
-use waitingroom::bus::{Bus, BusError, InMemoryBus, Message};
+use waitingroom_messaging::bus::{Bus, BusError, InMemoryBus, Message};
 
 use super::fixtures::{NOW, later, reservation, stored_event, transition_request};
 

@@ -5,17 +5,18 @@ use std::collections::HashMap;
 
 use futures_util::FutureExt;
 use rand::{Rng, SeedableRng, rngs::StdRng};
-use waitingroom::{
+use waitingroom_domain::{
     clock::Timestamp,
-    engine::{Engine, Join, OpenParams, TickScope, memory::InMemoryEngine},
     ids::{EventId, NodeId, UserId},
     presence::Presence,
     queue::QueueSettings,
     rate::Throttle,
     seats::{SeatSnapshot, ZoneSeats},
 };
+use waitingroom_engine::{Engine, OpenParams, TickScope, memory::InMemoryEngine};
 
 use super::PROGRESS_INTERVAL;
+use super::single_action::{Join, SingleAction};
 use crate::wait_estimator::WaitEstimator;
 
 /// Ticks between two samples of the waits that users are sent.

@@ -12,7 +12,7 @@ use std::{
 use parking_lot::Mutex;
 use rand::{Rng, seq::SliceRandom};
 use tokio::time::{Instant, MissedTickBehavior, interval};
-use waitingroom::lifecycle::Lifecycle;
+use waitingroom_server::lifecycle::Lifecycle;
 
 use super::mailbox::{Mailbox, WakeReasons};
 

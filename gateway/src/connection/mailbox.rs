@@ -14,11 +14,11 @@ use std::{
 use bitflags::bitflags;
 use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
-use waitingroom::{
-    engine::EngineError,
+use waitingroom_domain::{
     ids::{EventId, PassId},
     queue::{Grant, Place, QueueSettings, Removal},
 };
+use waitingroom_engine::EngineError;
 
 use crate::wait_estimator::WaitEstimate;
 
@@ -217,7 +217,7 @@ impl Mailbox {
 
 #[cfg(test)]
 mod tests {
-    use waitingroom::clock::Timestamp;
+    use waitingroom_domain::clock::Timestamp;
 
     use super::*;
 

@@ -48,7 +48,7 @@ impl WakeQueue {
 
 #[cfg(test)]
 mod tests {
-    use waitingroom::queue::QueueSettings;
+    use waitingroom_domain::queue::QueueSettings;
 
     use super::*;
 

@@ -10,7 +10,7 @@ use std::{
 };
 
 use axum::http::{HeaderMap, HeaderValue, header};
-use waitingroom::{
+use waitingroom_server::{
     auth::{GUEST_TTL, Identity},
     problem::{Code, Problem},
 };

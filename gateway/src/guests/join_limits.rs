@@ -3,12 +3,10 @@
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use waitingroom::{
+use waitingroom_domain::{clock::Clock, ids::EventId, ticket::TicketKey};
+use waitingroom_server::{
     auth::Identity,
-    clock::Clock,
-    ids::EventId,
     problem::{Code, Problem},
-    ticket::TicketKey,
 };
 
 use super::{

@@ -11,12 +11,12 @@ use std::{
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
-use waitingroom::{
+use waitingroom_domain::{
     guest_address::{NETWORK_LIMIT_FACTOR, network},
-    http::rate_limit_key,
     ids::{EventId, UserId},
     presence::POLL_PRESENCE_TTL,
 };
+use waitingroom_server::http::rate_limit_key;
 
 /// Added to the time for which a poll keeps a place, so that the next poll finds it counted.
 const EXPIRY_SLACK: Duration = Duration::from_secs(5);

@@ -5,8 +5,8 @@
 use std::{net::IpAddr, num::NonZeroU32, sync::Arc, time::Duration};
 
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
-use waitingroom::{
-    guest_address::{NETWORK_LIMIT_FACTOR, network},
+use waitingroom_domain::guest_address::{NETWORK_LIMIT_FACTOR, network};
+use waitingroom_server::{
     http::rate_limit_key,
     problem::{Code, Problem},
 };

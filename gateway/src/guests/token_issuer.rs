@@ -4,12 +4,14 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use axum::http::HeaderMap;
 use uuid::Uuid;
-use waitingroom::{
-    auth::{Authenticator, GUEST_PREFIX, GUEST_TTL, Identity, mint_user_token},
+use waitingroom_domain::{
     clock::{Clock, Timestamp},
     ids::UserId,
-    problem::{Code, Problem},
     secret::Secret,
+};
+use waitingroom_server::{
+    auth::{Authenticator, GUEST_PREFIX, GUEST_TTL, Identity, mint_user_token},
+    problem::{Code, Problem},
 };
 
 use super::rate_limit::GuestRateLimiter;

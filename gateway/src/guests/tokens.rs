@@ -13,11 +13,10 @@ use utoipa::{
     ToSchema,
     openapi::{AllOfBuilder, Ref, RefOr, Schema},
 };
-use waitingroom::{
+use waitingroom_domain::{clock::Timestamp, ids::UserId};
+use waitingroom_server::{
     auth::GUEST_PREFIX,
-    clock::Timestamp,
     http::{Json, SmallJson},
-    ids::UserId,
     openapi::problems::{Failed, InvalidBody, InvalidField, NotHere, RateLimited},
     problem::{Code, Problem},
 };

@@ -4,12 +4,13 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, stream};
-use waitingroom::{ids::EventId, lifecycle::Lifecycle};
+use waitingroom_domain::ids::EventId;
+use waitingroom_server::lifecycle::Lifecycle;
 
 use super::{PROBE_INTERVAL, resync::ResyncService};
 use crate::{guests::rate_limit::GuestRateLimiter, local_node::LocalNode, registry::Registry};
 
-/// How often a node reports itself to the engine; see [`waitingroom::presence::NODE_TIMEOUT`].
+/// How often a node reports itself to the engine; see [`waitingroom_domain::presence::NODE_TIMEOUT`].
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(2);
 /// Max events that are reported to at the same time: a shard of Redis that does not answer must not
 /// delay the others.

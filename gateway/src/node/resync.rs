@@ -7,14 +7,14 @@ use std::{
 };
 
 use smallvec::{SmallVec, smallvec};
-use waitingroom::{
+use waitingroom_domain::{
     clock::Timestamp,
-    engine::{Action, ActionKind, ActionResult, EngineError, JoinOutcome, MAX_ACTIONS},
     ids::{Epoch, EventId, UserId},
-    lifecycle::Lifecycle,
     presence::Presence,
     queue::Place,
 };
+use waitingroom_engine::{Action, ActionKind, ActionResult, EngineError, JoinOutcome, MAX_ACTIONS};
+use waitingroom_server::lifecycle::Lifecycle;
 
 use crate::{
     local_node::LocalNode,

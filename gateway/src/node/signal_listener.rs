@@ -3,10 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::task::yield_now;
-use waitingroom::{
-    lifecycle::Lifecycle,
-    signal::{Listener, ListenerEvent, Signal},
-};
+use waitingroom_messaging::signal::{Listener, ListenerEvent, Signal};
+use waitingroom_server::lifecycle::Lifecycle;
 
 use super::resync::ResyncService;
 use crate::{

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use waitingroom::lifecycle::Lifecycle;
+use waitingroom_server::lifecycle::Lifecycle;
 
 use super::{PROBE_INTERVAL, resync::ResyncService};
 use crate::{local_node::LocalNode, registry::Registry};

@@ -3,15 +3,17 @@
 
 use std::{sync::Arc, time::Duration};
 
-use waitingroom::{
+use waitingroom_domain::{
     clock::Clock,
-    engine::{EngineError, JoinOutcome, QueueStatus, SharedEngine, batcher::ActionBatcher},
     ids::{Epoch, EventId, NodeId, PassId, UserId},
     presence::{POLL_PRESENCE_TTL, Presence},
-    problem::{Code, Problem},
     queue::{Place, Removal, SaleState},
     ticket::TicketKey,
 };
+use waitingroom_engine::{
+    EngineError, JoinOutcome, QueueStatus, SharedEngine, batcher::ActionBatcher,
+};
+use waitingroom_server::problem::{Code, Problem};
 
 use super::unavailable;
 use crate::{

@@ -3,12 +3,12 @@
 
 use std::sync::Arc;
 
-use waitingroom::{
-    engine::batcher::ActionBatcher,
+use waitingroom_domain::{
     ids::{EventId, UserId},
     presence::POLL_PRESENCE_TTL,
     queue::Place,
 };
+use waitingroom_engine::batcher::ActionBatcher;
 
 use crate::{
     connection::mailbox::Mailbox,

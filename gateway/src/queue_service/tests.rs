@@ -3,18 +3,19 @@
 use std::slice;
 
 use axum::{Router, routing::get};
-use waitingroom::{
+use waitingroom_domain::{
     clock::{Clock, Timestamp},
-    engine::{OpenParams, SharedEngine, batcher::ActionBatcher, memory::InMemoryEngine},
     guest_address::GuestAddressKey,
-    lifecycle::Lifecycle,
     pass::PassKey,
-    protocol::SeatPreference,
     queue::QueueSettings,
     secret::Secret,
-    signal::memory::InMemorySignals,
     ticket::TicketKey,
 };
+use waitingroom_engine::{
+    OpenParams, SharedEngine, batcher::ActionBatcher, memory::InMemoryEngine,
+};
+use waitingroom_messaging::signal::memory::InMemorySignals;
+use waitingroom_server::{lifecycle::Lifecycle, protocol::SeatPreference};
 
 use super::*;
 use crate::{
@@ -61,7 +62,9 @@ async fn world(pending: serde_json::Value) -> World {
         Arc::new(InMemorySignals::default()),
         clock.clone(),
     ));
-    let batcher = ActionBatcher::new(Arc::clone(&engine), clock.clone(), lifecycle);
+    let batcher = ActionBatcher::new(Arc::clone(&engine), clock.clone(), move |task| {
+        lifecycle.spawn("batcher", task)
+    });
     let booking = Arc::new(BookingClient::new(
         Arc::new(InProcessBookingApi::new(routes)),
         GuestAddressKey::new(&secret),

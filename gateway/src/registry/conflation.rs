@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use waitingroom::clock::Timestamp;
+use waitingroom_domain::clock::Timestamp;
 
 /// Interval between two position messages at this position. At 10 passes a second, a message then
 /// moves a user by about as many places as a person can tell apart.

@@ -8,7 +8,7 @@ use std::sync::{
 
 use dashmap::DashMap;
 use smallvec::SmallVec;
-use waitingroom::{
+use waitingroom_domain::{
     clock::Timestamp,
     ids::{Epoch, EventId, UserId},
     queue::{Grant, Place, Progress, QueueSettings},

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use waitingroom::{
+use waitingroom_domain::{
     clock::Timestamp,
     ids::Epoch,
     queue::{Place, Progress, QueueSettings},

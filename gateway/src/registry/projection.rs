@@ -1,12 +1,12 @@
 //! One user's position as this node projects it (rank when attached, minus the removals below
 //! since), and which updates the user is sent. Pure: no map, no lock, no I/O.
 
-use waitingroom::{
+use waitingroom_domain::{
     clock::Timestamp,
     ids::Epoch,
-    protocol::WaitReason,
     queue::{LastPosition, Place, Progress},
 };
+use waitingroom_server::protocol::WaitReason;
 
 use super::{conflation, room_view::RoomView};
 use crate::{connection::mailbox::PositionUpdate, wait_estimator::WaitEstimate};

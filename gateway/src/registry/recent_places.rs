@@ -5,7 +5,7 @@
 use std::{collections::HashMap, time::Duration};
 
 use parking_lot::Mutex;
-use waitingroom::{
+use waitingroom_domain::{
     clock::Timestamp,
     ids::{Epoch, EventId, UserId},
     queue::Place,
@@ -180,7 +180,7 @@ impl Generations {
 
 #[cfg(test)]
 mod tests {
-    use waitingroom::queue::LastPosition;
+    use waitingroom_domain::queue::LastPosition;
 
     use super::*;
 

@@ -1,6 +1,6 @@
 //! An event's queue as a whole, as far as this node knows from progress messages.
 
-use waitingroom::{
+use waitingroom_domain::{
     clock::Timestamp,
     queue::{Progress, QueueSettings},
 };

@@ -9,7 +9,7 @@ use axum::{
     extract::{ConnectInfo, FromRef, FromRequestParts},
     http::{HeaderMap, header::AUTHORIZATION, request::Parts},
 };
-use waitingroom::{
+use waitingroom_server::{
     auth::{Authenticator, Identity},
     problem::Problem,
 };

@@ -9,18 +9,17 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
-use waitingroom::{
+use waitingroom_domain::{
+    ids::EventId, queue::SaleState, rate::throttled_rate, schema::always_true,
+};
+use waitingroom_server::{
     http::{Json, Path, Query, RawBody, from_slice},
-    ids::EventId,
     openapi::problems::{
         EventNotFound, InvalidBody, InvalidField, Malformed, NotInQueue, RateLimited, TooLarge,
         Unauthorized, Unavailable,
     },
     problem::Problem,
     protocol::{SeatPreference, check_preferences},
-    queue::SaleState,
-    rate::throttled_rate,
-    schema::always_true,
 };
 
 use super::extract::{AuthenticatedUser, Caller, bearer};

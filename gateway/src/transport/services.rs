@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use waitingroom::clock::Clock;
+use waitingroom_domain::clock::Clock;
 
 use crate::{
     auto_hold::AutoHoldService, booking_client::BookingClient,

@@ -27,16 +27,18 @@ use utoipa::{
         path::{Parameter, ParameterBuilder, ParameterIn},
     },
 };
-use waitingroom::{
-    http::{ConnectionPermit as Permit, Path, Query},
+use waitingroom_domain::{
     ids::{EventId, UserId},
+    queue::{Grant, Place, SaleState},
+};
+use waitingroom_server::{
+    http::{ConnectionPermit as Permit, Path, Query},
     openapi::{
         event_stream as event_stream_schema,
         problems::{InvalidField, NotInQueue, RateLimited, Unauthorized, Unavailable},
     },
     problem::Problem,
     protocol::{SeatPreference, check_preferences},
-    queue::{Grant, Place, SaleState},
 };
 
 use super::{

@@ -19,7 +19,7 @@ use axum::{
     http::HeaderMap,
     response::{IntoResponse, Response},
 };
-use waitingroom::{lifecycle::Lifecycle, openapi::problems::Malformed, problem::Problem};
+use waitingroom_server::{lifecycle::Lifecycle, openapi::problems::Malformed, problem::Problem};
 
 #[cfg(any(test, feature = "measure"))]
 pub(crate) use self::session::position_message;
@@ -41,7 +41,7 @@ pub(crate) struct WebSocketService {
 }
 
 /// The listener's permit for the connection, held for as long as the connection lives.
-type PermitExtension = Option<Extension<waitingroom::http::ConnectionPermit>>;
+type PermitExtension = Option<Extension<waitingroom_server::http::ConnectionPermit>>;
 
 /// What a connection keeps of its request: the permit and the client's address.
 type ConnectionContext = Box<(PermitExtension, IpAddr)>;

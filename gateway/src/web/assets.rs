@@ -12,7 +12,7 @@ use axum::{
 use bytes::Bytes;
 use rust_embed::{Embed, EmbeddedFile};
 use utoipa_axum::{router::OpenApiRouter, routes};
-use waitingroom::problem::{Code, Problem};
+use waitingroom_server::problem::{Code, Problem};
 
 /// Nothing from other hosts, nothing inline.
 pub(crate) const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \

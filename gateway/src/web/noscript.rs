@@ -24,12 +24,11 @@ use axum::{
     routing::{any, get, post},
 };
 use maud::Markup;
-use waitingroom::{
+use waitingroom_domain::{ids::EventId, queue::Place};
+use waitingroom_server::{
     auth::Identity,
     http,
-    ids::EventId,
     problem::{Code, Problem},
-    queue::Place,
 };
 
 use self::{
@@ -49,7 +48,7 @@ use crate::{
     state::Gateway,
 };
 
-/// Well within [`waitingroom::presence::POLL_PRESENCE_TTL`], for which a poll keeps a place.
+/// Well within [`waitingroom_domain::presence::POLL_PRESENCE_TTL`], for which a poll keeps a place.
 const RELOAD_INTERVAL: Duration = Duration::from_secs(7);
 
 /// What the pages show and do.

@@ -7,7 +7,8 @@ use booking::{
     seed::{self, SeedSize},
     store::SharedStore,
 };
-use waitingroom::{clock::Clock, engine::memory::InMemoryEngine};
+use waitingroom_domain::clock::Clock;
+use waitingroom_engine::memory::InMemoryEngine;
 
 use crate::{
     cli::{Reset, Seed, SeedData},
@@ -48,7 +49,7 @@ pub async fn reset(settings: &Settings, reset: &Reset) -> Result<()> {
             .lock()
             .context("the queues of a running process cannot be emptied from outside")?;
         let store = embedded::open_store(&directory).await?;
-        let no_engine: waitingroom::engine::SharedEngine = Arc::new(InMemoryEngine::new());
+        let no_engine: waitingroom_engine::SharedEngine = Arc::new(InMemoryEngine::new());
         seed::reset(&store, &no_engine).await.context("reset")?;
     } else if reset.delete_all_bookings {
         let store = servers::open_store(settings).await?;

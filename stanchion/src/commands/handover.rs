@@ -6,10 +6,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use booking::store::SharedStore;
 use uuid::Uuid;
-use waitingroom::{
-    clock::Clock,
-    engine::{EngineError, SharedEngine},
-};
+use waitingroom_domain::clock::Clock;
+use waitingroom_engine::{EngineError, SharedEngine};
 
 use crate::{
     cli::Handover,

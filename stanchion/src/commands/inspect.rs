@@ -3,10 +3,8 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use waitingroom::{
-    auth::{GUEST_PREFIX, mint_user_token},
-    clock::Clock,
-};
+use waitingroom_domain::clock::Clock;
+use waitingroom_server::auth::{GUEST_PREFIX, mint_user_token};
 
 use crate::{
     cli::{Health, Token},

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use waitingroom::secret::{MIN_SECRET_BYTES, Secret};
+use waitingroom_domain::secret::{MIN_SECRET_BYTES, Secret};
 
 use super::{Settings, settings::SETTING_TABLE};
 

@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use rand::{Rng, distr::Alphanumeric};
 use serde::{Deserialize, Serialize};
-use waitingroom::secret::Secret;
+use waitingroom_domain::secret::Secret;
 
 use super::{Settings, check};
 

@@ -7,7 +7,7 @@ use anyhow::Result;
 use figment::value::Value;
 use ipnet::IpNet;
 use serde::Serialize;
-use waitingroom::secret::Secret;
+use waitingroom_domain::secret::Secret;
 
 use super::{log_format::Format, url::ServerUrl};
 

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 
 use clap::ArgMatches;
+use waitingroom_domain::secret::Secret;
 
 use super::{
     environment::check_variables,
@@ -11,7 +12,6 @@ use super::{
     table::{flag, variable},
     *,
 };
-use waitingroom::secret::Secret;
 
 /// The page that is generated from the table.
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/configuration.md");
@@ -425,11 +425,11 @@ fn defaults_are_those_of_the_libraries() {
     let settings = Settings::default();
     let (throttle, wanted) = (
         settings.throttle(),
-        waitingroom::throttle::ThrottleConfig::default(),
+        waitingroom_domain::throttle::ThrottleConfig::default(),
     );
     assert_eq!((throttle.floor, throttle.slow), (wanted.floor, wanted.slow));
 
-    let limits = waitingroom::http::ServeLimits::default();
+    let limits = waitingroom_server::http::ServeLimits::default();
     assert_eq!(settings.max_connections, limits.connections);
 
     let (limits, wanted) = (settings.queue_limits(), gateway::GuestLimits::default());

@@ -1,7 +1,7 @@
 //! What users' and guests' tokens are verified with.
 
 use anyhow::{Context, Result, bail};
-use waitingroom::auth::{Authenticator, IdentityConfig};
+use waitingroom_server::auth::{Authenticator, IdentityConfig};
 
 use crate::config::Settings;
 

@@ -11,14 +11,14 @@ use booking::{
     store::{SharedStore, sqlite::SqliteStore},
 };
 use gateway::booking_api::{HttpBookingApi, InProcessBookingApi, SharedBookingApi};
-use waitingroom::{
+use waitingroom_domain::clock::Clock;
+use waitingroom_engine::memory::InMemoryEngine;
+use waitingroom_messaging::{
     bus::InMemoryBus,
-    clock::Clock,
-    engine::memory::InMemoryEngine,
-    http::{ops_routes, with_defaults},
     process_registry::{Role, memory::InMemoryProcessRegistry},
     signal::memory::InMemorySignals,
 };
+use waitingroom_server::http::{ops_routes, with_defaults};
 
 use self::hosts::AllowedHosts;
 use super::{Backends, authenticator, subscription_check};

@@ -8,11 +8,11 @@ use booking::{
     store::{SharedStore, postgres::PostgresStore},
 };
 use gateway::booking_api::HttpBookingApi;
-use waitingroom::{
+use waitingroom_messaging::{
     bus::{NatsBus, nats::NatsConfig},
-    http::ops_routes_with_liveness,
     process_registry::Role,
 };
+use waitingroom_server::http::ops_routes_with_liveness;
 
 use super::{Backends, authenticator, subscription_check};
 use crate::{config::Settings, process::Process};

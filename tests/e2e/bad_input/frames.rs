@@ -19,7 +19,7 @@ use tokio_tungstenite::tungstenite::{
         coding::{Data, OpCode},
     },
 };
-use waitingroom::protocol::ServerMessage;
+use waitingroom_server::protocol::ServerMessage;
 
 const BAD_TOKEN: Option<u16> = Some(4500);
 const BAD_MESSAGE: Option<u16> = Some(4501);

@@ -7,7 +7,7 @@ use stanchion_tests::{
     wait::{eventually, now_ms, with_timeout},
 };
 use uuid::Uuid;
-use waitingroom::protocol::ServerMessage;
+use waitingroom_server::protocol::ServerMessage;
 
 pub(super) async fn are_checked(stack: &Stack, sale: &Sale) {
     let (soon, past) = (now_ms() / 1000 + 600, now_ms() / 1000 - 600);

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, process::Command};
 use serde_json::Value;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
 use stanchion_tests::{Stack, environment, eventually, stack::Role};
-use waitingroom::{problem::Code, protocol::CloseCode};
+use waitingroom_server::{problem::Code, protocol::CloseCode};
 
 use super::{
     files::Contract,

@@ -2,18 +2,25 @@
 //! before leaves a line that still works.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
+#[path = "../../../waitingroom/engine/tests/fixture/single_action.rs"]
+#[allow(dead_code, reason = "the suites share it, and none needs all of it")]
+mod single_action;
+
 use tokio::runtime::Runtime;
 use uuid::Uuid;
-use waitingroom::{
+use waitingroom_domain::{
     clock::Timestamp,
-    engine::{Engine, EngineError, Join, OpenParams, TickScope, redis::RedisEngine},
     ids::{EventId, PassId, UserId},
     presence::Presence,
     queue::QueueSettings,
     rate::Throttle,
-    redis_connection::RedisServers,
     seats::{Reserve, SeatSnapshot, Settlement, ZoneSeats},
 };
+use waitingroom_engine::{
+    Engine, EngineError, OpenParams, TickScope, redis::RedisEngine, redis_connection::RedisServers,
+};
+
+use self::single_action::{Join, SingleAction};
 
 const ZONE: u128 = 0xb000;
 

@@ -3,7 +3,7 @@
 
 use stanchion_fuzz::{Edit, edited};
 use uuid::Uuid;
-use waitingroom::{
+use waitingroom_domain::{
     clock::Timestamp,
     ids::{Epoch, EventId, UserId},
     pass::{PassError, PassKey},

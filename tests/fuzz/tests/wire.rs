@@ -1,7 +1,7 @@
 //! Frames of clients.
 
 use stanchion_fuzz::{Edit, edited};
-use waitingroom::{
+use waitingroom_server::{
     problem::Code,
     protocol::{ClientMessage, MAX_PREFERENCES, check_preferences},
 };

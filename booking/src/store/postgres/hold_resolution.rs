@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use rand::seq::SliceRandom;
 use sqlx::Postgres;
 use uuid::Uuid;
-use waitingroom::ids::{BookingId, EventId};
+use waitingroom_domain::ids::{BookingId, EventId};
 
 use super::sql::database_now;
 use crate::store::{

@@ -2,7 +2,7 @@
 
 use sqlx::Postgres;
 use uuid::Uuid;
-use waitingroom::clock::Timestamp;
+use waitingroom_domain::clock::Timestamp;
 
 use crate::store::{
     StoreError, connection::Connections, row::OutboxBatchRow, statement::statement,

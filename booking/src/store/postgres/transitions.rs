@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use futures_util::future::join_all;
 use sqlx::Postgres;
 use uuid::Uuid;
-use waitingroom::ids::BookingId;
+use waitingroom_domain::ids::BookingId;
 
 use super::{
     locked_zones::{LOCK_TIMEOUT_MS, LockedZones, partition},

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use sqlx::FromRow;
 use uuid::Uuid;
-use waitingroom::clock::Timestamp;
+use waitingroom_domain::clock::Timestamp;
 
 use super::corrupt;
 use crate::{model::audit::AuditRecord, store::StoreError};

@@ -1,7 +1,7 @@
 //! Changes by operators.
 
 use async_trait::async_trait;
-use waitingroom::ids::EventId;
+use waitingroom_domain::ids::EventId;
 
 use super::{Backend, with_timeout};
 use crate::{

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use async_trait::async_trait;
-use waitingroom::{
+use waitingroom_domain::{
     clock::Timestamp,
     ids::{BookingId, EventId, IdempotencyKey, PassId, UserId},
 };

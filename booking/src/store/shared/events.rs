@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use serde::Serialize;
-use waitingroom::{
+use waitingroom_domain::{
     clock::Timestamp,
     ids::EventId,
     queue::{QueuePatch, QueueSettings},

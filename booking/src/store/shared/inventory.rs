@@ -1,12 +1,12 @@
 //! Seats as the database counts them, and how far the queues have come.
 
 use async_trait::async_trait;
-use waitingroom::{
+use waitingroom_domain::{
     clock::Timestamp,
-    engine::RecoveryPoint,
     ids::{EventId, UserId},
     seats::SeatSnapshot,
 };
+use waitingroom_engine::RecoveryPoint;
 
 use super::{Backend, with_timeout};
 use crate::store::{

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use uuid::Uuid;
-use waitingroom::clock::Timestamp;
+use waitingroom_domain::clock::Timestamp;
 
 use super::{Backend, with_timeout};
 use crate::{

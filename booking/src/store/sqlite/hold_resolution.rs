@@ -2,7 +2,7 @@
 
 use sqlx::Sqlite;
 use uuid::Uuid;
-use waitingroom::{
+use waitingroom_domain::{
     clock::Clock,
     ids::{BookingId, EventId},
 };

@@ -2,7 +2,7 @@
 
 use sqlx::Sqlite;
 use uuid::Uuid;
-use waitingroom::clock::Timestamp;
+use waitingroom_domain::clock::Timestamp;
 
 use crate::{
     model::{booking::OutboxMessage, outbox::encode},

@@ -3,7 +3,7 @@
 
 use sqlx::Sqlite;
 use uuid::Uuid;
-use waitingroom::clock::Timestamp;
+use waitingroom_domain::clock::Timestamp;
 
 use super::outbox;
 use crate::{

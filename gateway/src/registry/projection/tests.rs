@@ -4,10 +4,8 @@
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
-use waitingroom::{
-    protocol::WaitReason,
-    queue::{QueueSettings, SaleState},
-};
+use waitingroom_domain::queue::{QueueSettings, SaleState};
+use waitingroom_server::protocol::WaitReason;
 
 use super::*;
 

@@ -4,11 +4,11 @@
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
-use waitingroom::{
+use waitingroom_domain::{
     ids::Epoch,
-    protocol::WaitReason,
     queue::{Grant, LastPosition},
 };
+use waitingroom_server::protocol::WaitReason;
 
 use super::*;
 

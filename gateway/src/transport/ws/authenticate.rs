@@ -4,9 +4,9 @@ use std::{net::IpAddr, time::Duration};
 
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
-use waitingroom::{
+use waitingroom_domain::ids::NodeId;
+use waitingroom_server::{
     auth::{Authenticator, Identity},
-    ids::NodeId,
     problem::{Code, Problem},
     protocol::{ClientMessage, CloseCode, ServerMessage},
 };

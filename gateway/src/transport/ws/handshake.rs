@@ -30,8 +30,8 @@ use tokio_tungstenite::{
         protocol::{Role, WebSocketConfig},
     },
 };
-use waitingroom::{
-    clock::Clock,
+use waitingroom_domain::clock::Clock;
+use waitingroom_server::{
     problem::{Code, Problem},
     protocol::{MAX_FRAME_BYTES, SUBPROTOCOL},
 };

@@ -12,7 +12,7 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
 };
-use waitingroom::{
+use waitingroom_domain::{
     clock::{Clock, Timestamp},
     rate::TokenBucket,
 };

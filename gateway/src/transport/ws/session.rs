@@ -12,11 +12,11 @@ use std::{future::poll_fn, sync::Arc, task::Poll};
 use futures_util::{FutureExt, future::BoxFuture};
 use serde_json::{Map, Value};
 use tokio::time::Instant;
-use waitingroom::{
+use waitingroom_domain::{
     ids::{EventId, IdempotencyKey},
-    protocol::{CloseCode, SeatPreference, ServerMessage},
     queue::{Grant, Removal, SaleState},
 };
+use waitingroom_server::protocol::{CloseCode, SeatPreference, ServerMessage};
 
 #[cfg(any(test, feature = "measure"))]
 pub(crate) use self::outbound::position_message;

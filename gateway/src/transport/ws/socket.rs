@@ -17,7 +17,7 @@ use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{Error, Message, Utf8Bytes, error::CapacityError, protocol::CloseFrame},
 };
-use waitingroom::{
+use waitingroom_server::{
     problem::Problem,
     protocol::{CloseCode, ServerMessage},
 };

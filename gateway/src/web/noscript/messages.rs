@@ -1,7 +1,7 @@
 //! The texts of pages without script, in the language that the browser prefers.
 
 use axum::http::{HeaderMap, header};
-use waitingroom::queue::SaleState;
+use waitingroom_domain::queue::SaleState;
 
 /// The texts of one language.
 pub(super) struct Messages {

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use maud::{DOCTYPE, Markup, html};
-use waitingroom::{problem::Code, queue::SaleState};
+use waitingroom_domain::queue::SaleState;
+use waitingroom_server::problem::Code;
 
 use super::{RELOAD_INTERVAL, messages::Messages};
 use crate::booking_client::EventSummary;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 use redis::aio::MultiplexedConnection;
 use tokio::time::{MissedTickBehavior, interval};
-use waitingroom::rate::tick_interval;
+use waitingroom_domain::rate::tick_interval;
 
 use crate::{
     cli::{Strategy, Workload},

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use tokio::time::timeout;
-use waitingroom::{
+use waitingroom_domain::{
     ids::{EventId, PassId},
-    protocol::SeatPreference,
     queue::Grant,
 };
+use waitingroom_server::protocol::SeatPreference;
 
 use crate::auto_hold::{AutoHoldOutcome, HOLD_TIMEOUT};
 

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use tokio::time::Instant;
-use waitingroom::{
+use waitingroom_domain::{
     ids::{EventId, PassId},
+    queue::Place,
+};
+use waitingroom_server::{
     problem::{Code, Problem},
     protocol::{
         ClientMessage, CloseCode, JoinQueue, ReserveSeats, ServerMessage, check_preferences,
     },
-    queue::Place,
 };
 
 use super::{Session, outbound};

@@ -1,7 +1,8 @@
 //! Messages to the client, of what the session has to say.
 
 use serde_json::{Map, Value};
-use waitingroom::{ids::EventId, protocol::ServerMessage, queue::QueueSettings};
+use waitingroom_domain::{ids::EventId, queue::QueueSettings};
+use waitingroom_server::protocol::ServerMessage;
 
 use super::ReserveReply;
 use crate::connection::mailbox::PositionUpdate;

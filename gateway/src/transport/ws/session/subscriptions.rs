@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use waitingroom::{
+use waitingroom_domain::{
     ids::{EventId, PassId},
-    protocol::SeatPreference,
     queue::{Grant, Place},
 };
+use waitingroom_server::protocol::SeatPreference;
 
 use super::auto_hold::AutoHoldState;
 use crate::{

@@ -1,0 +1,12 @@
+//! What every role serves with: HTTP, problems, authentication, the protocol, the life of a
+//! process, logs and metrics.
+
+pub mod auth;
+pub mod http;
+pub mod lifecycle;
+pub mod metric_definitions;
+pub mod openapi;
+pub mod problem;
+pub mod protocol;
+pub mod request_id;
+pub mod telemetry;
