@@ -1,17 +1,10 @@
-//! The role's part of the OpenAPI document, and the problems of its routes as responses.
+//! The role's part of the OpenAPI document.
 
 use serde_json::json;
 use utoipa::openapi::{OpenApi, RefOr, Schema};
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::{router, web::assets};
-
-waitingroom_server::problem_responses! {
-    pub(crate) fn register;
-    GuestTooOld: [GuestTooOld];
-    QueueClosed: [QueueClosed];
-    NotJoinable: [QueueFull, Unavailable];
-}
+use crate::{router, transport::problems, web::assets};
 
 /// The routes of this role, with development tokens, as their handlers describe them.
 pub fn openapi() -> OpenApi {
@@ -21,7 +14,7 @@ pub fn openapi() -> OpenApi {
         .merge_from(routes.into_openapi());
 
     let components = document.components.get_or_insert_default();
-    register(components);
+    problems::register(components);
     if let Some(RefOr::T(Schema::Object(place))) = components.schemas.get_mut("Place") {
         let with_pass = json!({ "queue_pass": ["pass_id", "queue_pass_expires_at"] });
         place.extensions = Some([("dependentRequired", with_pass)].into_iter().collect());

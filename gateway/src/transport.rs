@@ -1,6 +1,7 @@
 //! The three ways in which a client follows its place: WebSocket, server-sent events, polling.
 
 mod extract;
+pub(crate) mod problems;
 pub(crate) mod rest;
 pub(crate) mod services;
 pub(crate) mod sse;

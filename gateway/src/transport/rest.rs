@@ -22,11 +22,13 @@ use waitingroom_server::{
     protocol::{SeatPreference, check_preferences},
 };
 
-use super::extract::{AuthenticatedUser, Caller, bearer};
+use super::{
+    extract::{AuthenticatedUser, Caller, bearer},
+    problems::{GuestTooOld, NotJoinable, QueueClosed},
+};
 use crate::{
     auto_hold::AutoHoldService,
     booking_client::BookingClient,
-    openapi::{GuestTooOld, NotJoinable, QueueClosed},
     place_presenter::{PlacePresenter, PlaceResponse, place_example, ready_example},
     queue_service::{PlaceRequest, PresentedTicket, QueueService, position_unknown},
 };

@@ -1,8 +1,5 @@
 //! Turns the replies of the scripts into values of the domain.
 
-use std::{str::FromStr, vec::IntoIter};
-
-use redis::Value;
 use waitingroom_domain::{
     ids::{Epoch, EventId, UserId},
     numbers::Numbers,
@@ -12,67 +9,13 @@ use waitingroom_domain::{
 
 use super::protocol::{
     ActionCode, AppliedReply, CountedUsersReply, FrozenCode, GrantReply, PassReply, PlaceReply,
-    RebuildingCode, RecoveryPointReply, ReleaseReply, RemovalCode, RemovalReply, ReplyValue,
+    RebuildingCode, RecoveryPointReply, ReleaseReply, RemovalCode, RemovalReply, Reply, ReplyValue,
     ReserveCode, Run, StaleHoldReply, StatusReply, TallyReply, malformed_reply,
 };
 use crate::{
     Action, ActionKind, ActionResult, EngineError, Frozen, JoinOutcome, MAX_UNSERVED_RUNS,
     QueueStatus, RecoveryPoint, Released, UnservedNumbers,
 };
-
-/// The values of an answer that are not read yet.
-pub(super) struct Reply(IntoIter<Value>);
-
-impl From<Value> for Reply {
-    /// A single value is a list of one.
-    fn from(value: Value) -> Self {
-        match value {
-            Value::Array(values) => Self(values.into_iter()),
-            value => Self(vec![value].into_iter()),
-        }
-    }
-}
-
-impl Reply {
-    fn next(&mut self) -> Result<Value, EngineError> {
-        self.0.next().ok_or_else(malformed_reply)
-    }
-
-    pub(super) fn list(&mut self) -> Result<Self, EngineError> {
-        self.next().map(Self::from)
-    }
-
-    pub(super) fn text(&mut self) -> Result<String, EngineError> {
-        match self.next()? {
-            Value::BulkString(bytes) => String::from_utf8(bytes).map_err(|_| malformed_reply()),
-            Value::Int(number) => Ok(number.to_string()),
-            _ => Err(malformed_reply()),
-        }
-    }
-
-    pub(super) fn parsed<T: FromStr>(&mut self) -> Result<T, EngineError> {
-        let text = match self.next()? {
-            Value::BulkString(bytes) => return parsed(&bytes),
-            Value::Int(number) => number.to_string(),
-            _ => return Err(malformed_reply()),
-        };
-        parsed(text.as_bytes())
-    }
-
-    /// Reads until the values are over.
-    pub(super) fn all<T: ReplyValue>(mut self) -> Result<Vec<T>, EngineError> {
-        let mut items = Vec::new();
-        while self.0.len() > 0 {
-            items.push(T::read(&mut self)?);
-        }
-        Ok(items)
-    }
-
-    /// A reply that is one value.
-    pub(super) fn value<T: ReplyValue>(mut self) -> Result<T, EngineError> {
-        T::read(&mut self)
-    }
-}
 
 pub(super) fn events(members: &[String]) -> Result<Vec<EventId>, EngineError> {
     members
@@ -367,11 +310,4 @@ pub(super) fn counted_users(reply: Reply) -> Result<(Vec<UserId>, String), Engin
         page.next
     };
     Ok((page.users, next))
-}
-
-fn parsed<T: FromStr>(text: &[u8]) -> Result<T, EngineError> {
-    std::str::from_utf8(text)
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .ok_or_else(malformed_reply)
 }

@@ -11,7 +11,11 @@ use redis::{Cmd, ErrorKind, RedisError, RedisResult, ServerErrorKind, Value, cmd
 use tokio::time::{Instant, timeout, timeout_at};
 use waitingroom_domain::clock::Timestamp;
 
-use super::{decode::Reply, protocol::Argument, scripts::Script, server_clock::ServerClocks};
+use super::{
+    protocol::{Argument, Reply},
+    scripts::Script,
+    server_clock::ServerClocks,
+};
 use crate::{
     EngineError,
     redis_connection::{REDIS_TIMEOUT, RedisConnection},

@@ -28,9 +28,8 @@ use waitingroom_domain::{
 
 pub(super) use self::{
     lua::Lua,
-    values::{Argument, Nodes, ReplyValue, Run, malformed_reply},
+    values::{Argument, Nodes, Reply, ReplyValue, Run, malformed_reply},
 };
-use super::decode::Reply;
 use crate::EngineError;
 
 /// The names of a queue's settings and counters, which travel and are stored by name.

@@ -9,7 +9,7 @@ use tokio::sync::broadcast;
 use super::{Bus, BusError, Message};
 
 /// Messages that a slow listener may fall behind by; beyond it, it misses the oldest.
-const CAPACITY: usize = 1_024;
+const CHANNEL_CAPACITY: usize = 1_024;
 
 /// See the module's documentation. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -21,7 +21,7 @@ pub struct InMemoryBus {
 impl Default for InMemoryBus {
     fn default() -> Self {
         Self {
-            listeners: broadcast::Sender::new(CAPACITY),
+            listeners: broadcast::Sender::new(CHANNEL_CAPACITY),
             published: Arc::default(),
         }
     }

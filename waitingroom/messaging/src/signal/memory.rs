@@ -7,7 +7,7 @@ use waitingroom_domain::ids::NodeId;
 use super::{Listener, ListenerEvent, Recipient, Signal, SignalError, Signals};
 
 /// Signals that a slow listener may fall behind by; beyond it, it hears a gap.
-const CAPACITY: usize = 4_096;
+const CHANNEL_CAPACITY: usize = 4_096;
 
 /// See the module's documentation.
 #[derive(Debug, Clone)]
@@ -15,7 +15,7 @@ pub struct InMemorySignals(broadcast::Sender<(Recipient, Signal)>);
 
 impl Default for InMemorySignals {
     fn default() -> Self {
-        Self(broadcast::Sender::new(CAPACITY))
+        Self(broadcast::Sender::new(CHANNEL_CAPACITY))
     }
 }
 

@@ -1,6 +1,8 @@
 //! The types of values that go to the scripts and come back.
 
-use redis::Cmd;
+use std::{str::FromStr, vec::IntoIter};
+
+use redis::{Cmd, Value};
 use waitingroom_domain::{
     clock::Timestamp,
     ids::{BookingId, Epoch, NodeId, PassId, UserId, ZoneId},
@@ -9,7 +11,6 @@ use waitingroom_domain::{
     queue::{Counters, QueueSettings, SaleState},
 };
 
-use super::Reply;
 use crate::EngineError;
 
 /// Lua's numbers are exact up to 2^53; no queue has given out a number beyond it, whatever a ticket
@@ -211,6 +212,67 @@ impl ReplyValue for Run {
         let number = |text: &str| text.parse().map_err(|_| malformed_reply());
         Ok(Self(number(first)?, number(last)?))
     }
+}
+
+/// The values of an answer that are not read yet.
+pub(in crate::redis) struct Reply(IntoIter<Value>);
+
+impl From<Value> for Reply {
+    /// A single value is a list of one.
+    fn from(value: Value) -> Self {
+        match value {
+            Value::Array(values) => Self(values.into_iter()),
+            value => Self(vec![value].into_iter()),
+        }
+    }
+}
+
+impl Reply {
+    fn next(&mut self) -> Result<Value, EngineError> {
+        self.0.next().ok_or_else(malformed_reply)
+    }
+
+    pub(in crate::redis) fn list(&mut self) -> Result<Self, EngineError> {
+        self.next().map(Self::from)
+    }
+
+    pub(in crate::redis) fn text(&mut self) -> Result<String, EngineError> {
+        match self.next()? {
+            Value::BulkString(bytes) => String::from_utf8(bytes).map_err(|_| malformed_reply()),
+            Value::Int(number) => Ok(number.to_string()),
+            _ => Err(malformed_reply()),
+        }
+    }
+
+    pub(in crate::redis) fn parsed<T: FromStr>(&mut self) -> Result<T, EngineError> {
+        let text = match self.next()? {
+            Value::BulkString(bytes) => return parsed(&bytes),
+            Value::Int(number) => number.to_string(),
+            _ => return Err(malformed_reply()),
+        };
+        parsed(text.as_bytes())
+    }
+
+    /// Reads until the values are over.
+    pub(in crate::redis) fn all<T: ReplyValue>(mut self) -> Result<Vec<T>, EngineError> {
+        let mut items = Vec::new();
+        while self.0.len() > 0 {
+            items.push(T::read(&mut self)?);
+        }
+        Ok(items)
+    }
+
+    /// A reply that is one value.
+    pub(in crate::redis) fn value<T: ReplyValue>(mut self) -> Result<T, EngineError> {
+        T::read(&mut self)
+    }
+}
+
+fn parsed<T: FromStr>(text: &[u8]) -> Result<T, EngineError> {
+    std::str::from_utf8(text)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .ok_or_else(malformed_reply)
 }
 
 pub(in crate::redis) fn malformed_reply() -> EngineError {
