@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use waitingroom_domain::throttle::BookingLoad;
+use waitingroom_domain::overload_throttle::BookingLoad;
 use waitingroom_engine::SharedEngine;
 
 use crate::{engine_timeout::with_engine_timeout, load_monitor::LoadMonitor, pipeline::Pipeline};

@@ -6,7 +6,7 @@
 //! `live` feeds visitors and dashboards. `service` builds the role, and its tasks are started
 //! there.
 
-mod admin;
+mod admin_actions;
 mod api;
 mod authentication;
 mod catalogue;

@@ -1,6 +1,6 @@
 //! Monitors the load on booking: how long reservations take, how many fail, how fast the database
 //! answers, whether anything can be booked at all. The queue worker throttles admission by it
-//! ([`waitingroom_domain::throttle`]).
+//! ([`waitingroom_domain::overload_throttle`]).
 
 pub(crate) mod probes;
 mod reachability;
@@ -11,7 +11,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use waitingroom_domain::{ids::EventId, throttle::BookingLoad};
+use waitingroom_domain::{ids::EventId, overload_throttle::BookingLoad};
 
 use self::reachability::{DatabaseReachability, QueueReachability};
 use crate::error::BookingError;

@@ -18,8 +18,8 @@ use tokio::sync::{mpsc, oneshot};
 use waitingroom_domain::{
     clock::Clock,
     ids::EventId,
+    overload_throttle::BookingLoad,
     seats::{Reserve, ReserveOutcome},
-    throttle::BookingLoad,
 };
 use waitingroom_engine::{EngineError, SharedEngine};
 

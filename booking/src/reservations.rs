@@ -1,5 +1,6 @@
 //! The life of a booking as users and time change it: reserve, confirm or cancel, expire.
 
+pub(crate) mod confirm_cancel;
 pub(crate) mod expiry;
 pub(crate) mod first_available;
 pub(crate) mod guest_limits;
@@ -8,4 +9,3 @@ pub(crate) mod queries;
 pub(crate) mod request;
 pub(crate) mod request_validator;
 pub(crate) mod reserve;
-pub(crate) mod transitions;

@@ -15,7 +15,7 @@ use crate::{
     inventory::rebuild::InventoryRebuilder,
     model::{
         appearance::Appearance,
-        audit::AuditContext,
+        audit_log::AuditContext,
         event::{Event, Show, Zone},
         money::Currency,
     },

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use axum::Router;
-use waitingroom_domain::throttle::BookingLoad;
-use waitingroom_server::{http::Check, lifecycle::Lifecycle};
+use waitingroom_domain::overload_throttle::BookingLoad;
+use waitingroom_server::{http::Check, start_and_drain::Lifecycle};
 
 use crate::{
     api,

@@ -10,7 +10,7 @@ use waitingroom_messaging::{bus::Bus, process_registry::SharedProcessRegistry, s
 use waitingroom_server::{auth::Authenticator, http::ServeLimits};
 
 use crate::{
-    admin::AdminService,
+    admin_actions::AdminService,
     authentication::RequestAuthenticator,
     catalogue::Catalogue,
     database_clock::DatabaseClock,
@@ -31,13 +31,13 @@ use crate::{
     outbox::{OutboxPublisher, OutboxRelay},
     pipeline::{Pipeline, PipelineDeps, PipelineReceivers},
     reservations::{
+        confirm_cancel::TransitionService,
         expiry::ExpiryService,
         guest_limits::{GuestLimiter, GuestLimits},
         key_cleanup::KeyCleanup,
         queries::BookingQueries,
         request_validator::RequestValidator,
         reserve::ReservationService,
-        transitions::TransitionService,
     },
     settlements::dispatcher::SettlementDispatcher,
     store::SharedStore,

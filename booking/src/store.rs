@@ -22,7 +22,7 @@ use waitingroom_engine::RecoveryPoint;
 
 use crate::model::{
     appearance::{Appearance, AppearancePatch},
-    audit::{AuditContext, AuditEntry, AuditRecord},
+    audit_log::{AuditContext, AuditEntry, AuditRecord},
     booking::{Attempt, Booking, NewBooking, OutboxMessage, Status},
     event::Event,
     money::Currency,

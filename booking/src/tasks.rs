@@ -6,7 +6,7 @@ use std::{fmt::Display, sync::Arc, time::Duration};
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 use waitingroom_domain::ids::EventId;
-use waitingroom_server::lifecycle::Lifecycle;
+use waitingroom_server::start_and_drain::Lifecycle;
 
 use crate::{
     catalogue::Catalogue,

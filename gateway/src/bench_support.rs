@@ -22,7 +22,7 @@ use waitingroom_domain::{
 
 use crate::{
     connection::mailbox::Mailbox,
-    registry::{ProgressOutcome, Registry},
+    positions::{ProgressOutcome, Registry},
     transport::ws::position_message,
 };
 

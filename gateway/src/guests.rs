@@ -5,5 +5,5 @@ pub(crate) mod cookie;
 pub(crate) mod join_limits;
 pub(crate) mod places;
 pub(crate) mod rate_limit;
+pub(crate) mod token_endpoints;
 pub(crate) mod token_issuer;
-pub(crate) mod tokens;

@@ -9,7 +9,7 @@ mod subscription_check;
 use std::{sync::Arc, time::Duration};
 
 use waitingroom_messaging::signal::SignalError;
-use waitingroom_server::lifecycle::Lifecycle;
+use waitingroom_server::start_and_drain::Lifecycle;
 
 pub(crate) use self::resync::ResyncService;
 use self::{
@@ -17,8 +17,8 @@ use self::{
     subscription_check::SubscriptionCheck,
 };
 use crate::{
-    connection::heartbeat_wheel::HeartbeatWheel, guests::rate_limit::GuestRateLimiter,
-    local_node::LocalNode, registry::Registry,
+    connection::heartbeat_and_drain_timer::HeartbeatWheel, guests::rate_limit::GuestRateLimiter,
+    local_node::LocalNode, positions::Registry,
 };
 
 /// How often a node sends itself a probe, and looks for lost messages.

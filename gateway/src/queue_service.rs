@@ -2,7 +2,7 @@
 //! streams and sockets. Each is one call: a join or resume of a connection contains its
 //! subscription, one of a poll contains what is remembered for the next poll.
 
-mod place_actions;
+mod join_resume_leave;
 mod room_subscriber;
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
@@ -20,7 +20,7 @@ use waitingroom_server::{
 };
 
 pub(crate) use self::{
-    place_actions::{PlaceActions, PresentedTicket},
+    join_resume_leave::{PlaceActions, PresentedTicket},
     room_subscriber::{RoomSubscriber, RoomSubscription},
 };
 use crate::{

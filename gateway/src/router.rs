@@ -6,7 +6,7 @@ use axum::{Router, extract::FromRef};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    guests::{token_issuer::DevTokenIssuer, tokens},
+    guests::{token_endpoints, token_issuer::DevTokenIssuer},
     state::Gateway,
     transport::{rest, sse, ws},
 };
@@ -19,7 +19,7 @@ pub(crate) fn router(gateway: Gateway) -> Router {
 /// Each handler names its method and its path.
 pub(crate) fn routes(issues_dev_tokens: bool) -> OpenApiRouter<Gateway> {
     let routes = OpenApiRouter::default()
-        .routes(routes!(tokens::create_guest))
+        .routes(routes!(token_endpoints::create_guest))
         .routes(routes!(rest::join))
         .routes(routes!(rest::position))
         .routes(routes!(sse::stream))
@@ -28,7 +28,7 @@ pub(crate) fn routes(issues_dev_tokens: bool) -> OpenApiRouter<Gateway> {
         .routes(routes!(ws::upgrade));
 
     match issues_dev_tokens {
-        true => routes.routes(routes!(tokens::create_dev_token)),
+        true => routes.routes(routes!(token_endpoints::create_dev_token)),
         // Without the route, nothing of a request to it is read.
         false => routes,
     }

@@ -10,14 +10,14 @@ use waitingroom_domain::{
 };
 use waitingroom_engine::{SharedEngine, batcher::ActionBatcher};
 use waitingroom_messaging::signal::Signals;
-use waitingroom_server::{auth::Authenticator, lifecycle::Lifecycle};
+use waitingroom_server::{auth::Authenticator, start_and_drain::Lifecycle};
 
 use crate::{
     auto_hold::AutoHoldService,
     booking_api::SharedBookingApi,
     booking_client::BookingClient,
     client_addresses::ClientAddresses,
-    connection::heartbeat_wheel::HeartbeatWheel,
+    connection::heartbeat_and_drain_timer::HeartbeatWheel,
     guests::{
         cookie::GuestCookies,
         join_limits::GuestJoinLimits,
@@ -27,8 +27,8 @@ use crate::{
     local_node::LocalNode,
     node::{ConnectionTimer, NodeTasks, ResyncService},
     place_presenter::PlacePresenter,
+    positions::Registry,
     queue_service::{PlaceActions, QueueService, RoomSubscriber},
-    registry::Registry,
     transport::{
         services::ConnectionServices,
         ws::{Authentication, WebSocketService},

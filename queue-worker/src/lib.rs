@@ -2,20 +2,20 @@
 //! cap are enforced inside the engine's atomic step, so there is no leader to elect and none to
 //! lose.
 
+mod admission_schedule;
+mod event_loop;
 pub mod metric_definitions;
-mod schedule;
-mod scheduler;
-mod throttle;
+mod throttle_poll;
 mod tick;
 
 use std::{sync::Arc, time::Duration};
 
-use waitingroom_domain::{clock::Clock, throttle::ThrottleConfig};
+use waitingroom_domain::{clock::Clock, overload_throttle::ThrottleConfig};
 use waitingroom_engine::SharedEngine;
 use waitingroom_messaging::{process_registry::SharedProcessRegistry, signal::Signals};
 
-pub use self::scheduler::run;
-use self::{throttle::ThrottleService, tick::TickService};
+pub use self::event_loop::run;
+use self::{throttle_poll::ThrottleService, tick::TickService};
 
 /// The configuration of a worker.
 #[derive(Debug, Clone, Copy)]

@@ -12,7 +12,7 @@ use tokio::{
 use waitingroom_domain::metric_definition::MetricDefinition;
 use waitingroom_server::{
     http::{ServeLimits, Serves, serve, with_defaults},
-    lifecycle::{Lifecycle, PanicReceiver},
+    start_and_drain::{Lifecycle, PanicReceiver},
     telemetry,
 };
 

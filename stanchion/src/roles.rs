@@ -22,7 +22,7 @@ use waitingroom_messaging::{
     },
     signal::{Signals, cluster::ClusterSignals, redis::RedisSignals},
 };
-use waitingroom_server::{auth::Authenticator, http::Check, lifecycle::Lifecycle};
+use waitingroom_server::{auth::Authenticator, http::Check, start_and_drain::Lifecycle};
 
 pub use self::authenticator::authenticator;
 use crate::config::Settings;

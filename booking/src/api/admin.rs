@@ -26,7 +26,7 @@ use super::{
     problems::AlreadyExists,
 };
 use crate::{
-    admin::AdminService,
+    admin_actions::AdminService,
     catalogue::Catalogue,
     live::availability::AvailabilityService,
     model::appearance::{Appearance, AppearancePatch},

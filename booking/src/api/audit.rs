@@ -13,7 +13,7 @@ use waitingroom_server::{
 };
 
 use super::{extract::Operator, params};
-use crate::{admin::AdminService, model::audit::AuditRecord};
+use crate::{admin_actions::AdminService, model::audit_log::AuditRecord};
 
 const DEFAULT_LIMIT: u64 = 50;
 const MAX_LIMIT: u64 = 200;

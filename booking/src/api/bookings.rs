@@ -22,7 +22,7 @@ use crate::{
         booking::{Booking, BookingDocument},
         money::Currency,
     },
-    reservations::{queries::BookingQueries, transitions::TransitionService},
+    reservations::{confirm_cancel::TransitionService, queries::BookingQueries},
     store::{Summary, Transition},
 };
 

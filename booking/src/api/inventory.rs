@@ -15,7 +15,7 @@ use waitingroom_server::{
 };
 
 use super::{extract::Operator, params};
-use crate::admin::{AdminService, ZoneComparison};
+use crate::admin_actions::{AdminService, ZoneComparison};
 
 #[derive(Default, Deserialize, ToSchema)]
 #[schema(example = json!({ "event_id": "d0000000-0000-0001-0000-000000000000" }))]

@@ -17,9 +17,9 @@ use utoipa::ToSchema;
 use waitingroom_domain::{
     clock::{Clock, Timestamp},
     ids::{EventId, ShowId, ZoneId},
+    overload_throttle::{BookingLoad, ThrottleReason, throttle_reason},
     queue::{Counters, QueueSettings, SaleState},
     seats::ZoneSeats,
-    throttle::{BookingLoad, ThrottleReason, throttle_reason},
 };
 use waitingroom_engine::{QueueStatus, SharedEngine};
 use waitingroom_messaging::process_registry::{LiveProcess, RegistrySnapshot};

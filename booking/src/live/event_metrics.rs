@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use utoipa::ToSchema;
-use waitingroom_domain::{queue::SaleState, throttle::BookingLoad};
+use waitingroom_domain::{overload_throttle::BookingLoad, queue::SaleState};
 use waitingroom_engine::QueueStatus;
 use waitingroom_messaging::process_registry::{RegistrySnapshot, Role};
 

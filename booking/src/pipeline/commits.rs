@@ -12,7 +12,7 @@ use waitingroom_domain::{
     ids::{BookingId, EventId},
     seats::Settlement,
 };
-use waitingroom_server::lifecycle::Lifecycle;
+use waitingroom_server::start_and_drain::Lifecycle;
 
 use super::{
     PendingInsert, PendingTransition, PipelineDeps, PipelineReceivers, ReservationOutcome,

@@ -32,7 +32,7 @@ use waitingroom_messaging::{
 };
 use waitingroom_server::{
     auth::{Authenticator, IdentityConfig, mint_user_token},
-    lifecycle::{Lifecycle, PanicReceiver},
+    start_and_drain::{Lifecycle, PanicReceiver},
 };
 
 use crate::single_action::{Join, SingleAction};

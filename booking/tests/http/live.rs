@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use waitingroom_domain::{clock::Clock, throttle::BookingLoad};
+use waitingroom_domain::{clock::Clock, overload_throttle::BookingLoad};
 use waitingroom_messaging::process_registry::{Process, ProcessStatus, Role};
 
 use super::app::{Stream, TestApp, admin, admin_for, token};

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use booking::{
-    model::audit::AuditContext,
+    model::audit_log::AuditContext,
     store::{AsOf::Fixed, Transition, TransitionRequest},
 };
 use serde_json::json;

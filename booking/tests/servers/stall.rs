@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use booking::{
-    model::audit::{AuditAction, AuditEntry},
+    model::audit_log::{AuditAction, AuditEntry},
     store::{
         AsOf::Fixed, AuditStore, BookingStore, EventStore, InsertOutcome, postgres::PostgresStore,
     },

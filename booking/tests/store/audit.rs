@@ -3,7 +3,7 @@
 use booking::{
     model::{
         appearance::AppearancePatch,
-        audit::{AuditAction, AuditEntry, AuditRecord},
+        audit_log::{AuditAction, AuditEntry, AuditRecord},
     },
     store::SharedStore,
 };

@@ -10,7 +10,7 @@ use std::{
 use booking::{
     model::{
         appearance::AppearancePatch,
-        audit::{AuditAction, AuditEntry},
+        audit_log::{AuditAction, AuditEntry},
         booking::NewBooking,
         event::Event,
     },

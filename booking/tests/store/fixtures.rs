@@ -5,7 +5,7 @@ use std::time::Duration;
 use booking::{
     model::{
         appearance::Appearance,
-        audit::AuditContext,
+        audit_log::AuditContext,
         booking::{Booking, Idempotency, NewBooking, Status},
         event::{Event, Show, Zone},
         money::{Currency, Money},

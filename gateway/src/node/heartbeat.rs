@@ -5,10 +5,10 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, stream};
 use waitingroom_domain::ids::EventId;
-use waitingroom_server::lifecycle::Lifecycle;
+use waitingroom_server::start_and_drain::Lifecycle;
 
 use super::{PROBE_INTERVAL, resync::ResyncService};
-use crate::{guests::rate_limit::GuestRateLimiter, local_node::LocalNode, registry::Registry};
+use crate::{guests::rate_limit::GuestRateLimiter, local_node::LocalNode, positions::Registry};
 
 /// How often a node reports itself to the engine; see [`waitingroom_domain::presence::NODE_TIMEOUT`].
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(2);

@@ -14,12 +14,12 @@ use waitingroom_domain::{
     queue::Place,
 };
 use waitingroom_engine::{Action, ActionKind, ActionResult, EngineError, JoinOutcome, MAX_ACTIONS};
-use waitingroom_server::lifecycle::Lifecycle;
+use waitingroom_server::start_and_drain::Lifecycle;
 
 use crate::{
     local_node::LocalNode,
+    positions::{Registry, RememberedPlace},
     queue_service::{PlaceActions, RoomSubscriber},
-    registry::{Registry, RememberedPlace},
 };
 
 /// Pause before places that could not be read are read again.

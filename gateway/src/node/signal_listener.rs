@@ -4,13 +4,13 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::task::yield_now;
 use waitingroom_messaging::signal::{Listener, ListenerEvent, Signal};
-use waitingroom_server::lifecycle::Lifecycle;
+use waitingroom_server::start_and_drain::Lifecycle;
 
 use super::resync::ResyncService;
 use crate::{
     connection::wake_pacer::WakePacer,
     local_node::LocalNode,
-    registry::{ProgressOutcome, Registry},
+    positions::{ProgressOutcome, Registry},
 };
 
 /// How often a draining node looks whether all users have left.

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use waitingroom_server::lifecycle::Lifecycle;
+use waitingroom_server::start_and_drain::Lifecycle;
 
 use super::{PROBE_INTERVAL, resync::ResyncService};
-use crate::{local_node::LocalNode, registry::Registry};
+use crate::{local_node::LocalNode, positions::Registry};
 
 /// See the module's documentation.
 pub(super) struct SubscriptionCheck {

@@ -15,12 +15,12 @@ use waitingroom_engine::{
     OpenParams, SharedEngine, batcher::ActionBatcher, memory::InMemoryEngine,
 };
 use waitingroom_messaging::signal::memory::InMemorySignals;
-use waitingroom_server::{lifecycle::Lifecycle, protocol::SeatPreference};
+use waitingroom_server::{protocol::SeatPreference, start_and_drain::Lifecycle};
 
 use super::*;
 use crate::{
     booking_api::InProcessBookingApi, booking_client::BookingClient, guests::places::GuestPlaces,
-    registry::Registry,
+    positions::Registry,
 };
 
 /// Places that guests of one address may have.

@@ -6,7 +6,7 @@ use waitingroom_domain::clock::Clock;
 
 use crate::{
     auto_hold::AutoHoldService, booking_client::BookingClient,
-    connection::heartbeat_wheel::HeartbeatWheel, place_presenter::PlacePresenter,
+    connection::heartbeat_and_drain_timer::HeartbeatWheel, place_presenter::PlacePresenter,
     queue_service::QueueService,
 };
 

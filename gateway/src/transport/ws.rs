@@ -19,7 +19,9 @@ use axum::{
     http::HeaderMap,
     response::{IntoResponse, Response},
 };
-use waitingroom_server::{lifecycle::Lifecycle, openapi::problems::Malformed, problem::Problem};
+use waitingroom_server::{
+    openapi::problems::Malformed, problem::Problem, start_and_drain::Lifecycle,
+};
 
 #[cfg(any(test, feature = "measure"))]
 pub(crate) use self::session::position_message;

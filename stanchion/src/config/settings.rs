@@ -5,7 +5,7 @@ use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 use anyhow::{Context, Result};
 use clap::{ArgAction, Args, Command, FromArgMatches};
 use ipnet::IpNet;
-use waitingroom_domain::{ids::NodeId, secret::Secret, throttle::ThrottleConfig};
+use waitingroom_domain::{ids::NodeId, overload_throttle::ThrottleConfig, secret::Secret};
 
 use super::{
     log_format::Format,

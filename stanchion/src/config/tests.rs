@@ -425,7 +425,7 @@ fn defaults_are_those_of_the_libraries() {
     let settings = Settings::default();
     let (throttle, wanted) = (
         settings.throttle(),
-        waitingroom_domain::throttle::ThrottleConfig::default(),
+        waitingroom_domain::overload_throttle::ThrottleConfig::default(),
     );
     assert_eq!((throttle.floor, throttle.slow), (wanted.floor, wanted.slow));
 

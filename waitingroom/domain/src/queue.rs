@@ -186,7 +186,7 @@ pub struct Progress {
     /// The settings in force. An open sale without seats and without holds that could give some
     /// back is [`SaleState::SoldOut`].
     pub settings: QueueSettings,
-    /// The share of the configured rate at which the queue moves, 0 to 1; see [`crate::throttle`].
+    /// The share of the configured rate at which the queue moves, 0 to 1; see [`crate::overload_throttle`].
     #[serde(default = "whole")]
     pub share: f64,
     /// Passes released so far in this epoch; nothing if a worker of an earlier release says it.

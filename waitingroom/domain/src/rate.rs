@@ -1,5 +1,5 @@
 //! How many may be released now: a token bucket under a cap on active passes. How fast it fills is
-//! the configured rate, or the share of it that the pace leaves ([`crate::throttle`]).
+//! the configured rate, or the share of it that the pace leaves ([`crate::overload_throttle`]).
 
 use std::time::Duration;
 

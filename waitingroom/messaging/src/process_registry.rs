@@ -1,6 +1,6 @@
 //! The registry of all processes: a small status that each publishes of itself once a second, in a
 //! place that all can read. The worker reads booking's load to set the throttle
-//! ([`waitingroom_domain::throttle`]), operators read all of them.
+//! ([`waitingroom_domain::overload_throttle`]), operators read all of them.
 //!
 //! A record expires if its process has not renewed it for [`PROCESS_TTL`]. Ages are taken by the
 //! registry's own clock, so that the clocks of processes need not agree.
@@ -18,7 +18,7 @@ use utoipa::ToSchema;
 use waitingroom_domain::{
     clock::Timestamp,
     ids::NodeId,
-    throttle::{AdmissionThrottle, BookingLoad, ReportedLoad},
+    overload_throttle::{AdmissionThrottle, BookingLoad, ReportedLoad},
 };
 
 /// How often a process publishes its status.

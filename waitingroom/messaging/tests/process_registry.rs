@@ -13,7 +13,7 @@ use std::{
 use tokio_util::sync::CancellationToken;
 use waitingroom_domain::{
     clock::{Clock, Timestamp},
-    throttle::{AdmissionThrottle, BookingLoad},
+    overload_throttle::{AdmissionThrottle, BookingLoad},
 };
 use waitingroom_messaging::process_registry::{
     PROCESS_TTL, PUBLISH_INTERVAL, Process, ProcessRegistry, ProcessStatus, Role,

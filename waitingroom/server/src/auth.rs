@@ -1,9 +1,9 @@
 //! Who a request is from: a JWT of the shop's own login, or a guest identity that the gateway
 //! signs.
 
+mod bearer_token;
 mod claims;
 mod jwks;
-mod token;
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,9 +18,9 @@ use waitingroom_domain::{
 
 pub use self::jwks::JwksError;
 use self::{
+    bearer_token::Token,
     claims::{Claims, Expected},
     jwks::KeySet,
-    token::Token,
 };
 use crate::problem::{Code, Problem};
 

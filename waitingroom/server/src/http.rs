@@ -39,10 +39,10 @@ pub use self::{
     serve_limits::{ServeLimits, Serves},
 };
 use crate::{
-    lifecycle::Lifecycle,
     openapi::problems::Unavailable,
     problem::{Code, Problem},
     request_id::{REQUEST_ID, RequestId},
+    start_and_drain::Lifecycle,
     telemetry,
 };
 

@@ -3,10 +3,10 @@
 
 pub mod auth;
 pub mod http;
-pub mod lifecycle;
 pub mod metric_definitions;
 pub mod openapi;
 pub mod problem;
 pub mod protocol;
 pub mod request_id;
+pub mod start_and_drain;
 pub mod telemetry;

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use waitingroom_domain::clock::Timestamp;
 
 use super::corrupt;
-use crate::{model::audit::AuditRecord, store::StoreError};
+use crate::{model::audit_log::AuditRecord, store::StoreError};
 
 #[derive(FromRow)]
 pub(in crate::store) struct AuditRow {

@@ -5,7 +5,7 @@ use waitingroom_domain::ids::EventId;
 
 use super::{Backend, with_timeout};
 use crate::{
-    model::audit::{AuditEntry, AuditRecord},
+    model::audit_log::{AuditEntry, AuditRecord},
     store::{
         AuditStore, StoreError, connection::Transaction, dialect::Dialect, row::audit::AuditRow,
         statement::statement,

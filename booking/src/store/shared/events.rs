@@ -12,7 +12,7 @@ use super::{Backend, audit::append_entry, with_timeout};
 use crate::{
     model::{
         appearance::{Appearance, AppearancePatch},
-        audit::{AuditAction, AuditContext, AuditEntry},
+        audit_log::{AuditAction, AuditContext, AuditEntry},
         event::Event,
     },
     store::{

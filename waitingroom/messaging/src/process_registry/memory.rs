@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use waitingroom_domain::{
     clock::{Clock, Timestamp},
     ids::NodeId,
-    throttle::AdmissionThrottle,
+    overload_throttle::AdmissionThrottle,
 };
 
 use super::{

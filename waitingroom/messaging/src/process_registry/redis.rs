@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use redis::{FromRedisValue, RedisError, Script, ScriptInvocation};
-use waitingroom_domain::{clock::Timestamp, ids::NodeId, throttle::AdmissionThrottle};
+use waitingroom_domain::{clock::Timestamp, ids::NodeId, overload_throttle::AdmissionThrottle};
 use waitingroom_engine::redis_connection::RedisConnection;
 
 use super::{

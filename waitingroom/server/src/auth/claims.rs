@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use waitingroom_domain::{clock::Timestamp, ids::UserId};
 
-use super::{token::Token, unauthorized};
+use super::{bearer_token::Token, unauthorized};
 use crate::problem::{Code, Problem};
 
 /// Clock difference between the shop's login and us that is tolerated.

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{
-    token::{Token, parse_algorithm},
+    bearer_token::{Token, parse_algorithm},
     unauthorized,
 };
 use crate::problem::Problem;

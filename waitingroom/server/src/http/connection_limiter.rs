@@ -28,8 +28,8 @@ use super::{
     serve_limits::{ServeLimits, Serves, is_ops_path},
 };
 use crate::{
-    lifecycle::Lifecycle,
     problem::{Code, Problem},
+    start_and_drain::Lifecycle,
 };
 
 /// The slots of this process's public listener.

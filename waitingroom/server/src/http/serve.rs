@@ -25,8 +25,8 @@ use super::{
     serve_limits::ServeLimits,
 };
 use crate::{
-    lifecycle::Lifecycle,
     problem::{Code, Problem},
+    start_and_drain::Lifecycle,
 };
 
 /// A connection beyond the limit has this long to ask, and any has this long for its first byte

@@ -16,9 +16,11 @@ use waitingroom_messaging::{
     process_registry::RegistryError,
     signal::{Recipient, Signal},
 };
-use waitingroom_server::{lifecycle::Lifecycle, telemetry};
+use waitingroom_server::{start_and_drain::Lifecycle, telemetry};
 
-use crate::{Worker, schedule::TickSchedule, throttle::POLL_INTERVAL, tick::TickReport};
+use crate::{
+    Worker, admission_schedule::TickSchedule, throttle_poll::POLL_INTERVAL, tick::TickReport,
+};
 
 /// How often the list of events is read.
 const EVENTS_REFRESH: Duration = Duration::from_secs(1);

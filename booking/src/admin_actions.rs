@@ -21,7 +21,7 @@ use crate::{
     },
     model::{
         appearance::{Appearance, AppearancePatch},
-        audit::{AuditAction, AuditContext, AuditEntry, AuditRecord},
+        audit_log::{AuditAction, AuditContext, AuditEntry, AuditRecord},
         event::Event,
     },
     store::{SharedStore, ZoneCount},

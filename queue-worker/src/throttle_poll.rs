@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use waitingroom_domain::{
+    overload_throttle::{AdmissionThrottle, ThrottleConfig, throttle_reason},
     rate::Throttle,
-    throttle::{AdmissionThrottle, ThrottleConfig, throttle_reason},
 };
 use waitingroom_messaging::process_registry::{
     RegistryError, RegistrySnapshot, SharedProcessRegistry,

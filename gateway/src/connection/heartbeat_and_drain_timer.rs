@@ -12,7 +12,7 @@ use std::{
 use parking_lot::Mutex;
 use rand::{Rng, seq::SliceRandom};
 use tokio::time::{Instant, MissedTickBehavior, interval};
-use waitingroom_server::lifecycle::Lifecycle;
+use waitingroom_server::start_and_drain::Lifecycle;
 
 use super::mailbox::{Mailbox, WakeReasons};
 
