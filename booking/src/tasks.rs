@@ -5,6 +5,7 @@ use std::{fmt::Display, sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
+use tracing::Instrument;
 use waitingroom_domain::ids::EventId;
 use waitingroom_server::start_and_drain::Lifecycle;
 
@@ -196,6 +197,10 @@ fn infallible<'a>(work: impl Future<Output = ()> + Send + 'a) -> BoxFuture<'a, I
 }
 
 impl<S: Send + Sync + 'static> Task<S> {
+    fn span(&self) -> tracing::Span {
+        tracing::debug_span!("task", name = self.name)
+    }
+
     async fn run(self, services: Arc<S>, lifecycle: Lifecycle) {
         let mut due = Instant::now();
         let mut pause = match self.interval {
@@ -211,7 +216,7 @@ impl<S: Send + Sync + 'static> Task<S> {
                 }
             };
             let asked_pause = tokio::select! {
-                result = (self.iterate)(&services) => log_failure(self.name, result),
+                result = (self.iterate)(&services).instrument(self.span()) => log_failure(self.name, result),
                 () = cancelled => return,
             };
 
@@ -225,7 +230,7 @@ impl<S: Send + Sync + 'static> Task<S> {
         }
 
         if let OnDrain::Finally(last) = self.on_drain {
-            log_failure(self.name, last(&services).await);
+            log_failure(self.name, last(&services).instrument(self.span()).await);
         }
     }
 }

@@ -78,6 +78,7 @@ impl AutoHoldService {
     }
 
     /// Reserves the first of the preferences that fits, with the pass.
+    #[tracing::instrument(level = "debug", skip_all, fields(%event))]
     pub(crate) async fn hold_first_available(
         &self,
         credentials: &UserCredentials,

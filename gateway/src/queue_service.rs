@@ -105,6 +105,7 @@ impl QueueService {
     }
 
     /// Takes a place or finds the user's own, and subscribes the connection to the event.
+    #[tracing::instrument(level = "debug", skip_all, fields(event = %request.event))]
     pub(crate) async fn join(
         &self,
         request: &PlaceRequest<'_>,
@@ -138,6 +139,7 @@ impl QueueService {
     }
 
     /// Takes a place or finds the user's own, for a user without a connection.
+    #[tracing::instrument(level = "debug", skip_all, fields(event = %request.event))]
     pub(crate) async fn join_by_poll(
         &self,
         request: &PlaceRequest<'_>,
@@ -181,6 +183,7 @@ impl QueueService {
     }
 
     /// Reads the user's place, and subscribes the connection to the event.
+    #[tracing::instrument(level = "debug", skip_all, fields(%event))]
     pub(crate) async fn resume(
         &self,
         event: EventId,
@@ -201,6 +204,7 @@ impl QueueService {
 
     /// Reads the place of a user without a connection. `None` while the position is unknown:
     /// another gateway may have sent the user a better one, of a queue that was lost.
+    #[tracing::instrument(level = "debug", skip_all, fields(%event))]
     pub(crate) async fn poll(
         &self,
         event: EventId,
@@ -266,6 +270,7 @@ impl QueueService {
     }
 
     /// Gives the place up, and notifies every connection of the user, on other nodes too.
+    #[tracing::instrument(level = "debug", skip_all, fields(%event))]
     pub(crate) async fn leave(&self, event: EventId, caller: &Identity) -> Result<(), Problem> {
         self.give_place_up(event, &caller.user).await?;
         self.guests.release(event, caller);
@@ -279,6 +284,7 @@ impl QueueService {
     }
 
     /// Records that a pass has arrived.
+    #[tracing::instrument(level = "debug", skip_all, fields(%event))]
     pub(crate) async fn acknowledge(
         &self,
         event: EventId,
@@ -319,6 +325,7 @@ impl QueueService {
     }
 
     /// The event's queue.
+    #[tracing::instrument(level = "debug", skip_all, fields(%event))]
     pub(crate) async fn status(&self, event: EventId) -> Result<QueueStatus, Problem> {
         self.actions.status(event).await
     }

@@ -44,6 +44,7 @@ impl TickService {
     /// One admission tick, up to the signals that are to be sent. `last_published` is the progress
     /// that this worker published last; the queue's progress is sent if it differs, and by full
     /// ticks only: passes that go out in between are sent by themselves.
+    #[tracing::instrument(level = "debug", skip_all, fields(%event, ?scope))]
     pub(crate) async fn tick(
         &self,
         event: EventId,

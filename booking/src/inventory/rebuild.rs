@@ -89,6 +89,7 @@ impl InventoryRebuilder {
     /// # Errors
     /// Engine or database unavailable: the seats are as they were, or the engine refuses holds for
     /// a few seconds.
+    #[tracing::instrument(level = "debug", skip_all, fields(event = %event.event_id))]
     pub(crate) async fn rebuild(&self, event: &Arc<Event>) -> Result<RebuildReport, BookingError> {
         self.rebuild_serialized(event, RebuildReason::Requested)
             .await

@@ -24,6 +24,7 @@ pub(crate) struct TransitionService {
 impl TransitionService {
     /// Confirms or cancels a booking of this user. A repeated request gets the booking as the first
     /// one left it.
+    #[tracing::instrument(level = "debug", skip_all, fields(%booking_id, ?transition))]
     pub(crate) async fn apply(
         &self,
         user: UserId,

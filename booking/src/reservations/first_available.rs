@@ -33,6 +33,7 @@ impl ReservationService {
     /// # Errors
     /// As [`ReservationService::reserve`]; if no alternative fits, why the last one was rejected.
     /// The pass stays valid then.
+    #[tracing::instrument(level = "debug", skip_all, fields(event = %request.event_id))]
     pub(crate) async fn reserve_first_available(
         &self,
         request: &ReserveFirstAvailable,

@@ -53,6 +53,7 @@ pub(crate) struct ReservationService {
 impl ReservationService {
     /// Reserves seats, or returns the booking that the same attempt made before, as it stands now.
     /// Counts and times the answer.
+    #[tracing::instrument(level = "debug", skip_all, fields(event = %request.event_id, zone = %request.zone_id))]
     pub(crate) async fn reserve(&self, request: &ReserveRequest) -> Result<Booking, BookingError> {
         let booking = measured(&self.load, self.reserve_or_replay(request)).await?;
         Ok(booking.at(self.database_clock.now()))

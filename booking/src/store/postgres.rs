@@ -118,11 +118,13 @@ impl Backend for PostgresStore {
         &self.readers
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn database_time(&self) -> Result<Timestamp, StoreError> {
         let (now,) = self.pool.fetch_one::<(i64,)>(statement(TIME)).await?;
         Ok(Timestamp::from_millis(now))
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn insert_batch(&self, batch: &[NewBooking]) -> Result<Vec<InsertOutcome>, StoreError> {
         InsertBatch {
             pool: &self.pool,
@@ -132,6 +134,7 @@ impl Backend for PostgresStore {
         .await
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn apply_transition_batch(
         &self,
         batch: &[TransitionRequest],
@@ -146,6 +149,7 @@ impl Backend for PostgresStore {
         .await
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn expire_batch(&self, as_of: AsOf, limit: u32) -> Result<Vec<Booking>, StoreError> {
         ExpirySweep {
             pool: &self.pool,
@@ -157,6 +161,7 @@ impl Backend for PostgresStore {
         .await
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn resolve_batch(
         &self,
         event: EventId,
@@ -166,6 +171,7 @@ impl Backend for PostgresStore {
         ResolutionBatch { pool, event }.run(holds).await
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn count_seats(
         &self,
         event: EventId,
@@ -176,6 +182,7 @@ impl Backend for PostgresStore {
         self.pool.fetch_all(seats).await
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn lease_outbox(
         &self,
         owner: Uuid,
@@ -186,6 +193,7 @@ impl Backend for PostgresStore {
         outbox::lease(&self.pool, owner, now, until, limit).await
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn delete_from_outbox(&self, batches: &[i64]) -> Result<(), StoreError> {
         outbox::delete(&self.pool, batches).await
     }
@@ -193,10 +201,12 @@ impl Backend for PostgresStore {
 
 #[async_trait]
 impl Heartbeat for PostgresStore {
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn write_heartbeat(&self) -> Result<Option<Outage>, StoreError> {
         self.heartbeat.write().await
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn extend_holds(&self, outage: Outage) -> Result<ExtendedHolds, StoreError> {
         self.heartbeat.extend_holds(outage).await
     }

@@ -138,10 +138,12 @@ impl Backend for SqliteStore {
         &self.readers
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn database_time(&self) -> Result<Timestamp, StoreError> {
         Ok(self.clock.now())
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn insert_batch(&self, batch: &[NewBooking]) -> Result<Vec<InsertOutcome>, StoreError> {
         let mut transaction = self.begin().await?;
         let outcomes = insert::insert_batch(&mut transaction, batch).await?;
@@ -149,6 +151,7 @@ impl Backend for SqliteStore {
         Ok(outcomes)
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn apply_transition_batch(
         &self,
         batch: &[TransitionRequest],
@@ -161,6 +164,7 @@ impl Backend for SqliteStore {
         Ok(outcomes)
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn expire_batch(&self, as_of: AsOf, limit: u32) -> Result<Vec<Booking>, StoreError> {
         let mut transaction = self.begin().await?;
         let now = self.now(as_of);
@@ -169,6 +173,7 @@ impl Backend for SqliteStore {
         Ok(expired)
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn resolve_batch(
         &self,
         event: EventId,
@@ -180,6 +185,7 @@ impl Backend for SqliteStore {
         row::hold_resolutions(rows)
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn count_seats(
         &self,
         event: EventId,
@@ -190,6 +196,7 @@ impl Backend for SqliteStore {
         self.readers.fetch_all(seats).await
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn lease_outbox(
         &self,
         owner: Uuid,
@@ -204,6 +211,7 @@ impl Backend for SqliteStore {
         }
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn delete_from_outbox(&self, batches: &[i64]) -> Result<(), StoreError> {
         let mut transaction = self.begin().await?;
         outbox::delete(&mut transaction, batches).await?;
@@ -213,10 +221,12 @@ impl Backend for SqliteStore {
 
 #[async_trait]
 impl Heartbeat for SqliteStore {
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn write_heartbeat(&self) -> Result<Option<Outage>, StoreError> {
         with_timeout(heartbeat::write(&self.writer, self.clock.now())).await
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn extend_holds(&self, outage: Outage) -> Result<ExtendedHolds, StoreError> {
         with_timeout(heartbeat::extend_holds(&self.writer, outage)).await
     }

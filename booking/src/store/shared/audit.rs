@@ -21,6 +21,7 @@ const AUDIT_RECORDS: &str =
 
 #[async_trait]
 impl<B: Backend> AuditStore for B {
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn append_audit(&self, entry: &AuditEntry) -> Result<(), StoreError> {
         with_timeout(async {
             let mut transaction = self.begin().await?;
@@ -30,6 +31,7 @@ impl<B: Backend> AuditStore for B {
         .await
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn audit_records(
         &self,
         event: Option<EventId>,

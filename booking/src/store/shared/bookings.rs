@@ -65,10 +65,12 @@ const RESET: [&str; 3] = [
 
 #[async_trait]
 impl<B: Backend> BookingStore for B {
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn insert(&self, batch: &[NewBooking]) -> Result<Vec<InsertOutcome>, StoreError> {
         with_timeout(self.insert_batch(batch)).await
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn apply_transitions(
         &self,
         batch: &[TransitionRequest],
@@ -77,10 +79,12 @@ impl<B: Backend> BookingStore for B {
         with_timeout(self.apply_transition_batch(batch, as_of)).await
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn expire_due(&self, as_of: AsOf, limit: u32) -> Result<Vec<Booking>, StoreError> {
         with_timeout(self.expire_batch(as_of, limit)).await
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn booking(&self, booking: BookingId) -> Result<Option<Booking>, StoreError> {
         with_timeout(async {
             let booking = statement(BOOKING).bind(booking.uuid());
@@ -93,6 +97,7 @@ impl<B: Backend> BookingStore for B {
         .await
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn find_attempt(
         &self,
         user: &UserId,
@@ -109,6 +114,7 @@ impl<B: Backend> BookingStore for B {
         .await
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn pass_is_used(&self, pass: &PassId) -> Result<bool, StoreError> {
         with_timeout(async {
             let uses = statement(PASS_IS_USED).bind(pass.as_str());
@@ -118,6 +124,7 @@ impl<B: Backend> BookingStore for B {
         .await
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn list(
         &self,
         user: &UserId,
@@ -145,6 +152,7 @@ impl<B: Backend> BookingStore for B {
         .await
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn pending(&self, user: &UserId, now: Timestamp) -> Result<Vec<Booking>, StoreError> {
         with_timeout(async {
             let pending = statement(PENDING).bind(user.as_str()).bind(now.millis());
@@ -153,6 +161,7 @@ impl<B: Backend> BookingStore for B {
         .await
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn summary(
         &self,
         user: &UserId,
@@ -169,6 +178,7 @@ impl<B: Backend> BookingStore for B {
         .await
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn resolve_holds(
         &self,
         event: EventId,
@@ -177,6 +187,7 @@ impl<B: Backend> BookingStore for B {
         with_timeout(self.resolve_batch(event, holds)).await
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn clear_expired_keys(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
         with_timeout(async {
             let clear = statement(B::Database::CLEAR_EXPIRED_KEYS)
@@ -188,6 +199,7 @@ impl<B: Backend> BookingStore for B {
         .await
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn reset(&self) -> Result<(), StoreError> {
         with_timeout(async {
             let mut transaction = self.begin().await?;

@@ -52,6 +52,7 @@ const PUT_APPEARANCE: &str = "UPDATE events SET appearance = $2 WHERE event_id =
 
 #[async_trait]
 impl<B: Backend> EventStore for B {
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn revision(&self) -> Result<i64, StoreError> {
         with_timeout(async {
             let (revision,) = self.reader().fetch_one(statement(REVISION)).await?;
@@ -60,10 +61,12 @@ impl<B: Backend> EventStore for B {
         .await
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn time(&self) -> Result<Timestamp, StoreError> {
         with_timeout(self.database_time()).await
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn catalogue(&self) -> Result<Vec<Event>, StoreError> {
         with_timeout(async {
             let mut transaction = self.begin_snapshot().await?;
@@ -77,6 +80,7 @@ impl<B: Backend> EventStore for B {
         .await
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn create_event(&self, event: &Event, context: &AuditContext) -> Result<(), StoreError> {
         with_timeout(async {
             let mut transaction = self.begin().await?;
@@ -88,6 +92,7 @@ impl<B: Backend> EventStore for B {
         .await
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn patch_queue(
         &self,
         event: EventId,
@@ -106,6 +111,7 @@ impl<B: Backend> EventStore for B {
         with_timeout(column.patch(self, event, patch, context)).await
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn patch_appearance(
         &self,
         event: EventId,

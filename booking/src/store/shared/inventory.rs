@@ -61,6 +61,7 @@ const RELEASE_SYNC: &str = "UPDATE events SET sync_lease_until_ms = 0 WHERE even
 
 #[async_trait]
 impl<B: Backend> InventoryStore for B {
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn snapshot(&self, event: EventId) -> Result<SeatSnapshot, StoreError> {
         with_timeout(async {
             let mut transaction = self.begin_snapshot().await?;
@@ -77,6 +78,7 @@ impl<B: Backend> InventoryStore for B {
         .await
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn zone_counts(&self, event: Option<EventId>) -> Result<Vec<ZoneCount>, StoreError> {
         with_timeout(async {
             let counts = statement(ZONE_COUNTS).bind(event.map(EventId::uuid));
@@ -85,6 +87,7 @@ impl<B: Backend> InventoryStore for B {
         .await
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn user_seats(
         &self,
         event: EventId,
@@ -101,6 +104,7 @@ impl<B: Backend> InventoryStore for B {
         .await
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn seats_of_users(
         &self,
         event: EventId,
@@ -109,6 +113,7 @@ impl<B: Backend> InventoryStore for B {
         with_timeout(async { row::user_seats(self.count_seats(event, users).await?) }).await
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn checkpoint(&self, event: EventId) -> Result<Option<RecoveryPoint>, StoreError> {
         with_timeout(async {
             let checkpoint = statement(CHECKPOINT).bind(event.uuid());
@@ -121,6 +126,7 @@ impl<B: Backend> InventoryStore for B {
         .await
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn save_checkpoint(
         &self,
         event: EventId,
@@ -137,6 +143,7 @@ impl<B: Backend> InventoryStore for B {
         .await
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn clear_checkpoint(&self, event: EventId) -> Result<(), StoreError> {
         with_timeout(async {
             let clear = statement(CLEAR_CHECKPOINT).bind(event.uuid());
@@ -145,6 +152,7 @@ impl<B: Backend> InventoryStore for B {
         .await
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn handover(&self, event: EventId) -> Result<Option<(String, Timestamp)>, StoreError> {
         with_timeout(async {
             let handover = statement(HANDOVER).bind(event.uuid());
@@ -157,6 +165,7 @@ impl<B: Backend> InventoryStore for B {
         .await
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn begin_handover(
         &self,
         event: EventId,
@@ -173,6 +182,7 @@ impl<B: Backend> InventoryStore for B {
         .await
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn hasten_handover(&self, event: EventId) -> Result<(), StoreError> {
         with_timeout(async {
             let hasten = statement(HASTEN_HANDOVER).bind(event.uuid());
@@ -181,6 +191,7 @@ impl<B: Backend> InventoryStore for B {
         .await
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn end_handover(&self, event: EventId, mark: &str) -> Result<(), StoreError> {
         with_timeout(async {
             let end = statement(END_HANDOVER).bind(event.uuid()).bind(mark);
@@ -189,6 +200,7 @@ impl<B: Backend> InventoryStore for B {
         .await
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn lease_sync(
         &self,
         event: EventId,
@@ -206,6 +218,7 @@ impl<B: Backend> InventoryStore for B {
         .await
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn release_sync(&self, event: EventId) -> Result<(), StoreError> {
         with_timeout(async {
             let release = statement(RELEASE_SYNC).bind(event.uuid());

@@ -20,6 +20,7 @@ const BACKLOG: &str = "SELECT COALESCE(sum(size), 0), min(created_at_ms) FROM ou
 
 #[async_trait]
 impl<B: Backend> OutboxStore for B {
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn lease_batches(
         &self,
         owner: Uuid,
@@ -33,10 +34,12 @@ impl<B: Backend> OutboxStore for B {
         .await
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn delete_batches(&self, batches: &[i64]) -> Result<(), StoreError> {
         with_timeout(self.delete_from_outbox(batches)).await
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn replace_messages(
         &self,
         owner: Uuid,
@@ -55,6 +58,7 @@ impl<B: Backend> OutboxStore for B {
         .await
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn backlog(&self) -> Result<(u64, Option<Timestamp>), StoreError> {
         with_timeout(async {
             let (waiting, oldest) = self

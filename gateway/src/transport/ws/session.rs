@@ -87,6 +87,7 @@ impl<'s> Session<'s> {
     /// Handles events until the connection ends. Only receiving and waiting is ever cancelled,
     /// never a write. Each event is handled in a box that lives only as long: the session's own
     /// future stays small.
+    #[tracing::instrument(name = "session", level = "debug", skip_all, fields(user = %self.user.identity.user))]
     pub(super) async fn run(&mut self) -> Disconnect {
         if let Err(disconnect) = Box::pin(self.on_start()).await {
             return disconnect;

@@ -66,6 +66,7 @@ impl<'a> Invocation<'a> {
     }
 
     /// Runs the step. A step that failed is not repeated: it may have happened.
+    #[tracing::instrument(name = "redis_script", level = "debug", skip_all, fields(queue = self.base))]
     pub(super) async fn run(mut self) -> Result<Reply, EngineError> {
         let deadline = Instant::now() + REDIS_TIMEOUT;
         match timeout_at(deadline, self.run_until(deadline))
