@@ -12,6 +12,7 @@ use std::{future::poll_fn, sync::Arc, task::Poll};
 use futures_util::{FutureExt, future::BoxFuture};
 use serde_json::{Map, Value};
 use tokio::time::Instant;
+use tracing::Instrument;
 use waitingroom_domain::{
     ids::{EventId, IdempotencyKey},
     queue::{Grant, Removal, SaleState},
@@ -87,21 +88,28 @@ impl<'s> Session<'s> {
     /// Handles events until the connection ends. Only receiving and waiting is ever cancelled,
     /// never a write. Each event is handled in a box that lives only as long: the session's own
     /// future stays small.
-    #[tracing::instrument(name = "session", level = "debug", skip_all, fields(user = %self.user.identity.user))]
     pub(super) async fn run(&mut self) -> Disconnect {
         if let Err(disconnect) = Box::pin(self.on_start()).await {
             return disconnect;
         }
 
         loop {
-            let handling: BoxFuture<'_, Result<(), Disconnect>> = match self.next_event().await {
-                SessionEvent::Frame(frame) => Box::pin(self.on_frame(frame)),
-                SessionEvent::Wake(reasons) => Box::pin(self.on_wake(reasons)),
-                SessionEvent::Reserve(reply) => Box::pin(self.on_reserve_reply(reply)),
-                SessionEvent::AutoHold(progress) => Box::pin(self.on_auto_hold(progress)),
-            };
-            if let Err(disconnect) = handling.await {
+            let event = self.next_event().await;
+            if let Err(disconnect) = self.on_event(event).await {
                 return disconnect;
+            }
+        }
+    }
+
+    /// The span is that of one event: one of the whole session would cost each connection 88 bytes.
+    fn on_event(&mut self, event: SessionEvent) -> BoxFuture<'_, Result<(), Disconnect>> {
+        let span = tracing::debug_span!("session", user = %self.user.identity.user);
+        match event {
+            SessionEvent::Frame(frame) => Box::pin(self.on_frame(frame).instrument(span)),
+            SessionEvent::Wake(reasons) => Box::pin(self.on_wake(reasons).instrument(span)),
+            SessionEvent::Reserve(reply) => Box::pin(self.on_reserve_reply(reply).instrument(span)),
+            SessionEvent::AutoHold(progress) => {
+                Box::pin(self.on_auto_hold(progress).instrument(span))
             }
         }
     }
