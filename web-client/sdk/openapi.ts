@@ -201,7 +201,7 @@ export interface components {
             database_ms: number;
             /**
              * Format: double
-             * @description Share of responses that were 5xx, 0 to 1; of at least twenty responses.
+             * @description Share of responses that were 5xx, 0 to 1; of at least forty responses.
              */
             error_share: number;
             /**
@@ -773,7 +773,7 @@ export interface components {
             detail: string;
             /** @description The input that was rejected. */
             field?: string;
-            /** @description The id of the request, as in the header `X-Request-ID` of every answer; quote it in a report. */
+            /** @description The id of the request, as in the header `X-Request-ID` of the answer; quote it in a report. */
             request_id?: string;
             /**
              * Format: uint64

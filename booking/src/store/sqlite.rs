@@ -9,7 +9,7 @@ use sqlx::{
     migrate::Migrator,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
-use tokio::fs::OpenOptions;
+use tokio::fs::{self, OpenOptions};
 use uuid::Uuid;
 use waitingroom_domain::{
     clock::{Clock, Timestamp},
@@ -223,7 +223,14 @@ impl Backend for SqliteStore {
 impl Heartbeat for SqliteStore {
     #[tracing::instrument(level = "debug", skip_all)]
     async fn write_heartbeat(&self) -> Result<Option<Outage>, StoreError> {
-        with_timeout(heartbeat::write(&self.writer, self.clock.now())).await
+        with_timeout(async {
+            // The time after the wait for the lock, or an outage would end before it did.
+            let mut transaction = self.begin().await?;
+            let outage = heartbeat::write(&mut transaction, self.clock.now()).await?;
+            transaction.commit().await?;
+            Ok(outage)
+        })
+        .await
     }
 
     #[tracing::instrument(level = "debug", skip_all)]
@@ -236,13 +243,19 @@ impl Heartbeat for SqliteStore {
 /// `-wal` and `-shm`, get the mode of the database from SQLite.
 ///
 /// A file that is there is not opened: to close it would end the locks that this process has on it.
+/// A link without a target gets its target.
 async fn create_if_missing(file: &Path) -> io::Result<()> {
+    let target = match fs::read_link(file).await {
+        Ok(target) => file.parent().unwrap_or(Path::new("")).join(target),
+        Err(_) => file.to_owned(),
+    };
+
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
     options.mode(0o600);
 
-    match options.open(file).await {
+    match options.open(target).await {
         // The mode of a file that is there is its owner's choice.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         created => created.map(drop),

@@ -37,3 +37,20 @@ async fn existing_file_keeps_mode() {
     stored_event(&store, &[10]).await;
     assert_eq!(modes(&file), [0o640; 3]);
 }
+
+#[tokio::test]
+async fn link_without_target_gets_target() {
+    let file = Files::new();
+    let target = format!("{}-target.db", file.path().display());
+    std::os::unix::fs::symlink(&target, file.path()).unwrap();
+
+    let store: SharedStore = std::sync::Arc::new(SqliteStore::open(file.path()).await.unwrap());
+    stored_event(&store, &[10]).await;
+    let mode = fs::metadata(&target).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+
+    drop(store);
+    for ending in ["", "-wal", "-shm"] {
+        let _ = fs::remove_file(format!("{target}{ending}"));
+    }
+}

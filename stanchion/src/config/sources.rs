@@ -125,13 +125,25 @@ fn warning(name: &str, setting: &Setting, spelled: fn(&str) -> String) -> Option
     })
 }
 
+/// A message of serde about a type names the value, which may be a secret without quotes.
+fn without_value(message: &str) -> &str {
+    if message.starts_with("invalid type") || message.starts_with("invalid value") {
+        "a value of this form is not accepted; texts stand in quotes"
+    } else {
+        message
+    }
+}
+
 /// The values of a TOML file, with the line of each.
 pub(super) fn from_file(text: &str, path: &str) -> Result<Vec<Given>> {
     let line_of = |offset: usize| text[..offset].matches('\n').count() + 1;
     let mut keys: BTreeMap<Spanned<String>, toml::Value> =
         toml::from_str(text).map_err(|error| {
             let line = error.span().map_or(1, |span| line_of(span.start));
-            anyhow!("in the file {path}, line {line}: {}", error.message())
+            anyhow!(
+                "in the file {path}, line {line}: {}",
+                without_value(error.message())
+            )
         })?;
 
     let mut given = Vec::new();

@@ -509,3 +509,14 @@ fn page_lists_every_setting() {
         );
     }
 }
+
+#[test]
+fn secret_without_quotes_is_not_printed() {
+    let error = Sources {
+        file: "jwt_secret = 99999999999999999999999",
+        ..Sources::default()
+    }
+    .error();
+    assert!(error.contains("line 1"), "{error}");
+    assert!(!error.contains("9999"), "{error}");
+}

@@ -44,7 +44,7 @@ const RESUME_RATIO: f64 = 0.5;
 /// run out unused.
 pub const BOOKING_ABSENCE_LIMIT: Duration = Duration::from_secs(10);
 /// Below this share of every limit booking has recovered.
-const RECOVERED_RATIO: f64 = 0.5;
+pub const RECOVERED_RATIO: f64 = 0.5;
 
 /// The limits of booking's load.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -174,23 +174,29 @@ impl AdmissionThrottle {
         self
     }
 
-    /// After the pause, admission resumes at [`RESUME_RATIO`] of the ceiling.
+    /// After the pause, admission resumes at [`RESUME_RATIO`] of the ceiling, or at the present
+    /// share if overload lasts that is more than the onset of the outage.
     fn pause(&mut self, at: Timestamp, rules: &ThrottleConfig) {
         if self.paused {
             return;
         }
 
         let is_onset = |from: Timestamp| at.since(from) < OUTAGE_ONSET;
-        if let Some(before) = self
+        let before_onset = self
             .before
-            .filter(|_| self.strained_from.is_some_and(is_onset))
-        {
+            .filter(|_| self.strained_from.is_some_and(is_onset));
+        let mut most = FULL_PERMILLE;
+        if let Some(before) = before_onset {
             (self.ceiling, self.strained_from) = before;
+        } else if self.strained {
+            // Booking did not take more than the present rate before the outage.
+            most = self.thousandths;
         }
-
         self.end_overload();
+
+        let half = (f64::from(self.ceiling) * RESUME_RATIO) as u32;
+        self.thousandths = half.min(most).max(floor(rules));
         (self.paused, self.moved_at) = (true, at);
-        self.thousandths = ((f64::from(self.ceiling) * RESUME_RATIO) as u32).max(floor(rules));
     }
 
     fn end_overload(&mut self) {

@@ -264,7 +264,8 @@ impl ActionBatcher {
 
 impl BatcherState {
     /// Applies the queued actions of the event until there are none.
-    #[tracing::instrument(name = "apply_actions", level = "debug", skip_all, fields(%event))]
+    // The first of its callers polls it, and its span must not be the parent.
+    #[tracing::instrument(name = "apply_actions", parent = None, level = "debug", skip_all, fields(%event))]
     async fn run(&self, event: EventId) {
         loop {
             let (actions, replies) = self.queues.lock().take(event, MAX_ACTIONS);

@@ -150,7 +150,7 @@ pub(crate) struct ProblemDocument<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, minimum = 1)]
     retry_after: Option<u64>,
-    /// The id of the request, as in the header `X-Request-ID` of every answer; quote it in a report.
+    /// The id of the request, as in the header `X-Request-ID` of the answer; quote it in a report.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, max_length = 64)]
     request_id: Option<&'a str>,

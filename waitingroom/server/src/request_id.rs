@@ -44,8 +44,8 @@ impl RequestId {
     }
 
     /// Runs a request, whose problems carry this id.
-    pub async fn scope<T>(self, request: impl Future<Output = T>) -> T {
-        CURRENT.scope(self, request).await
+    pub fn scope<T>(self, request: impl Future<Output = T>) -> impl Future<Output = T> {
+        CURRENT.scope(self, request)
     }
 
     /// The id of the request that this task is answering. Nothing outside a request.

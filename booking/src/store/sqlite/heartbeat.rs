@@ -5,7 +5,9 @@ use uuid::Uuid;
 use waitingroom_domain::clock::Timestamp;
 
 use crate::store::{
-    ExtendedHolds, Outage, StoreError, connection::Connections, heartbeat as rules,
+    ExtendedHolds, Outage, StoreError,
+    connection::{Connections, Transaction},
+    heartbeat as rules,
     statement::statement,
 };
 
@@ -29,14 +31,14 @@ WHERE status = 'reserved' AND expires_at_ms > $1 AND created_at_ms < $2 AND prol
 RETURNING event_id";
 
 pub(super) async fn write(
-    writer: &Connections<Sqlite>,
+    transaction: &mut Transaction<Sqlite>,
     now: Timestamp,
 ) -> Result<Option<Outage>, StoreError> {
     let write = statement(WRITE_HEARTBEAT)
         .bind(rules::OUTAGE_GAP.as_millis() as i64)
         .bind(rules::CLOCK_SET_BACK.as_millis() as i64)
         .bind(now.millis());
-    let owed = writer.fetch_optional(write).await?;
+    let owed = transaction.fetch_optional(write).await?;
 
     // Without its row the database does not count as reachable.
     let owed = owed.ok_or_else(|| StoreError::Corrupt("no heartbeat".into()))?;

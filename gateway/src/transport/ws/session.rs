@@ -118,7 +118,7 @@ impl<'s> Session<'s> {
     /// both.
     async fn on_start(&mut self) -> Result<(), Disconnect> {
         if let Some(frame) = self.socket.next_frame().now_or_never() {
-            self.on_frame(frame).await?;
+            self.on_event(SessionEvent::Frame(frame)).await?;
         }
         self.socket.flush().await
     }

@@ -25,7 +25,7 @@ pub struct BookingLoad {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, minimum = 0)]
     pub reserve_p95_ms: Option<f64>,
-    /// Share of responses that were 5xx, 0 to 1; of at least twenty responses.
+    /// Share of responses that were 5xx, 0 to 1; of at least forty responses.
     #[schema(minimum = 0, maximum = 1)]
     pub error_share: f64,
     /// The last round trip to the database in milliseconds, or the age of the current one if that

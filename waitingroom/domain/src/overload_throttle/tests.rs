@@ -196,11 +196,13 @@ fn what_waited_for_the_end_of_an_outage_does_not_make_the_way_back_longer() {
 fn strain_that_lasted_before_an_outage_and_returns_after_it_is_remembered() {
     let strained = (0..20).fold(start(), |pace, at| after(&pace, at * 500, &[slow(1_000.0)]));
     let paused = after(&strained, 10_000, &[unable()]);
+    let resumed = after(&paused, 11_000, &[healthy()]);
+    assert_eq!(resumed.share(), 0.1, "booking did not take more");
     let again = (0..3).fold(paused, |pace, at| {
         after(&pace, 11_000 + at * 1_000, &[healthy()])
     });
     let again = after(&again, 14_000, &[slow(1_000.0)]);
-    assert!(back_after(&again, 15_000) > 5_000, "in small steps");
+    assert!(back_after(&again, 15_000) > 10_000, "in small steps");
 }
 
 #[test]
