@@ -37,8 +37,8 @@ const PROBE_WINDOW: Duration = Duration::from_secs(60);
 /// capacity of booking.
 const OUTAGE_ONSET: Duration = Duration::from_secs(5);
 /// After an outage, admission resumes at this share of the ceiling. Booking took the ceiling before
-/// the outage; half of it leaves room for the requests that waited for the end. At the floor, the
-/// users who arrived during an outage of 10 s waited 3 s longer.
+/// the outage; half of it leaves room for the requests that waited for the end. At the floor, queues
+/// were whole again one to three seconds later (docs/reliability-results.md).
 const RESUME_RATIO: f64 = 0.5;
 /// Without any booking for this long, and from the first decision on, releasing stops: passes would
 /// run out unused.
