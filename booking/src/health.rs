@@ -1,9 +1,10 @@
 //! What this role reports about itself: whether database and engine answer, and its load.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use waitingroom_domain::overload_throttle::BookingLoad;
 use waitingroom_engine::SharedEngine;
+use waitingroom_messaging::process_registry::ReportedBooking;
 
 use crate::{engine_timeout::with_engine_timeout, load_monitor::LoadMonitor, pipeline::Pipeline};
 
@@ -30,9 +31,14 @@ impl BookingHealth {
         let ready = with_engine_timeout(self.engine.ready()).await;
         ready.map_err(|error| error.to_string())
     }
+}
 
-    /// The load on booking at this moment.
-    pub(crate) fn load(&self) -> BookingLoad {
+impl ReportedBooking for BookingHealth {
+    fn load(&self) -> BookingLoad {
         self.pipeline.load()
+    }
+
+    fn is_unable(&self) -> bool {
+        self.load.is_unable(Instant::now())
     }
 }

@@ -19,7 +19,7 @@ mod live;
 mod load_monitor;
 pub mod metric_definitions;
 pub mod model;
-pub mod outbox;
+pub mod outbox_publisher;
 mod pipeline;
 mod read_limit;
 mod reservations;

@@ -185,7 +185,7 @@ impl LoadMonitor {
     }
 
     /// True if nothing can be booked here.
-    fn is_unable(&self, now: Instant) -> bool {
+    pub(crate) fn is_unable(&self, now: Instant) -> bool {
         let streak = self.state.lock().failure_streak;
         let all_fail = streak.is_some_and(|streak| {
             streak.latest >= streak.since + UNABLE_AFTER && now < streak.latest + ATTEMPT_WINDOW

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use waitingroom_domain::overload_throttle::BookingLoad;
+use waitingroom_messaging::process_registry::ReportedBooking;
 use waitingroom_server::{http::Check, start_and_drain::Lifecycle};
 
 use crate::{
@@ -78,10 +78,9 @@ impl BookingService {
         vec![("database", database), ("engine", engine)]
     }
 
-    /// The load on booking, to be published with this process's status.
-    pub fn load(&self) -> impl Fn() -> BookingLoad + Send + Sync + use<> {
-        let health = Arc::clone(&self.health);
-        move || health.load()
+    /// What this process's status tells of booking.
+    pub fn reported(&self) -> Arc<dyn ReportedBooking> {
+        Arc::clone(&self.health) as Arc<dyn ReportedBooking>
     }
 
     /// Starts the tasks. They end with the drain; the pipeline ends after the last request.

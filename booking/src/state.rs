@@ -28,7 +28,7 @@ use crate::{
         LoadMonitor,
         probes::{DatabaseProbe, QueueProbe},
     },
-    outbox::{OutboxPublisher, OutboxRelay},
+    outbox_publisher::{OutboxPublisher, OutboxRelay},
     pipeline::{Pipeline, PipelineDeps, PipelineReceivers},
     reservations::{
         confirm_cancel::TransitionService,

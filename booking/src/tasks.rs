@@ -16,7 +16,7 @@ use crate::{
     inventory::{InventoryServices, rebuild::InventoryRebuilder},
     live::LiveServices,
     load_monitor::probes::DatabaseProbe,
-    outbox::{OutboxPublisher, RelayReport},
+    outbox_publisher::{OutboxPublisher, RelayReport},
     reservations::{expiry::ExpiryService, key_cleanup::KeyCleanup},
     settlements::dispatcher::SettlementDispatcher,
 };

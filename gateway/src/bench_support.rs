@@ -22,7 +22,7 @@ use waitingroom_domain::{
 
 use crate::{
     connection::mailbox::Mailbox,
-    positions::{ProgressOutcome, Registry},
+    position_updates::{ProgressOutcome, Registry},
     transport::ws::position_message,
 };
 

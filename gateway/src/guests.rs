@@ -2,8 +2,8 @@
 //! from one address.
 
 pub(crate) mod cookie;
-pub(crate) mod join_limits;
+pub(crate) mod guest_join_limit;
+pub(crate) mod new_guest_limit;
 pub(crate) mod places;
-pub(crate) mod rate_limit;
 pub(crate) mod token_endpoints;
 pub(crate) mod token_issuer;

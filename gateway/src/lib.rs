@@ -15,7 +15,7 @@ pub mod metric_definitions;
 mod node;
 mod openapi;
 mod place_presenter;
-mod positions;
+mod position_updates;
 mod queue_service;
 mod router;
 mod state;
@@ -27,7 +27,7 @@ use axum::Router;
 use waitingroom_messaging::signal::SignalError;
 
 pub use self::{
-    guests::rate_limit::GuestLimits,
+    guests::new_guest_limit::GuestLimits,
     openapi::openapi,
     state::{Dependencies, Gateway, GatewayConfig},
 };

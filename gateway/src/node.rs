@@ -17,8 +17,8 @@ use self::{
     subscription_check::SubscriptionCheck,
 };
 use crate::{
-    connection::heartbeat_and_drain_timer::HeartbeatWheel, guests::rate_limit::GuestRateLimiter,
-    local_node::LocalNode, positions::Registry,
+    connection::heartbeat_and_drain_timer::HeartbeatWheel,
+    guests::new_guest_limit::GuestRateLimiter, local_node::LocalNode, position_updates::Registry,
 };
 
 /// How often a node sends itself a probe, and looks for lost messages.

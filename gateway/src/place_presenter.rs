@@ -18,7 +18,7 @@ use waitingroom_server::{
     protocol::{ServerMessage, WaitRange, WaitReason, ZoneLeft},
 };
 
-use crate::{auto_hold::AutoHoldOutcome, positions::Registry, wait_estimator::WaitEstimate};
+use crate::{auto_hold::AutoHoldOutcome, position_updates::Registry, wait_estimator::WaitEstimate};
 
 /// A user's place in the queue, or the pass.
 #[derive(Debug, Serialize, ToSchema)]

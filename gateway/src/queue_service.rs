@@ -26,7 +26,7 @@ pub(crate) use self::{
 use crate::{
     auto_hold::{AutoHoldService, PreviousHoldQuery},
     connection::mailbox::Mailbox,
-    guests::join_limits::{GuestJoinLimits, JoinPermit},
+    guests::guest_join_limit::{GuestJoinLimits, JoinPermit},
     local_node::LocalNode,
 };
 

@@ -20,14 +20,14 @@ use crate::{
     connection::heartbeat_and_drain_timer::HeartbeatWheel,
     guests::{
         cookie::GuestCookies,
-        join_limits::GuestJoinLimits,
-        rate_limit::{GuestLimits, GuestRateLimiter},
+        guest_join_limit::GuestJoinLimits,
+        new_guest_limit::{GuestLimits, GuestRateLimiter},
         token_issuer::{DevTokenIssuer, GuestTokenIssuer},
     },
     local_node::LocalNode,
     node::{ConnectionTimer, NodeTasks, ResyncService},
     place_presenter::PlacePresenter,
-    positions::Registry,
+    position_updates::Registry,
     queue_service::{PlaceActions, QueueService, RoomSubscriber},
     transport::{
         services::ConnectionServices,

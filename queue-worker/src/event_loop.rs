@@ -19,7 +19,7 @@ use waitingroom_messaging::{
 use waitingroom_server::{start_and_drain::Lifecycle, telemetry};
 
 use crate::{
-    Worker, admission_schedule::TickSchedule, throttle_poll::POLL_INTERVAL, tick::TickReport,
+    Worker, admission_schedule::TickSchedule, throttle_poll::poll_interval, tick::TickReport,
 };
 
 /// How often the list of events is read.
@@ -162,13 +162,13 @@ impl Scheduler {
                 self.on_event_list(events);
             }
             Completed::Throttle(throttle) => {
-                self.poll_at = Some(Instant::now() + POLL_INTERVAL);
                 match throttle {
                     Ok(throttle) => self.throttle = throttle,
                     Err(error) => {
                         tracing::warn!(%error, "booking health unavailable; keeping current throttle")
                     }
                 }
+                self.poll_at = Some(Instant::now() + poll_interval(self.throttle));
             }
             Completed::Tick(event, scope, begun, report) => {
                 self.on_tick(event, scope, begun, report)

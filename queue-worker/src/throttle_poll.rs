@@ -4,15 +4,26 @@
 use std::time::Duration;
 
 use waitingroom_domain::{
-    overload_throttle::{AdmissionThrottle, ThrottleConfig, throttle_reason},
+    overload_throttle::{AdmissionThrottle, ThrottleConfig, ThrottleReason, throttle_reason},
     rate::Throttle,
 };
 use waitingroom_messaging::process_registry::{
     RegistryError, RegistrySnapshot, SharedProcessRegistry,
 };
 
-/// How often booking's load is polled. The end of an outage is published at once.
-pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(250);
+/// How often booking's load is polled while admission runs: as often as it is published.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// How often it is polled while admission is paused: the end of an outage is published at once, and
+/// queues stand still until the worker knows of it.
+const PAUSED_POLL_INTERVAL: Duration = Duration::from_millis(250);
+
+/// The time from one poll to the next, under the throttle in force.
+pub(crate) fn poll_interval(throttle: Throttle) -> Duration {
+    match throttle_reason(throttle.factor) {
+        Some(ThrottleReason::Paused) => PAUSED_POLL_INTERVAL,
+        _ => POLL_INTERVAL,
+    }
+}
 
 /// Decides the throttle. Cheap to clone.
 #[derive(Clone)]

@@ -102,11 +102,10 @@ impl Backends {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             started_at: self.clock.now(),
         };
-        let booking = booking.map(|booking| Box::new(booking.load()) as Box<_>);
         let reporter = StatusReporter {
             process,
             registry: self.registry.clone(),
-            booking,
+            booking: booking.map(BookingService::reported),
             connections: Box::new(waitingroom_server::http::open_connections),
         };
 

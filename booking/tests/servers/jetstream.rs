@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use booking::outbox::OutboxRelay;
+use booking::outbox_publisher::OutboxRelay;
 use uuid::Uuid;
 use waitingroom_messaging::bus::{NatsBus, nats::NatsConfig};
 

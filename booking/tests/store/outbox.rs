@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use booking::{
-    outbox::{OutboxRelay, RelayReport},
+    outbox_publisher::{OutboxRelay, RelayReport},
     store::{AsOf::Fixed, SharedStore, Transition},
 };
 use uuid::Uuid;

@@ -14,7 +14,7 @@ use waitingroom_server::{
     problem::{Code, Problem},
 };
 
-use super::rate_limit::GuestRateLimiter;
+use super::new_guest_limit::GuestRateLimiter;
 
 const DEV_TOKEN_TTL: Duration = Duration::from_secs(24 * 3600);
 

@@ -8,7 +8,9 @@ use waitingroom_domain::ids::EventId;
 use waitingroom_server::start_and_drain::Lifecycle;
 
 use super::{PROBE_INTERVAL, resync::ResyncService};
-use crate::{guests::rate_limit::GuestRateLimiter, local_node::LocalNode, positions::Registry};
+use crate::{
+    guests::new_guest_limit::GuestRateLimiter, local_node::LocalNode, position_updates::Registry,
+};
 
 /// How often a node reports itself to the engine; see [`waitingroom_domain::presence::NODE_TIMEOUT`].
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(2);

@@ -18,7 +18,7 @@ use waitingroom_server::start_and_drain::Lifecycle;
 
 use crate::{
     local_node::LocalNode,
-    positions::{Registry, RememberedPlace},
+    position_updates::{Registry, RememberedPlace},
     queue_service::{PlaceActions, RoomSubscriber},
 };
 

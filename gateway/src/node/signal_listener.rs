@@ -10,7 +10,7 @@ use super::resync::ResyncService;
 use crate::{
     connection::wake_pacer::WakePacer,
     local_node::LocalNode,
-    positions::{ProgressOutcome, Registry},
+    position_updates::{ProgressOutcome, Registry},
 };
 
 /// How often a draining node looks whether all users have left.

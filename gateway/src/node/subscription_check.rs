@@ -5,7 +5,7 @@ use std::sync::Arc;
 use waitingroom_server::start_and_drain::Lifecycle;
 
 use super::{PROBE_INTERVAL, resync::ResyncService};
-use crate::{local_node::LocalNode, positions::Registry};
+use crate::{local_node::LocalNode, position_updates::Registry};
 
 /// See the module's documentation.
 pub(super) struct SubscriptionCheck {

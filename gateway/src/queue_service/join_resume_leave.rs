@@ -18,7 +18,7 @@ use waitingroom_server::problem::{Code, Problem};
 use super::unavailable;
 use crate::{
     connection::mailbox::Mailbox,
-    positions::{Registry, RememberedPlace},
+    position_updates::{Registry, RememberedPlace},
 };
 
 /// The ticket that a client sends to return to its place.

@@ -14,7 +14,7 @@ use crate::{
     connection::mailbox::Mailbox,
     guests::places::GuestConnection,
     local_node::LocalNode,
-    positions::{Registry, TooManyConnections},
+    position_updates::{Registry, TooManyConnections},
 };
 
 /// See the module's documentation.

@@ -20,7 +20,7 @@ use waitingroom_server::{protocol::SeatPreference, start_and_drain::Lifecycle};
 use super::*;
 use crate::{
     booking_api::InProcessBookingApi, booking_client::BookingClient, guests::places::GuestPlaces,
-    positions::Registry,
+    position_updates::Registry,
 };
 
 /// Places that guests of one address may have.

@@ -4,7 +4,7 @@
 
 mod authenticate;
 mod handshake;
-mod rate_limit;
+mod message_rate_limit;
 mod session;
 mod socket;
 

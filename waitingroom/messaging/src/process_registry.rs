@@ -8,11 +8,11 @@
 pub mod memory;
 pub mod redis;
 
-use std::{sync::Arc, time::Duration};
+use std::{future::pending, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
-use tokio::time::Instant;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 use waitingroom_domain::{
@@ -141,14 +141,23 @@ pub trait ProcessRegistry: Send + Sync + 'static {
     ) -> Result<bool, RegistryError>;
 }
 
+/// The booking of a process, as its status tells of it.
+pub trait ReportedBooking: Send + Sync {
+    /// The load at this moment.
+    fn load(&self) -> BookingLoad;
+
+    /// True if nothing can be booked. It costs little: it is asked ten times a second.
+    fn is_unable(&self) -> bool;
+}
+
 /// Publishes a process's status each second.
 pub struct StatusReporter {
     /// Who.
     pub process: Process,
     /// Where.
     pub registry: SharedProcessRegistry,
-    /// The load of its booking, if it serves one.
-    pub booking: Option<Box<dyn Fn() -> BookingLoad + Send + Sync>>,
+    /// Its booking, if it serves one.
+    pub booking: Option<Arc<dyn ReportedBooking>>,
     /// How many connections are open to its port.
     pub connections: Box<dyn Fn() -> u64 + Send + Sync>,
 }
@@ -172,21 +181,23 @@ impl StatusReporter {
 
     /// Waits until it is time to publish again; false if the process drains.
     async fn next(&self, published: Option<bool>, drain: &CancellationToken) -> bool {
-        let due = Instant::now() + PUBLISH_INTERVAL;
-
-        while Instant::now() < due && self.is_unable() == published {
-            let pause = tokio::time::sleep(ABILITY_CHECK_INTERVAL);
-            if drain.run_until_cancelled(pause).await.is_none() {
-                return false;
+        let due = sleep(PUBLISH_INTERVAL);
+        let ability_changed = async {
+            match &self.booking {
+                None => pending().await,
+                Some(booking) => {
+                    while Some(booking.is_unable()) == published {
+                        sleep(ABILITY_CHECK_INTERVAL).await;
+                    }
+                }
             }
+        };
+
+        tokio::select! {
+            () = drain.cancelled() => false,
+            () = due => true,
+            () = ability_changed => true,
         }
-
-        true
-    }
-
-    /// Is its booking unable? Nothing if it serves none.
-    fn is_unable(&self) -> Option<bool> {
-        self.booking.as_ref().map(|booking| booking().unable)
     }
 
     fn status(&self) -> ProcessStatus {
@@ -197,7 +208,7 @@ impl StatusReporter {
             live_tasks: tokio::runtime::Handle::current()
                 .metrics()
                 .num_alive_tasks() as u64,
-            booking: self.booking.as_ref().map(|booking| booking()),
+            booking: self.booking.as_ref().map(|booking| booking.load()),
         }
     }
 }

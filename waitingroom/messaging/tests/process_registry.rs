@@ -16,7 +16,7 @@ use waitingroom_domain::{
     overload_throttle::{AdmissionThrottle, BookingLoad},
 };
 use waitingroom_messaging::process_registry::{
-    PROCESS_TTL, PUBLISH_INTERVAL, Process, ProcessRegistry, ProcessStatus, Role,
+    PROCESS_TTL, PUBLISH_INTERVAL, Process, ProcessRegistry, ProcessStatus, ReportedBooking, Role,
     SharedProcessRegistry, StatusReporter, memory::InMemoryProcessRegistry,
     redis::RedisProcessRegistry,
 };
@@ -148,18 +148,30 @@ async fn who_is_silent_is_forgotten() {
     assert_eq!(names, ["here".parse().unwrap()]);
 }
 
+/// A booking that is unable while this is true.
+struct BookingOfTest(Arc<AtomicBool>);
+
+impl ReportedBooking for BookingOfTest {
+    fn load(&self) -> BookingLoad {
+        BookingLoad {
+            unable: self.is_unable(),
+            ..BookingLoad::default()
+        }
+    }
+
+    fn is_unable(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn publishes_at_once_when_booking_becomes_able() {
     let (board, unable) = (local(), Arc::new(AtomicBool::new(true)));
     let ability = Arc::clone(&unable);
-    let booking = move || BookingLoad {
-        unable: ability.load(Ordering::Relaxed),
-        ..BookingLoad::default()
-    };
     let reporter = StatusReporter {
         process: vitals("b-1", None).process,
         registry: Arc::clone(&board),
-        booking: Some(Box::new(booking)),
+        booking: Some(Arc::new(BookingOfTest(ability))),
         connections: Box::new(|| 7),
     };
     let drain = CancellationToken::new();

@@ -36,7 +36,7 @@ use waitingroom_server::{
     protocol::{MAX_FRAME_BYTES, SUBPROTOCOL},
 };
 
-use super::{rate_limit::RateLimitedStream, socket::ClientSocket};
+use super::{message_rate_limit::RateLimitedStream, socket::ClientSocket};
 
 /// Read buffer of each connection; the library enlarges it for a client that has sent a larger
 /// frame. Its default of 128 KiB costs 137 KB of memory for each connection.

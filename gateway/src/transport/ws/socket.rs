@@ -22,7 +22,7 @@ use waitingroom_server::{
     protocol::{CloseCode, ServerMessage},
 };
 
-use super::rate_limit::{RateLimitedStream, is_rate_limit_error};
+use super::message_rate_limit::{RateLimitedStream, is_rate_limit_error};
 
 /// A client that does not accept a frame for this long is disconnected; its place and pass are
 /// kept.

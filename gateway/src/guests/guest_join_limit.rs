@@ -10,8 +10,8 @@ use waitingroom_server::{
 };
 
 use super::{
+    new_guest_limit::rate_limited,
     places::{GuestConnection, GuestPlaces},
-    rate_limit::rate_limited,
 };
 
 /// See the module's documentation. Users that are no guests have no limits, and are not counted.
