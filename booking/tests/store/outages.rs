@@ -6,8 +6,10 @@ use booking::{
     model::booking::{Booking, NewBooking},
     store::{AsOf::Fixed, Outage, SharedStore, Transition},
 };
+use sqlx::{Connection, Executor, SqliteConnection};
 use waitingroom_domain::clock::Timestamp;
 
+use super::databases::sqlite_file;
 use super::fixtures::{NOW, later, reservation, stored_event, transition_request};
 use crate::wait::eventually;
 
@@ -173,5 +175,40 @@ pub(crate) async fn instances_extend_holds_once(store: SharedStore) {
             .holds
             .iter()
             .all(|hold| hold.expires_at == later(630))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sqlite_outage_ends_when_lock_is_free() {
+    let (store, file) = sqlite_file().await;
+    assert_eq!(store.write_heartbeat().await.unwrap(), None);
+    let written = store.time().await.unwrap();
+
+    let mut other = SqliteConnection::connect(&file.url()).await.unwrap();
+    other.execute("BEGIN IMMEDIATE").await.unwrap();
+
+    // A write waits for the lock for two seconds at most.
+    let gap_exceeds = async |seconds: u64| {
+        eventually("time without a write", async || {
+            let gap = store.time().await.unwrap().since(written);
+            (gap > Duration::from_secs(seconds)).then_some(())
+        })
+        .await;
+    };
+    gap_exceeds(2).await;
+    let waiting = tokio::spawn({
+        let store = store.clone();
+        async move { store.write_heartbeat().await }
+    });
+    gap_exceeds(3).await;
+
+    let released = store.time().await.unwrap();
+    other.execute("COMMIT").await.unwrap();
+
+    let outage = waiting.await.unwrap().unwrap().unwrap();
+    assert!(
+        outage.to >= released,
+        "{} before {released}: the time of the wait is not given back",
+        outage.to
     );
 }
