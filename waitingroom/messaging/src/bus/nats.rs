@@ -249,6 +249,14 @@ impl Bus for NatsBus {
     }
 }
 
+/// Does this name servers, as [`NatsConfig::url`] does?
+///
+/// # Errors
+/// A server that is not named right.
+pub fn check_url(urls: &str) -> Result<(), BusError> {
+    servers(urls).map(drop)
+}
+
 /// The servers of a comma-separated list; the scheme may be left out.
 fn servers(urls: &str) -> Result<Vec<ServerAddr>, BusError> {
     let parse = |url: &str| {
