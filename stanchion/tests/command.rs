@@ -148,8 +148,9 @@ impl Server {
         let data = folder.join("data");
         let log = fs::File::create(folder.join("log")).unwrap();
         let (output, writer) = pipe().unwrap();
-        let mut command = stanchion(&["--listen", "127.0.0.1:0", "--data-dir"]);
-        command.arg(data).args(arguments).stdout(writer).stderr(log);
+        let mut command = stanchion(&["--data-dir"]);
+        command.env("STANCHION_LISTEN", "127.0.0.1:0").arg(data);
+        command.args(arguments).stdout(writer).stderr(log);
         let child = command.spawn().unwrap();
         drop(command);
 

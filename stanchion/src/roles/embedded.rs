@@ -165,16 +165,19 @@ fn announce(settings: &Settings, address: SocketAddr, directory: &DataDirectory)
         return Ok(());
     }
 
-    let crowd = match address.port() {
-        DEFAULT_PORT => "stanchion demo-crowd".to_owned(),
-        _ => format!("stanchion demo-crowd --url {page}"),
-    };
     let mut lines = format!(
         "listening on {page}\n  operators  {page}/admin\n  data       {}\n  version    {version}",
         data.display()
     );
     if guests {
-        lines.push_str(&format!("\n  a line     {crowd}"));
+        // As it was started, so that the line can be copied.
+        let command = std::env::args().next();
+        let command = command.as_deref().unwrap_or("stanchion");
+        let url = match address.port() {
+            DEFAULT_PORT => String::new(),
+            _ => format!(" --url {page}"),
+        };
+        lines.push_str(&format!("\n  a crowd    {command} demo-crowd{url}"));
     }
     print_line(&lines)
 }

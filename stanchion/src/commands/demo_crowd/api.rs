@@ -47,7 +47,6 @@ struct Token {
 #[derive(Debug, Clone, Copy, Deserialize)]
 pub struct Place {
     pub position: u64,
-    pub total_in_queue: u64,
     pub is_ready: bool,
 }
 

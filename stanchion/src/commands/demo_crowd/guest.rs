@@ -35,8 +35,8 @@ pub struct Guest {
 /// What a guest does now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Activity {
-    /// In line at this position, in a line of this length.
-    Waits { position: u64, total: u64 },
+    /// In line at this position.
+    Waits { position: u64 },
     /// It is its turn.
     HasTurn,
     /// It has no place: before, between two turns, at the end.
@@ -176,8 +176,8 @@ impl Guest {
     }
 
     async fn tell_place(&self, place: Place) {
-        let (position, total) = (place.position, place.total_in_queue);
-        self.tell(Activity::Waits { position, total }).await;
+        let position = place.position;
+        self.tell(Activity::Waits { position }).await;
     }
 
     async fn tell(&self, activity: Activity) {

@@ -17,7 +17,6 @@ const LINE_SECONDS: u64 = 5;
 pub struct Progress {
     guests: Vec<Activity>,
     turns: u64,
-    total: u64,
     reason: Option<String>,
     began: Instant,
     is_terminal: bool,
@@ -30,7 +29,6 @@ impl Progress {
         Self {
             guests: vec![Activity::IsAway; guests],
             turns: 0,
-            total: 0,
             reason: None,
             began: Instant::now(),
             is_terminal: io::stdout().is_terminal(),
@@ -46,8 +44,7 @@ impl Progress {
         if update.activity == Activity::HasTurn && *guest != Activity::HasTurn {
             self.turns += 1;
         }
-        if let Activity::Waits { total, .. } = update.activity {
-            self.total = total;
+        if matches!(update.activity, Activity::Waits { .. }) {
             self.reason = None;
         }
         if update.reason.is_some() {
@@ -99,15 +96,13 @@ impl Progress {
 
     fn line(&self, seconds: u64) -> String {
         let positions = self.guests.iter().filter_map(|guest| match guest {
-            Activity::Waits { position, .. } => Some(*position),
+            Activity::Waits { position } => Some(*position),
             _ => None,
         });
         let count = |wanted: Activity| self.guests.iter().filter(|guest| **guest == wanted).count();
         let waiting = positions.clone().count();
         let range = match (positions.clone().min(), positions.max()) {
-            (Some(first), Some(last)) => {
-                format!(" (positions {first} to {last} of {})", self.total)
-            }
+            (Some(first), Some(last)) => format!(" (positions {first} to {last})"),
             _ => String::new(),
         };
 
