@@ -40,10 +40,11 @@ pub fn token(settings: Settings, token: &Token) -> Result<()> {
 /// Prints the effective settings.
 pub fn config_check(settings: &Settings, role: Option<ServerRole>) -> Result<()> {
     let uses_keys = role.is_none_or(|role| Program::from(role).reads("jwt_jwks"));
-    if settings.jwt_jwks.is_some() && uses_keys {
-        if let Err(error) = authenticator(settings, false) {
-            InvalidSettings::unless_none([format!("{error:#}")])?;
-        }
+    if settings.jwt_jwks.is_some()
+        && uses_keys
+        && let Err(error) = authenticator(settings, false)
+    {
+        InvalidSettings::unless_none([format!("{error:#}")])?;
     }
 
     let lines = settings
