@@ -1,6 +1,8 @@
 //! The command as its users start it: settings of every source, and readers of its output that go
 //! away, as `head` or a log collector does.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends")]
+
 use std::{
     fs,
     io::{BufRead, BufReader, PipeWriter, Read, Write, pipe, read_to_string},
