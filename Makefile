@@ -1,4 +1,4 @@
-# What one does with a clone of Stanchion. `make` alone lists it. Rust and Node.js are all that must be there already.
+# What one does with a clone of Stanchion. `make` alone lists it. README.md lists what must be there already.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c

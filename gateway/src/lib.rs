@@ -7,6 +7,7 @@ mod auto_hold;
 pub mod bench_support;
 pub mod booking_api;
 mod booking_client;
+mod booking_routes;
 mod client_addresses;
 mod connection;
 mod guests;
@@ -38,6 +39,11 @@ impl Gateway {
         router::router(self.clone())
             .merge(web::noscript::router(self))
             .merge(web::assets::router())
+    }
+
+    /// Booking's routes, handed on to booking at this URL.
+    pub fn booking_routes(&self, url: &str) -> Router {
+        booking_routes::router(self, url)
     }
 
     /// Starts the node's tasks, which run until the process drains. Returns once the node is

@@ -3,14 +3,14 @@
 use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Arg, ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum, value_parser};
-use waitingroom_domain::ids::UserId;
+use waitingroom_domain::ids::{EventId, UserId};
 
-use crate::config::{SETTING_TABLE, Settings, flag};
+use crate::config::{Program, SETTING_TABLE, Settings, flag, is_http_base};
 
 /// Below the settings, which have one line each.
 const AFTER_HELP: &str = "\
 Without a command, every role runs in this process on the embedded default: an in-memory queue,
-a SQLite file in the data directory, nothing else to set up.
+a SQLite file in the data directory, nothing else to set up. A role's own --help lists what it reads.
 
 Each setting is a flag, a variable and a key of the file: --redis-url is STANCHION_REDIS_URL and
 redis_url. docs/configuration.md has the details.";
@@ -54,12 +54,49 @@ pub fn command() -> clap::Command {
     let former_names = SETTING_TABLE
         .iter()
         .filter_map(|setting| setting.former_name);
-    former_names.fold(command, |command, name| {
+    let command = former_names.fold(command, |command, name| {
         let flag = flag(name).trim_start_matches('-').to_owned();
         let arg = Arg::new(name).long(flag).global(true).hide(true);
         command.arg(arg.value_parser(value_parser!(OsString)))
-    })
+    });
+
+    let all: Vec<Arg> = command.get_arguments().cloned().collect();
+    command.mut_subcommands(|subcommand| hide_unread(subcommand, &all))
 }
+
+/// Leaves settings that a command does not read out of its help. They are accepted all the same:
+/// scripts may share flags among commands.
+fn hide_unread(command: clap::Command, all: &[Arg]) -> clap::Command {
+    let program = PROGRAMS
+        .into_iter()
+        .find(|program| program.command() == Some(command.get_name()));
+    let Some(program) = program else {
+        return command;
+    };
+
+    let is_unread = |arg: &&Arg| {
+        let mut settings = SETTING_TABLE.iter();
+        settings.any(|setting| arg.get_id() == setting.name && !program.reads(setting.name))
+    };
+    all.iter()
+        .filter(is_unread)
+        .fold(command, |command, arg| command.arg(arg.clone().hide(true)))
+}
+
+/// Every program that has a command.
+const PROGRAMS: [Program; 11] = [
+    Program::Gateway,
+    Program::Booking,
+    Program::QueueWorker,
+    Program::Migrate,
+    Program::Seed,
+    Program::Reset,
+    Program::Handover,
+    Program::Token,
+    Program::Health,
+    Program::DemoCrowd,
+    Program::ConfigCheck,
+];
 
 /// Writes what applies without a value as clap writes defaults.
 fn with_default(arg: Arg) -> Arg {
@@ -99,6 +136,29 @@ pub enum Command {
     Config(ConfigCommand),
     /// Ask a running role for its health; exit 1 if it is not healthy
     Health(Health),
+    /// Fill the line of a running server with guests, to see it move; Ctrl-C ends it
+    DemoCrowd(DemoCrowd),
+}
+
+impl Command {
+    /// What this command runs.
+    pub fn program(&self) -> Program {
+        match self {
+            Self::Gateway => Program::Gateway,
+            Self::Booking => Program::Booking,
+            Self::QueueWorker => Program::QueueWorker,
+            Self::Migrate => Program::Migrate,
+            Self::Seed(_) => Program::Seed,
+            Self::Reset(_) => Program::Reset,
+            Self::Handover(_) => Program::Handover,
+            Self::Token(_) => Program::Token,
+            Self::Config(ConfigCommand::Check { role }) => {
+                role.map_or(Program::ConfigCheck, Into::into)
+            }
+            Self::Health(_) => Program::Health,
+            Self::DemoCrowd(_) => Program::DemoCrowd,
+        }
+    }
 }
 
 /// `seed`.
@@ -154,27 +214,104 @@ pub struct Token {
     /// The user (sub)
     #[arg(long)]
     pub user: UserId,
-    /// admin for an operator
-    #[arg(long)]
-    pub role: Option<String>,
-    /// Seconds until it expires
-    #[arg(long, default_value_t = 86_400)]
+    /// Role of the user, for an operator
+    #[arg(long, value_enum)]
+    pub role: Option<UserRole>,
+    /// Seconds until it expires, a year at most
+    #[arg(long, default_value_t = 86_400, value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
     pub ttl_seconds: u64,
+}
+
+/// Roles of users that a token can name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum UserRole {
+    /// An operator
+    Admin,
+}
+
+impl UserRole {
+    /// The claim.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Admin => "admin",
+        }
+    }
 }
 
 /// `config …`.
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
     /// Read flags, environment and file, and print the effective settings; secrets are not shown
-    Check,
+    Check {
+        /// Role that is to start with them: what it lacks is named, too
+        #[arg(value_enum)]
+        role: Option<ServerRole>,
+    },
+}
+
+/// What can be started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ServerRole {
+    /// Every role in one process
+    Embedded,
+    /// The visitors' connections
+    Gateway,
+    /// Reservations
+    Booking,
+    /// The release of users
+    QueueWorker,
+}
+
+impl From<ServerRole> for Program {
+    fn from(role: ServerRole) -> Self {
+        match role {
+            ServerRole::Embedded => Self::Embedded,
+            ServerRole::Gateway => Self::Gateway,
+            ServerRole::Booking => Self::Booking,
+            ServerRole::QueueWorker => Self::QueueWorker,
+        }
+    }
 }
 
 /// `health`.
 #[derive(Debug, Args)]
 pub struct Health {
-    /// Health URL of the role
-    #[arg(long, default_value = "http://127.0.0.1:8080/health")]
+    /// Health URL of the role, for example http://127.0.0.1:8080/health [default: that of --listen]
+    #[arg(long, value_parser = health_url)]
+    pub url: Option<String>,
+}
+
+/// A URL that can be asked.
+fn health_url(text: &str) -> Result<String, String> {
+    match is_http_base(text) {
+        true => Ok(text.to_owned()),
+        false => Err("write http://HOST:PORT/health, for example http://127.0.0.1:8080/health; TLS (https://) is not supported".to_owned()),
+    }
+}
+
+/// `demo-crowd`.
+#[derive(Debug, Args)]
+pub struct DemoCrowd {
+    /// Guests in the crowd; the server's limits allow 200 of one address
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=200))]
+    pub users: u16,
+    /// Where the server is
+    #[arg(long, default_value = "http://127.0.0.1:8080", value_parser = server_url)]
     pub url: String,
+    /// Event to join; the first that is on sale if it is left out
+    #[arg(long)]
+    pub event: Option<EventId>,
+    /// End once every guest had one turn, rather than send each to the end of the line again
+    #[arg(long)]
+    pub once: bool,
+}
+
+/// A server that can be asked.
+fn server_url(text: &str) -> Result<String, String> {
+    match is_http_base(text) {
+        true => Ok(text.trim_end_matches('/').to_owned()),
+        false => Err("write http://HOST:PORT, for example http://127.0.0.1:8080; TLS (https://) is not supported".to_owned()),
+    }
 }
 
 #[cfg(test)]
@@ -209,10 +346,24 @@ mod tests {
         }
     }
 
+    fn help_of(arguments: &[&str]) -> String {
+        let line = ["stanchion"].iter().chain(arguments).chain(&["--help"]);
+        let help = command().try_get_matches_from(line);
+        help.expect_err("help ends the parse").to_string()
+    }
+
+    #[test]
+    fn help_begins_with_what_this_is() {
+        for flag in ["-h", "--help"] {
+            let help = command().try_get_matches_from(["stanchion", flag]);
+            let help = help.expect_err("help ends the parse").to_string();
+            assert!(help.starts_with("A realtime waiting room"), "{help}");
+        }
+    }
+
     #[test]
     fn help_has_one_line_a_setting() {
-        let help = command().try_get_matches_from(["stanchion", "gateway", "--help"]);
-        let help = help.expect_err("help ends the parse").to_string();
+        let help = help_of(&[]);
         let sections = SETTING_TABLE.iter().map(|setting| setting.section);
         let places: Vec<_> = sections
             .map(|title| help.find(&format!("\n{title}:")))
@@ -231,6 +382,30 @@ mod tests {
                     .is_none_or(|default| line.ends_with(&format!("[default: {default}]"))),
                 "{line}"
             );
+        }
+    }
+
+    #[test]
+    fn help_of_a_command_lists_what_it_reads() {
+        for program in PROGRAMS {
+            let name = program.command().expect("a command has a name");
+            let lines: &[&[&str]] = match name {
+                "handover" => &[&["handover", "begin"], &["handover", "wait"]],
+                "config" => &[&["config", "check"]],
+                name => &[&[name]],
+            };
+            for line in lines {
+                let help = help_of(line);
+                for setting in SETTING_TABLE {
+                    let listed = help.contains(&format!("{} ", flag(setting.name)));
+                    assert_eq!(
+                        listed,
+                        program.reads(setting.name),
+                        "{} in:\n{help}",
+                        setting.name
+                    );
+                }
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What each command does.
 
 mod data;
+mod demo_crowd;
 mod handover;
 mod inspect;
 
@@ -10,7 +11,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::{
     cli::{Cli, Command, ConfigCommand},
-    config::{self, Settings, injected_variables},
+    config::{self, Program, Settings, injected_variables},
     process,
     roles::{embedded, servers},
 };
@@ -21,11 +22,11 @@ use crate::{
 /// The reason why the command failed, fit to be shown to a person.
 pub fn run(arguments: &ArgMatches) -> Result<()> {
     let cli = Cli::from_arg_matches(arguments)?;
-    if let Some(Command::Health(health)) = cli.command {
-        return runtime(Some(1))?.block_on(inspect::health(&health)); // needs no settings
-    }
-
-    let loaded = config::load(arguments, cli.config.as_deref())?;
+    let program = cli
+        .command
+        .as_ref()
+        .map_or(Program::Embedded, Command::program);
+    let loaded = config::load(arguments, cli.config.as_deref(), program)?;
     let settings = loaded.settings;
     process::start_logs(&settings)?;
 
@@ -42,7 +43,11 @@ pub fn run(arguments: &ArgMatches) -> Result<()> {
         );
     }
 
-    runtime(settings.threads)?.block_on(dispatch(cli.command, settings))
+    let threads = match program {
+        Program::Health | Program::DemoCrowd => Some(1),
+        _ => settings.threads,
+    };
+    runtime(threads)?.block_on(dispatch(cli.command, settings))
 }
 
 /// As many threads as configured, else one for each core that this process may use.
@@ -65,7 +70,10 @@ async fn dispatch(command: Option<Command>, settings: Settings) -> Result<()> {
         Some(Command::Reset(reset)) => data::reset(&settings, &reset).await,
         Some(Command::Handover(handover)) => handover::run(&settings, &handover).await,
         Some(Command::Token(token)) => inspect::token(settings, &token),
-        Some(Command::Config(ConfigCommand::Check)) => inspect::config_check(&settings),
-        Some(Command::Health(_)) => Ok(()),
+        Some(Command::Config(ConfigCommand::Check { role })) => {
+            inspect::config_check(&settings, role)
+        }
+        Some(Command::Health(health)) => inspect::health(&settings, health).await,
+        Some(Command::DemoCrowd(crowd)) => demo_crowd::run(crowd).await,
     }
 }

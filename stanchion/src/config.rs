@@ -5,18 +5,21 @@ mod check;
 mod data_dir;
 mod environment;
 mod log_format;
+mod program;
 mod settings;
 mod sources;
 mod table;
 mod url;
 
 pub use self::{
-    check::check,
+    check::{is_host_name, is_http_base},
     data_dir::DataDirectory,
     environment::injected_variables,
+    log_format::Format,
+    program::Program,
     settings::{SETTING_TABLE, Settings},
-    sources::load,
-    table::{Setting, SettingValue, flag},
+    sources::{InvalidSettings, load},
+    table::{Setting, SettingValue, flag, variable},
 };
 
 #[cfg(test)]

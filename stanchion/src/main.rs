@@ -21,11 +21,14 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    match commands::run(&cli::command().get_matches()) {
+    let arguments: Vec<_> = std::env::args_os().collect();
+    let matches = match cli::command().try_get_matches_from(&arguments) {
+        Ok(matches) => matches,
+        Err(error) => return output::report_usage(&error, &arguments),
+    };
+
+    match commands::run(&matches) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            output::print_error(&error);
-            ExitCode::FAILURE
-        }
+        Err(error) => output::report_failure(&error),
     }
 }

@@ -16,7 +16,10 @@ use waitingroom_server::{
     telemetry,
 };
 
-use crate::{config::Settings, descriptors};
+use crate::{
+    config::{Format, Settings},
+    descriptors, output,
+};
 
 /// What finishing takes beyond the drain window before the rest is dropped.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -51,7 +54,15 @@ const ADMIN_CONNECTIONS: usize = 64;
 /// A log filter that cannot be read.
 pub fn start_logs(settings: &Settings) -> Result<()> {
     telemetry::start_logs(settings.log_format.into(), &settings.log)
-        .map_err(|error| anyhow::anyhow!("log: {error}"))
+        .map_err(|error| anyhow::anyhow!("log: {error}"))?;
+
+    if settings.log_format == Format::Json {
+        output::set_logs_are_json(true);
+        std::panic::set_hook(Box::new(|panic| {
+            tracing::error!(panic = %panic, "panic");
+        }));
+    }
+    Ok(())
 }
 
 fn listen(address: SocketAddr, name: &str) -> Result<TcpListener> {
@@ -115,6 +126,12 @@ impl Process {
         })
     }
 
+    /// Logs that a role is about to serve.
+    pub fn log_start(&self, role: &str) {
+        let version = env!("CARGO_PKG_VERSION");
+        tracing::info!(role, version, address = %self.address, "listening");
+    }
+
     /// Serves until a shutdown signal, then drains.
     ///
     /// # Errors
@@ -153,7 +170,10 @@ impl Process {
         }
 
         tracing::info!("draining");
-        let timeout = settings.drain_window() + SHUTDOWN_TIMEOUT;
+        let (began, timeout) = (
+            std::time::Instant::now(),
+            settings.drain_window() + SHUTDOWN_TIMEOUT,
+        );
         let drained = tokio::select! {
             drained = self.lifecycle.drain_and_join(timeout) => drained,
             () = shutdown_signal.next() => bail!("second shutdown signal; exiting without draining"),
@@ -165,7 +185,11 @@ impl Process {
                 "some work did not finish in {} s and was dropped",
                 timeout.as_secs()
             ),
-            (None, true) => Ok(()),
+            (None, true) => {
+                let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+                tracing::info!(duration_ms, "drained");
+                Ok(())
+            }
         }
     }
 }

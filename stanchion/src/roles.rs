@@ -4,6 +4,7 @@
 mod authenticator;
 pub mod embedded;
 pub mod servers;
+mod shared_settings;
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,12 +20,18 @@ use waitingroom_engine::{SharedEngine, redis::RedisEngine, redis_connection::Red
 use waitingroom_messaging::{
     process_registry::{
         self, Role, SharedProcessRegistry, StatusReporter, redis::RedisProcessRegistry,
+        settings_agreement::SettingsAgreement,
     },
     signal::{Signals, cluster::ClusterSignals, redis::RedisSignals},
 };
-use waitingroom_server::{auth::Authenticator, http::Check, start_and_drain::Lifecycle};
+use waitingroom_server::{
+    auth::Authenticator,
+    http::{Check, Warnings},
+    start_and_drain::Lifecycle,
+};
 
 pub use self::authenticator::authenticator;
+use self::shared_settings::shared_settings;
 use crate::config::Settings;
 
 /// Time limit for the connection to a backend at startup.
@@ -89,19 +96,26 @@ impl Backends {
         &self.engine
     }
 
-    /// Publishes this process's status, and keeps its clock right, until it drains.
+    /// Publishes this process's status, compares its settings with those of others, and keeps its
+    /// clock right, until it drains. Returns what the comparison finds, for readiness.
     fn spawn_reporter(
         &self,
+        settings: &Settings,
         lifecycle: &Lifecycle,
         roles: &[Role],
         booking: Option<&BookingService>,
-    ) {
+    ) -> Warnings {
         let process = process_registry::Process {
             node: self.node.clone(),
             roles: roles.to_vec(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             started_at: self.clock.now(),
+            settings: shared_settings(settings, roles),
         };
+        let agreement = Arc::new(SettingsAgreement::new(
+            process.clone(),
+            self.registry.clone(),
+        ));
         let reporter = StatusReporter {
             process,
             registry: self.registry.clone(),
@@ -121,6 +135,12 @@ impl Backends {
                 follow_host_clock(self.clock.clone(), lifecycle.clone()),
             ),
         }
+
+        let (comparing, drain) = (Arc::clone(&agreement), lifecycle.drain_token());
+        lifecycle.spawn("settings agreement", async move {
+            comparing.run(drain).await;
+        });
+        Arc::new(move || agreement.warnings())
     }
 
     fn worker(&self, settings: &Settings) -> Worker {

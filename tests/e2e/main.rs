@@ -4,6 +4,7 @@
 mod auto_hold;
 mod backpressure;
 mod bad_input;
+mod booking_routes;
 mod booking_unavailable;
 mod cluster;
 mod connection_handling;
@@ -11,6 +12,7 @@ mod connection_limit;
 mod contention;
 mod database_stopped;
 mod dead_subscription;
+mod demo_crowd;
 mod drain;
 mod full_journey;
 mod golden;
@@ -31,8 +33,10 @@ mod pending_reservation;
 mod places;
 mod places_after_redis_loss;
 mod positions_after_redis_loss;
+mod readme;
 mod redis_lost;
 mod restarts;
+mod settings_agreement;
 mod single_subscription;
 mod worker_crash;
 

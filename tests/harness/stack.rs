@@ -362,6 +362,18 @@ impl Stack {
         assert!(ended.success(), "migrate: {}", process.said());
     }
 
+    /// Sets the settings with which instances of booking start from now on.
+    pub fn set_booking_settings(&mut self, settings: Vec<(&'static str, String)>) {
+        self.booking_settings = settings;
+    }
+
+    /// Starts a tool of the binary with nothing but these arguments.
+    pub fn tool(&self, name: &str, arguments: &[&str]) -> Process {
+        let mut command = self.bare_command();
+        command.args(arguments);
+        Process::start(name, &mut command, self.scratch.path())
+    }
+
     /// Carries out `stanchion handover …` and answers what it says.
     pub async fn hand_over(&self, arguments: &[&str]) -> String {
         let backends = self.backends();

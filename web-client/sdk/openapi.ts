@@ -796,6 +796,10 @@ export interface components {
             node: components["schemas"]["NodeId"];
             /** @description Its roles. */
             roles: components["schemas"]["Role"][];
+            /** @description Its settings that have to be those of other processes. Of a secret, a fingerprint. */
+            settings?: {
+                [key: string]: string;
+            };
             /** @description When it started, by its own clock. */
             started_at: components["schemas"]["Timestamp"];
             /** @description The release that it runs. */

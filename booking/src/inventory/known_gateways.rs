@@ -83,6 +83,7 @@ mod tests {
                 roles: vec![role],
                 version,
                 started_at,
+                settings: Default::default(),
             };
             let vitals = ProcessStatus {
                 process,

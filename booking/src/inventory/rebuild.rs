@@ -47,6 +47,27 @@ pub(crate) struct RebuildReport {
     pub(crate) holds: u64,
     /// Zones whose seats in the engine differed from the database's.
     pub(crate) corrected: u64,
+    /// The engine had no seats of the event before: nothing was wrong.
+    is_first_load: bool,
+}
+
+impl RebuildReport {
+    fn log(&self, event: EventId, duration: Duration) {
+        let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        let Self { zones, holds, .. } = self;
+        if self.is_first_load {
+            tracing::info!(%event, zones, holds, duration_ms, "seats loaded from the database");
+        } else {
+            tracing::info!(
+                %event,
+                zones,
+                holds,
+                corrected = self.corrected,
+                duration_ms,
+                "seats rebuilt from the database"
+            );
+        }
+    }
 }
 
 /// Why an event is rebuilt.
@@ -158,8 +179,7 @@ impl InventoryRebuilder {
             return Ok(RebuildReport::default());
         };
         last_rebuilds.insert(id, started);
-        tracing::info!(event = %id, zones = report.zones, holds = report.holds, corrected = report.corrected,
-            duration_ms = started.elapsed().as_millis() as u64, "seats rebuilt from the database");
+        report.log(id, started.elapsed());
         Ok(report)
     }
 
@@ -235,6 +255,7 @@ impl InventoryRebuilder {
             zones: snapshot.zones.len() as u64,
             holds: snapshot.holds.len() as u64,
             corrected: count_corrected(&before, &after),
+            is_first_load: before.is_empty(),
         })
     }
 

@@ -226,6 +226,7 @@ mod tests {
             roles: vec![Role::Booking],
             version: "1".into(),
             started_at: Timestamp::default(),
+            settings: Default::default(),
         };
         let vitals = ProcessStatus {
             process,

@@ -8,14 +8,21 @@
 //! `session_limits` for what the server ends by itself, and `locked_zones` for rows that stay
 //! locked.
 
-use std::{collections::HashMap, str::FromStr, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    io::ErrorKind,
+    str::FromStr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use async_trait::async_trait;
 use sqlx::{
-    Connection, PgPool, Postgres,
+    Connection, PgConnection, PgPool, Postgres,
     migrate::Migrator,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
+use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 use waitingroom_domain::{
     clock::Timestamp,
@@ -55,6 +62,15 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_millis(1_000);
 /// A connection that was used so recently is taken for alive.
 const IDLE_PING_AFTER: Duration = Duration::from_secs(1);
 
+/// Longest wait for a server that is not there yet.
+const SERVER_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Longest wait for one attempt to connect.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Pause between two attempts.
+const ATTEMPT_INTERVAL: Duration = Duration::from_secs(2);
+
 /// Longest wait for the migrations of a start.
 const MIGRATION_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -88,6 +104,7 @@ impl PostgresStore {
         let options = PgConnectOptions::from_str(url)?
             .application_name("stanchion-booking")
             .extra_float_digits(None);
+        wait_for_server(&options).await?;
         with_store_timeout(MIGRATION_TIMEOUT, migrate(options.clone())).await?;
         with_store_timeout(MIGRATION_TIMEOUT, session_limits::ensure(&options)).await?;
 
@@ -209,6 +226,66 @@ impl Heartbeat for PostgresStore {
     #[tracing::instrument(level = "debug", skip_all)]
     async fn extend_holds(&self, outage: Outage) -> Result<ExtendedHolds, StoreError> {
         self.heartbeat.extend_holds(outage).await
+    }
+}
+
+/// Does this URL parse? The message of the error does not repeat it.
+///
+/// # Errors
+/// It does not.
+pub fn check_url(url: &str) -> Result<(), StoreError> {
+    let options = PgConnectOptions::from_str(url);
+    options
+        .map(drop)
+        .map_err(|_| StoreError::Unavailable("the URL cannot be read".to_owned()))
+}
+
+/// Returns once the server takes a connection. A pool would wait without a word, and report its own
+/// timeout at the end; here every failed attempt is logged, and the last one is the error.
+async fn wait_for_server(options: &PgConnectOptions) -> Result<(), StoreError> {
+    let patience_ends = Instant::now() + SERVER_PATIENCE;
+    let server = match options.get_socket() {
+        Some(socket) => socket.display().to_string(),
+        None => format!("{}:{}", options.get_host(), options.get_port()),
+    };
+
+    loop {
+        let attempt = timeout(CONNECT_TIMEOUT, PgConnection::connect_with(options)).await;
+        let failure = match attempt {
+            Ok(Ok(connection)) => {
+                let _ = timeout(CONNECT_TIMEOUT, connection.close()).await; // it is of no further use
+                return Ok(());
+            }
+            Ok(Err(error)) if !may_pass(&error) => return Err(error.into()),
+            Ok(Err(sqlx::Error::Io(error))) if error.kind() == ErrorKind::ConnectionRefused => {
+                format!("connection refused by {server}")
+            }
+            Ok(Err(error)) => format!("{server}: {error}"),
+            Err(_) => format!("no answer from {server} in {} s", CONNECT_TIMEOUT.as_secs()),
+        };
+
+        let left = patience_ends.saturating_duration_since(Instant::now());
+        if left < ATTEMPT_INTERVAL {
+            return Err(StoreError::Unavailable(failure));
+        }
+        tracing::warn!(
+            error = failure,
+            seconds = left.as_secs(),
+            "database not reachable; trying again for this long"
+        );
+        sleep(ATTEMPT_INTERVAL).await;
+    }
+}
+
+/// May another attempt succeed by itself? A server that starts or stops says so (class 57P), one
+/// that is full as well (53300).
+fn may_pass(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) => true,
+        sqlx::Error::Database(error) => error
+            .code()
+            .is_some_and(|code| code.starts_with("57P") || code == "53300"),
+        _ => false,
     }
 }
 

@@ -100,6 +100,7 @@ async fn every_process_is_seen_until_it_is_gone() {
         roles,
         version: "1".into(),
         started_at: Clock::System.now(),
+        settings: Default::default(),
     };
 
     for (process, connections, booking) in [

@@ -2,7 +2,7 @@
 //! a lock.
 
 use std::{
-    fs::{self, File, OpenOptions, TryLockError},
+    fs::{self, DirBuilder, File, OpenOptions, TryLockError},
     io::Write,
     path::{Path, PathBuf},
 };
@@ -12,7 +12,7 @@ use rand::{Rng, distr::Alphanumeric};
 use serde::{Deserialize, Serialize};
 use waitingroom_domain::secret::Secret;
 
-use super::{Settings, check};
+use super::{InvalidSettings, Settings, check::check_secret_rules};
 
 /// Length of a generated secret: 48 letters and digits carry 285 bits.
 const SECRET_LENGTH: usize = 48;
@@ -33,20 +33,51 @@ struct Secrets {
 }
 
 impl DataDirectory {
-    /// The directory of these settings, created if it is missing.
+    /// The directory of these settings, created for its owner alone if it is missing: for a server
+    /// that is about to start.
     ///
     /// # Errors
     /// It cannot be created.
-    pub fn open(settings: &Settings) -> Result<Self> {
+    pub fn create(settings: &Settings) -> Result<Self> {
         let path = settings.data_dir.clone();
-        fs::create_dir_all(&path)
+        let mut builder = DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+
+        builder
+            .create(&path)
             .with_context(|| format!("data_dir: cannot create {}", path.display()))?;
         Ok(Self(path))
+    }
+
+    /// The directory of these settings, with the data of a server: for tools. They create nothing,
+    /// since work on an empty store would look like success.
+    ///
+    /// # Errors
+    /// There is none, or a server has never started in it.
+    pub fn existing(settings: &Settings) -> Result<Self> {
+        let directory = Self(settings.data_dir.clone());
+        let database = directory.database();
+        if !database.exists() {
+            bail!(
+                "there is no data of Stanchion in {}: {} does not exist. Name the server's folder with --data-dir, \
+                 or its PostgreSQL with --database-url",
+                directory.absolute().display(),
+                database.display()
+            );
+        }
+        Ok(directory)
     }
 
     /// The database's file.
     pub fn database(&self) -> PathBuf {
         self.0.join("stanchion.db")
+    }
+
+    /// The whole path, for messages.
+    pub fn absolute(&self) -> PathBuf {
+        std::path::absolute(&self.0).unwrap_or_else(|_| self.0.clone())
     }
 
     /// Keeps other processes off.
@@ -55,8 +86,11 @@ impl DataDirectory {
     /// Another process works here.
     pub fn lock(&self) -> Result<Lock> {
         let path = self.0.join("lock");
-        let file =
-            File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true);
+        let file = owner_only(&mut options)
+            .open(&path)
+            .with_context(|| format!("cannot write {}", path.display()))?;
 
         match file.try_lock() {
             Ok(()) => Ok(Lock(file)),
@@ -70,28 +104,64 @@ impl DataDirectory {
         }
     }
 
-    /// The settings with the secrets of this directory, unless secrets are given.
+    /// The settings with the secrets of this directory, unless secrets are given. At the first start
+    /// they are created.
     ///
     /// # Errors
-    /// The secrets cannot be read or written.
-    pub fn secrets(&self, mut settings: Settings) -> Result<Settings> {
-        let path = self.0.join("secrets.toml");
+    /// The secrets cannot be read or written, or break a rule.
+    pub fn secrets(&self, settings: Settings) -> Result<Settings> {
+        let path = self.secrets_file();
         let secrets = if path.exists() {
             read(&path)?
         } else {
             create(&path)?
         };
+        secrets.complete(settings)
+    }
 
+    /// The same for tools: with secrets that a server has created.
+    ///
+    /// # Errors
+    /// There are none, or they cannot be read.
+    pub fn existing_secrets(settings: Settings) -> Result<Settings> {
+        let directory = Self(settings.data_dir.clone());
+        let path = directory.secrets_file();
+        if !path.exists() {
+            bail!(
+                "{} does not exist: no server has started there. Name the folder of the server with --data-dir, \
+                 or the secret with --jwt-secret (STANCHION_JWT_SECRET)",
+                directory.absolute().join("secrets.toml").display()
+            );
+        }
+        read(&path)?.complete(settings)
+    }
+
+    fn secrets_file(&self) -> PathBuf {
+        self.0.join("secrets.toml")
+    }
+}
+
+impl Secrets {
+    /// These, unless others are given.
+    fn complete(self, mut settings: Settings) -> Result<Settings> {
         settings
             .jwt_secret
-            .get_or_insert_with(|| Secret::from(secrets.jwt_secret));
+            .get_or_insert_with(|| Secret::from(self.jwt_secret));
         settings
             .pass_secret
-            .get_or_insert_with(|| Secret::from(secrets.pass_secret));
-        check(&settings)?;
+            .get_or_insert_with(|| Secret::from(self.pass_secret));
 
+        let refused = check_secret_rules(&settings);
+        InvalidSettings::unless_none(refused.iter().map(ToString::to_string))?;
         Ok(settings)
     }
+}
+
+/// A file that is created is for its owner alone.
+fn owner_only(options: &mut OpenOptions) -> &mut OpenOptions {
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
+    options
 }
 
 fn read(path: &Path) -> Result<Secrets> {
@@ -108,10 +178,7 @@ fn create(path: &Path) -> Result<Secrets> {
     let mut options = OpenOptions::new();
 
     options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-
-    let mut file = options
+    let mut file = owner_only(&mut options)
         .open(path)
         .with_context(|| format!("cannot write {}", path.display()))?;
     file.write_all(toml::to_string(&secrets)?.as_bytes())?;

@@ -2,15 +2,24 @@
 
 use std::ffi::OsString;
 
-use anyhow::{Result, bail};
-
-use super::{settings::SETTING_TABLE, table::variable};
+use super::{
+    settings::SETTING_TABLE,
+    table::{not_a_setting, variable},
+};
 
 /// The start of every variable of this project.
 const PREFIX: &str = "STANCHION_";
 
-/// Variables that are for the tests.
-const TEST_VARIABLES: [&str; 2] = ["STANCHION_TEST_", "STANCHION_BIN"];
+/// The start of variables that are for the tests.
+const TEST_PREFIX: &str = "STANCHION_TEST_";
+
+/// Variables of the project that are no settings: of the tests, and of compose/.env.
+const OTHER_VARIABLES: [&str; 4] = [
+    "STANCHION_BIN",
+    "STANCHION_URL",
+    "STANCHION_PUBLISH",
+    "STANCHION_SUBNET",
+];
 
 /// Variables of this process's environment that look like settings and were put there by a
 /// container runtime.
@@ -22,11 +31,8 @@ pub fn injected_variables() -> Vec<String> {
         .collect()
 }
 
-/// A misspelled variable would be silently without effect.
-///
-/// # Errors
-/// Names it.
-pub(super) fn check_variables(variables: &[(OsString, OsString)]) -> Result<()> {
+/// A misspelled variable would be silently without effect: each is named.
+pub(super) fn check_variables(variables: &[(OsString, OsString)]) -> Vec<String> {
     let is_setting = |name: &str| {
         SETTING_TABLE.iter().any(|setting| {
             name == variable(setting.name)
@@ -36,19 +42,21 @@ pub(super) fn check_variables(variables: &[(OsString, OsString)]) -> Result<()> 
         })
     };
 
-    for (name, value) in texts(variables).filter(|(name, _)| name.starts_with(PREFIX)) {
-        let is_known = name == variable("config")
-            || TEST_VARIABLES.iter().any(|start| name.starts_with(start))
-            || is_setting(&name)
-            || is_service_link(&name, &value);
-        if !is_known {
-            bail!(
-                "the environment variable {name} is not a setting; `stanchion --help` lists them"
-            );
-        }
-    }
+    let is_known = |name: &str, value: &str| {
+        name == variable("config")
+            || name.starts_with(TEST_PREFIX)
+            || OTHER_VARIABLES.contains(&name)
+            || is_setting(name)
+            || is_service_link(name, value)
+    };
 
-    Ok(())
+    texts(variables)
+        .filter(|(name, value)| name.starts_with(PREFIX) && !is_known(name, value))
+        .map(|(name, _)| {
+            let unknown = not_a_setting(&name, variable);
+            format!("the environment variable {unknown}")
+        })
+        .collect()
 }
 
 /// What is no text has no name or value of this project.

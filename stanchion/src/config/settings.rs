@@ -9,7 +9,7 @@ use waitingroom_domain::{ids::NodeId, overload_throttle::ThrottleConfig, secret:
 
 use super::{
     log_format::Format,
-    table::{flag, settings, variable},
+    table::{flag, parse_address, settings, variable},
     url::ServerUrl,
 };
 
@@ -19,17 +19,17 @@ const MAX: u64 = u64::MAX;
 settings! {
     "Process" {
         /// Address and port to serve on
-        listen: SocketAddr, "ADDRESS", default "127.0.0.1:8080";
+        listen: SocketAddr, "ADDRESS", default "127.0.0.1:8080", flag(value_parser = parse_address);
         /// Second listener, for operators and probes alone
-        admin_listen: Option<SocketAddr>, "ADDRESS";
+        admin_listen: Option<SocketAddr>, "ADDRESS", flag(value_parser = parse_address);
         /// Folder for the database and the secrets of the embedded default
         data_dir: PathBuf, "FOLDER", default ".stanchion";
         /// Threads that serve
         threads: Option<usize>, "N", unset "one per core", range 1..=1_024;
         /// Seconds for which a stopping process still serves, with /ready off
-        lame_duck_seconds: Option<u64>, "SECONDS", unset "5, embedded 0";
+        lame_duck_seconds: Option<u64>, "SECONDS", unset "5, embedded 0", range 0..=3_600;
         /// Seconds over which a stopping gateway disconnects its clients
-        drain_seconds: u64, "SECONDS", default "5";
+        drain_seconds: u64, "SECONDS", default "5", range 0..=3_600;
         /// Form of log messages: human, or json with one object a line
         log_format: Format, "FORMAT", default "human", flag(hide_possible_values = true);
         /// Filter of log messages, for example info,gateway=debug
@@ -45,7 +45,7 @@ settings! {
         /// PostgreSQL, postgres://USER:PASSWORD@HOST/DATABASE
         database_url: Option<ServerUrl>, "URL";
         /// Maximum connections of this process to the database
-        database_connections: u32, "N", default "8", range 1..=MAX;
+        database_connections: u32, "N", default "8", range 1..=1_000;
     }
     "NATS" {
         /// NATS with JetStream, nats://HOST:PORT; servers of a cluster separated by commas
@@ -95,13 +95,13 @@ settings! {
     }
     "Queue and throttle" {
         /// Milliseconds between two heartbeats to a client
-        heartbeat_ms: u64, "MS", default "15000", range 1..=MAX;
+        heartbeat_ms: u64, "MS", default "15000", range 1..=60_000;
         /// Admission tick interval in milliseconds
-        admission_interval_ms: u64, "MS", default "100", range 1..=MAX, formerly "tick_ms";
+        admission_interval_ms: u64, "MS", default "100", range 1..=60_000, formerly "tick_ms";
         /// Minimum release rate under overload, in percent of the configured rate
         min_release_percent: u64, "PERCENT", default "10", range 1..=100, formerly "pace_floor";
         /// Latency in milliseconds above which booking counts as overloaded
-        overload_latency_ms: u64, "MS", default "250", range 1..=MAX, formerly "pace_slow_ms";
+        overload_latency_ms: u64, "MS", default "250", range 1..=3_600_000, formerly "pace_slow_ms";
     }
     "Connections" {
         /// Maximum concurrent connections, limited by open files

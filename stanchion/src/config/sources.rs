@@ -2,9 +2,9 @@
 //! Each value keeps its source, which messages name. No message shows a value of the file: it may
 //! be a secret.
 
-use std::{collections::BTreeMap, ffi::OsString, path::Path};
+use std::{collections::BTreeMap, ffi::OsString, fmt, path::Path};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, anyhow};
 use clap::{ArgMatches, Args, Command, FromArgMatches, parser::ValueSource};
 use figment::{
     Error, Figment, Metadata, Profile, Provider,
@@ -14,10 +14,11 @@ use figment::{
 use toml::Spanned;
 
 use super::{
-    check::{Refused, check},
+    Program,
+    check::{Refused, check, check_program},
     environment::check_variables,
     settings::{SETTING_TABLE, Settings},
-    table::{Setting, flag, variable},
+    table::{ADDRESS_FORM, Setting, flag, not_a_setting, variable},
 };
 
 /// Settings of all sources together.
@@ -25,43 +26,156 @@ use super::{
 pub struct Loaded {
     /// The settings.
     pub settings: Settings,
-    /// A message for each former name that is still used.
+    /// Messages on former names that are still used, and on flags without effect.
     pub warnings: Vec<String>,
 }
 
-/// Reads every source.
-///
-/// # Errors
-/// A file that cannot be read, a key or `STANCHION_*` variable that is not known, a value that is
-/// not allowed: by name and source.
-pub fn load(flags: &ArgMatches, file: Option<&Path>) -> Result<Loaded> {
-    let variables: Vec<_> = std::env::vars_os().collect();
-    let mut given = Vec::new();
-    if let Some(path) = file {
-        let text = std::fs::read_to_string(path)
-            .with_context(|| format!("cannot read the file {}", path.display()))?;
-        given.extend(from_file(&text, &path.display().to_string())?);
-    }
-
-    check_variables(&variables)?;
-    given.extend(from_variables(&variables)?);
-    given.extend(from_flags(flags)?);
-    merge(given)
+/// Everything that is wrong with the settings.
+#[derive(Debug)]
+pub struct InvalidSettings {
+    faults: Vec<String>,
+    /// The settings ask for logs as JSON, as far as they can be read.
+    pub wants_json: bool,
 }
 
-/// Lays the values over each other, and checks what remains.
-pub(super) fn merge(given: Vec<Given>) -> Result<Loaded> {
-    let warnings = given
-        .iter()
-        .filter_map(|value| value.warning.clone())
-        .collect();
-    let sources = given
-        .into_iter()
-        .fold(Figment::from(Defaults), Figment::merge);
+impl InvalidSettings {
+    /// `Ok` if nothing is wrong.
+    ///
+    /// # Errors
+    /// The faults.
+    pub fn unless_none(faults: impl IntoIterator<Item = String>) -> Result<(), Self> {
+        let faults: Vec<_> = faults.into_iter().collect();
+        match faults.is_empty() {
+            true => Ok(()),
+            false => Err(Self {
+                faults,
+                wants_json: false,
+            }),
+        }
+    }
+}
 
-    let settings: Settings = sources.extract().map_err(|error| explain(&error))?;
-    check(&settings).map_err(|refused| with_source(&refused, &sources))?;
-    Ok(Loaded { settings, warnings })
+impl fmt::Display for InvalidSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.faults.as_slice() {
+            [fault] => f.write_str(fault),
+            faults => {
+                write!(f, "{} faults in the settings stop the start:", faults.len())?;
+                faults.iter().try_for_each(|fault| write!(f, "\n  {fault}"))
+            }
+        }
+    }
+}
+
+impl std::error::Error for InvalidSettings {}
+
+/// Reads every source for `program`.
+///
+/// # Errors
+/// [`InvalidSettings`] names all faults by name and source: a file that cannot be read, a key or
+/// `STANCHION_*` variable that is not known, a value that is not allowed, a setting that is missing.
+pub fn load(
+    flags: &ArgMatches,
+    file: Option<&Path>,
+    program: Program,
+) -> Result<Loaded, InvalidSettings> {
+    let variables: Vec<_> = std::env::vars_os().collect();
+    let mut sources = Sources::default();
+
+    if let Some(path) = file {
+        match std::fs::read_to_string(path) {
+            Ok(text) => sources.add_file(&text, &path.display().to_string()),
+            Err(error) => sources
+                .faults
+                .push(format!("cannot read the file {}: {error}", path.display())),
+        }
+    }
+
+    sources.faults.extend(check_variables(&variables));
+    sources.add_variables(&variables);
+    sources.add_flags(flags);
+    sources.merge(program)
+}
+
+/// The values of all sources, in the order in which a later one counts more, and what is wrong with
+/// them.
+#[derive(Default)]
+pub(super) struct Sources {
+    given: Vec<Given>,
+    faults: Vec<String>,
+    /// Settings of which a source gives no readable value: nothing more is said of them.
+    unread: Vec<&'static str>,
+}
+
+impl Sources {
+    /// Lays the values over each other, and checks what remains.
+    pub(super) fn merge(mut self, program: Program) -> Result<Loaded, InvalidSettings> {
+        let former_names = self.given.iter().filter_map(|value| value.warning.clone());
+        let without_effect = self
+            .given
+            .iter()
+            .filter_map(|value| value.without_effect(program));
+        let warnings = former_names.chain(without_effect).collect();
+
+        // Each by itself, so that one fault does not hide the others.
+        self.remove_unreadable();
+        let wants_json = self.wants_json();
+        let layers = self
+            .given
+            .into_iter()
+            .fold(Figment::from(Defaults), Figment::merge);
+        let extracted = layers.extract::<Settings>();
+
+        match &extracted {
+            Ok(settings) => {
+                let refused = check(settings)
+                    .into_iter()
+                    .chain(check_program(settings, program));
+                let unread = self.unread;
+                self.faults.extend(
+                    refused
+                        .filter(|refused| !unread.contains(&refused.setting))
+                        .map(|refused| with_source(&refused, &layers)),
+                );
+            }
+            Err(error) => self.faults.push(explain(error)),
+        }
+
+        match extracted {
+            Ok(settings) if self.faults.is_empty() => Ok(Loaded { settings, warnings }),
+            _ => Err(InvalidSettings {
+                faults: self.faults,
+                wants_json,
+            }),
+        }
+    }
+
+    fn wants_json(&self) -> bool {
+        let mut formats = self.given.iter().rev();
+        let format = formats.find(|value| value.setting.name == "log_format");
+        format.is_some_and(|format| format.value.as_str() == Some("json"))
+    }
+
+    /// Takes out what counts and is not of its setting's type.
+    fn remove_unreadable(&mut self) {
+        for setting in SETTING_TABLE {
+            let of_setting = |value: &Given| value.setting.name == setting.name;
+            let Some(counts) = self.given.iter().rfind(|value| of_setting(value)) else {
+                continue;
+            };
+
+            let alone = Figment::from(Defaults).merge(counts);
+            if let Err(error) = alone.extract::<Settings>() {
+                self.refuse(setting, explain(&error));
+                self.given.retain(|value| !of_setting(value));
+            }
+        }
+    }
+
+    fn refuse(&mut self, setting: &'static Setting, fault: String) {
+        self.faults.push(fault);
+        self.unread.push(setting.name);
+    }
 }
 
 /// The lowest layer.
@@ -105,6 +219,16 @@ impl Provider for Given {
     }
 }
 
+impl Given {
+    /// Says that a flag is of no use here. Variables and files are shared by several commands.
+    fn without_effect(&self, program: Program) -> Option<String> {
+        let is_useless = self.source.starts_with("--")
+            && !program.reads(self.setting.name)
+            && program != Program::Embedded; // which refuses them
+        is_useless.then(|| format!("{} has no effect on {program}", self.source))
+    }
+}
+
 /// Names and former names, in the order in which a later one counts more.
 fn names() -> impl Iterator<Item = (&'static str, &'static Setting)> {
     let former = SETTING_TABLE
@@ -134,86 +258,101 @@ fn without_value(message: &str) -> &str {
     }
 }
 
-/// The values of a TOML file, with the line of each.
-pub(super) fn from_file(text: &str, path: &str) -> Result<Vec<Given>> {
-    let line_of = |offset: usize| text[..offset].matches('\n').count() + 1;
-    let mut keys: BTreeMap<Spanned<String>, toml::Value> =
-        toml::from_str(text).map_err(|error| {
-            let line = error.span().map_or(1, |span| line_of(span.start));
-            anyhow!(
-                "in the file {path}, line {line}: {}",
-                without_value(error.message())
-            )
-        })?;
-
-    let mut given = Vec::new();
-    for (name, setting) in names() {
-        let Some((key, value)) = keys.remove_entry(&Spanned::new(0..0, name.to_owned())) else {
-            continue;
+impl Sources {
+    /// Adds the values of a TOML file, with the line of each.
+    pub(super) fn add_file(&mut self, text: &str, path: &str) {
+        let line_of = |offset: usize| text[..offset].matches('\n').count() + 1;
+        let keys: Result<BTreeMap<Spanned<String>, toml::Value>, _> = toml::from_str(text);
+        let mut keys = match keys {
+            Ok(keys) => keys,
+            Err(error) => {
+                let line = error.span().map_or(1, |span| line_of(span.start));
+                let message = without_value(error.message());
+                self.faults
+                    .push(format!("in the file {path}, line {line}: {message}"));
+                return;
+            }
         };
-        given.push(Given {
-            setting,
-            value: Value::serialize(value)?,
-            source: format!("the file {path}, line {}", line_of(key.span().start)),
-            warning: warning(name, setting, str::to_owned),
-        });
-    }
 
-    if let Some(key) = keys.keys().next() {
-        let line = line_of(key.span().start);
-        bail!(
-            "in the file {path}, line {line}: {} is not a setting; `stanchion --help` lists them",
-            key.get_ref()
-        );
-    }
-    Ok(given)
-}
+        for (name, setting) in names() {
+            let Some((key, value)) = keys.remove_entry(&Spanned::new(0..0, name.to_owned())) else {
+                continue;
+            };
+            let source = format!("the file {path}, line {}", line_of(key.span().start));
+            match Value::serialize(value) {
+                Ok(value) => self.given.push(Given {
+                    setting,
+                    value,
+                    source,
+                    warning: warning(name, setting, str::to_owned),
+                }),
+                Err(error) => self.refuse(setting, format!("in {source}: {error}")),
+            }
+        }
 
-/// The values of `STANCHION_*` variables. Others are none of this function's business.
-pub(super) fn from_variables(variables: &[(OsString, OsString)]) -> Result<Vec<Given>> {
-    let mut given = Vec::new();
-    for (name, setting) in names() {
-        let variable_name = variable(name);
-        let value = variables.iter().find(|(name, _)| *name == *variable_name);
-        if let Some((_, text)) = value {
-            given.push(Given {
-                setting,
-                value: parse(setting, text, &variable_name)?,
-                source: variable_name,
-                warning: warning(name, setting, variable),
-            });
+        for key in keys.keys() {
+            let line = line_of(key.span().start);
+            let unknown = not_a_setting(key.get_ref(), |name| name.to_owned());
+            self.faults
+                .push(format!("in the file {path}, line {line}: {unknown}"));
         }
     }
 
-    Ok(given)
-}
-
-/// The values of flags. Clap has checked those of current names.
-pub(super) fn from_flags(flags: &ArgMatches) -> Result<Vec<Given>> {
-    let is_given = |name: &str| flags.value_source(name) == Some(ValueSource::CommandLine);
-    let all = Settings::from_arg_matches(flags)?;
-    let mut given = Vec::new();
-
-    for (name, setting) in names().filter(|(name, _)| is_given(name)) {
-        let value = if name == setting.name {
-            value_of(&all, setting, &flag(name))?
-        } else {
-            let text = flags.get_one::<OsString>(name);
-            parse(setting, text.context("a flag has a value")?, &flag(name))?
-        };
-        given.push(Given {
-            setting,
-            value,
-            source: flag(name),
-            warning: warning(name, setting, flag),
-        });
+    /// Adds the values of `STANCHION_*` variables. Others are none of this function's business.
+    pub(super) fn add_variables(&mut self, variables: &[(OsString, OsString)]) {
+        for (name, setting) in names() {
+            let source = variable(name);
+            let value = variables.iter().find(|(name, _)| *name == *source);
+            let Some((_, text)) = value else {
+                continue;
+            };
+            match parse(setting, text, &source) {
+                Ok(value) => self.given.push(Given {
+                    setting,
+                    value,
+                    source,
+                    warning: warning(name, setting, variable),
+                }),
+                Err(error) => self.refuse(setting, format!("{error:#}")),
+            }
+        }
     }
 
-    Ok(given)
+    /// Adds the values of flags. Clap has checked those of current names.
+    pub(super) fn add_flags(&mut self, flags: &ArgMatches) {
+        let is_given = |name: &str| flags.value_source(name) == Some(ValueSource::CommandLine);
+        let all = match Settings::from_arg_matches(flags) {
+            Ok(all) => all,
+            Err(error) => {
+                self.faults.push(error.to_string());
+                return;
+            }
+        };
+
+        for (name, setting) in names().filter(|(name, _)| is_given(name)) {
+            let source = flag(name);
+            let value = if name == setting.name {
+                value_of(&all, setting, &source)
+            } else {
+                let text = flags.get_one::<OsString>(name);
+                text.context("a flag has a value")
+                    .and_then(|text| parse(setting, text, &source))
+            };
+            match value {
+                Ok(value) => self.given.push(Given {
+                    setting,
+                    value,
+                    source,
+                    warning: warning(name, setting, flag),
+                }),
+                Err(error) => self.refuse(setting, format!("{error:#}")),
+            }
+        }
+    }
 }
 
 /// A value as text, read as that of its flag is.
-fn parse(setting: &'static Setting, text: &OsString, source: &str) -> Result<Value> {
+fn parse(setting: &'static Setting, text: &OsString, source: &str) -> anyhow::Result<Value> {
     let mut argument = OsString::from(flag(setting.name));
     argument.push("=");
     argument.push(text);
@@ -228,7 +367,7 @@ fn parse(setting: &'static Setting, text: &OsString, source: &str) -> Result<Val
 }
 
 /// The value of one setting.
-fn value_of(settings: &Settings, setting: &Setting, source: &str) -> Result<Value> {
+fn value_of(settings: &Settings, setting: &Setting, source: &str) -> anyhow::Result<Value> {
     let mut values = SETTING_TABLE.iter().zip(settings.values());
     let (_, value) = values
         .find(|(other, _)| other.name == setting.name)
@@ -240,7 +379,7 @@ fn value_of(settings: &Settings, setting: &Setting, source: &str) -> Result<Valu
 }
 
 /// Names the setting and its source, and never the value.
-fn explain(error: &Error) -> anyhow::Error {
+fn explain(error: &Error) -> String {
     let setting = error.path.first().map_or("the settings", String::as_str);
     let source = error
         .metadata
@@ -252,15 +391,19 @@ fn explain(error: &Error) -> anyhow::Error {
                 "u32" | "u64" | "usize" => "a whole number",
                 expected => expected,
             };
-            anyhow!("in {source}: {setting} must be {expected}")
+            format!("in {source}: {setting} must be {expected}")
         }
-        kind => anyhow!("in {source}: {setting}: {kind}"),
+        // serde's own words on an address name no form that is right.
+        Kind::Message(_) if matches!(setting, "listen" | "admin_listen") => {
+            format!("in {source}: {setting} must be {ADDRESS_FORM}")
+        }
+        kind => format!("in {source}: {setting}: {kind}"),
     }
 }
 
-fn with_source(refused: &Refused, sources: &Figment) -> anyhow::Error {
+fn with_source(refused: &Refused, sources: &Figment) -> String {
     match sources.find_metadata(refused.setting) {
-        Some(source) => anyhow!("{refused} (from {})", source.name),
-        None => anyhow!("{refused}"),
+        Some(source) => format!("{refused} (from {})", source.name),
+        None => refused.to_string(),
     }
 }

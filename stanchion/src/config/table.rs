@@ -39,6 +39,42 @@ pub fn variable(name: &str) -> String {
     format!("STANCHION_{}", name.to_uppercase())
 }
 
+/// How an address to serve on is written.
+pub const ADDRESS_FORM: &str =
+    "an IP address and a port, for example 127.0.0.1:8080, or 0.0.0.0:8080 for every interface";
+
+/// Reads an address to serve on.
+///
+/// # Errors
+/// The right form.
+pub fn parse_address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| format!("must be {ADDRESS_FORM}"))
+}
+
+/// Says that a name is no setting, and which one may be meant. `spelled` writes a setting's name as
+/// the source does.
+pub fn not_a_setting(name: &str, spelled: fn(&str) -> String) -> String {
+    /// Names that are less alike are no slip.
+    const ALIKE: f64 = 0.8;
+    let bare = name.to_lowercase();
+    let bare = bare.strip_prefix("stanchion_").unwrap_or(&bare);
+    let nearest = super::SETTING_TABLE
+        .iter()
+        .map(|setting| (strsim::jaro_winkler(bare, setting.name), setting.name))
+        .filter(|(likeness, _)| *likeness >= ALIKE)
+        .max_by(|(one, _), (other, _)| one.total_cmp(other));
+
+    match nearest {
+        Some((_, setting)) => {
+            format!(
+                "{name} is not a setting; did you mean {}?",
+                spelled(setting)
+            )
+        }
+        None => format!("{name} is not a setting; `stanchion --help` lists them"),
+    }
+}
+
 /// A type of settings: how a value is handed from source to source, and how it is displayed.
 pub trait SettingValue {
     /// For the layer of a source, secrets included. Nothing if the source leaves it open.

@@ -6,9 +6,10 @@ use clap::ArgMatches;
 use waitingroom_domain::secret::Secret;
 
 use super::{
+    check::check,
     environment::check_variables,
     settings::{SETTING_TABLE, Settings},
-    sources::{Loaded, from_file, from_flags, from_variables, merge},
+    sources::{InvalidSettings, Loaded, Sources as AllSources},
     table::{flag, variable},
     *,
 };
@@ -25,11 +26,16 @@ struct Sources<'a> {
 }
 
 impl Sources<'_> {
-    fn load(&self) -> anyhow::Result<Loaded> {
-        let mut given = from_file(self.file, "s.toml")?;
-        given.extend(from_variables(&environment(self.variables))?);
-        given.extend(from_flags(&arguments(self.flags))?);
-        merge(given)
+    fn load(&self) -> Result<Loaded, InvalidSettings> {
+        self.load_for(Program::ConfigCheck)
+    }
+
+    fn load_for(&self, program: Program) -> Result<Loaded, InvalidSettings> {
+        let mut sources = AllSources::default();
+        sources.add_file(self.file, "s.toml");
+        sources.add_variables(&environment(self.variables));
+        sources.add_flags(&arguments(self.flags));
+        sources.merge(program)
     }
 
     fn settings(&self) -> Settings {
@@ -37,7 +43,7 @@ impl Sources<'_> {
     }
 
     fn error(&self) -> String {
-        format!("{:#}", self.load().unwrap_err())
+        self.load().unwrap_err().to_string()
     }
 }
 
@@ -53,8 +59,19 @@ fn arguments(flags: &[&str]) -> ArgMatches {
     crate::cli::command().try_get_matches_from(line).unwrap()
 }
 
-fn from_text(file: &str) -> anyhow::Result<Settings> {
-    Ok(merge(from_file(file, "s.toml")?)?.settings)
+fn from_text(file: &str) -> Result<Settings, InvalidSettings> {
+    let sources = Sources {
+        file,
+        ..Sources::default()
+    };
+    sources.load().map(|loaded| loaded.settings)
+}
+
+/// What is wrong with these settings.
+fn faults(settings: &Settings) -> String {
+    let refused = check(settings);
+    let texts: Vec<_> = refused.iter().map(ToString::to_string).collect();
+    texts.join("\n")
 }
 
 #[test]
@@ -127,7 +144,22 @@ fn a_bad_value_is_refused_by_name_and_source() {
         ("jwt_secret", "short"),
         ("pass_secret", "short"),
         ("booking_url", "https://booking:8080"),
+        ("booking_url", "nonsense"),
+        ("booking_url", "http://user:hunter22@booking:8080"),
         ("redis_url", "rediss://:hunter22@cache:6379"),
+        ("redis_url", "nonsense"),
+        ("redis_url", "redis://:hunter22@cache:port"),
+        ("database_url", "mysql://x:hunter22@db/x"),
+        ("database_url", "nonsense"),
+        ("database_url", "postgres://x:hunter22@db:port/x"),
+        ("nats_url", "nats://a:hunter22@b:c"),
+        ("nats_url", ""),
+        ("heartbeat_ms", "999999999"),
+        ("lame_duck_seconds", "86400"),
+        ("drain_seconds", "86400"),
+        ("log", "info,gateway=loud"),
+        ("allowed_hosts", "http://tickets.example"),
+        ("admin_listen", ":9090"),
     ] {
         let (flag, variable) = (flag(name), variable(name));
         let error = Sources {
@@ -143,7 +175,7 @@ fn a_bad_value_is_refused_by_name_and_source() {
         );
 
         let quoted = match name {
-            "trusted_proxies" => format!("[{value:?}]"),
+            "trusted_proxies" | "allowed_hosts" => format!("[{value:?}]"),
             _ if value.parse::<u64>().is_ok() => value.to_owned(),
             _ => format!("{value:?}"),
         };
@@ -181,21 +213,140 @@ fn unknown_keys_and_variables_are_refused_by_name() {
     assert!(from_text("config = \"other.toml\"").is_err());
     assert!(from_text("[threads]\nn = 1").is_err());
 
-    let known = |name: &str, value: &str| check_variables(&environment(&[(name, value)]));
-    assert!(
-        known("STANCHION_LISEN", "127.0.0.1:1")
-            .unwrap_err()
-            .to_string()
-            .contains("STANCHION_LISEN")
-    );
+    let unknown = |name: &str, value: &str| check_variables(&environment(&[(name, value)]));
+    for (name, meant) in [
+        ("STANCHION_LISEN", "did you mean STANCHION_LISTEN?"),
+        ("STANCHION_REDIS", "did you mean STANCHION_REDIS_URL?"),
+        ("STANCHION_BIND", "`stanchion --help` lists them"),
+        ("STANCHION_BINARY", "`stanchion --help` lists them"),
+    ] {
+        let faults = unknown(name, "127.0.0.1:1");
+        let [fault] = faults.as_slice() else {
+            panic!("one fault: {faults:?}");
+        };
+        assert!(fault.contains(name) && fault.contains(meant), "{fault}");
+    }
     for name in [
         "STANCHION_LISTEN",
         "STANCHION_CONFIG",
         "STANCHION_TICK_MS",
+        "STANCHION_BIN",
+        "STANCHION_PUBLISH",
+        "STANCHION_SUBNET",
         "PATH",
     ] {
-        assert!(known(name, "1").is_ok(), "{name}");
+        assert!(unknown(name, "1").is_empty(), "{name}");
     }
+}
+
+#[test]
+fn all_faults_are_named_at_once() {
+    let error = Sources {
+        file: "threads = 0\nguests = \"perhaps\"\nlisen = \"x\"",
+        variables: &[
+            ("STANCHION_REDIS_URL", "nonsense"),
+            ("STANCHION_DATABASE_URL", "mysql://x"),
+            ("STANCHION_BOOKING_URL", "nonsense"),
+            ("STANCHION_HEARTBEAT_MS", "999999999"),
+            ("STANCHION_LISTEN", "8080"),
+        ],
+        flags: &["gateway", "--nats-prefix", "a b"],
+    }
+    .error();
+    assert!(error.starts_with("9 faults"), "{error}");
+    for fault in [
+        "threads must be from 1 to 1024 (from the file s.toml, line 1)",
+        "in the file s.toml, line 2: guests must be",
+        "in the file s.toml, line 3: lisen is not a setting; did you mean listen?",
+        "(from STANCHION_REDIS_URL)",
+        "(from STANCHION_DATABASE_URL)",
+        "(from STANCHION_BOOKING_URL)",
+        "(from STANCHION_HEARTBEAT_MS)",
+        "STANCHION_LISTEN: invalid value '8080'",
+        "for example 127.0.0.1:8080",
+        "(from --nats-prefix)",
+    ] {
+        assert!(error.contains(fault), "{fault} in {error}");
+    }
+}
+
+#[test]
+fn what_a_role_lacks_is_named_at_once() {
+    for (program, lacks) in [
+        (
+            Program::Gateway,
+            &["redis_url", "booking_url", "pass_secret", "jwt_secret"][..],
+        ),
+        (
+            Program::Booking,
+            &[
+                "redis_url",
+                "database_url",
+                "nats_url",
+                "pass_secret",
+                "jwt_secret",
+            ],
+        ),
+        (Program::QueueWorker, &["redis_url"]),
+        (Program::Handover, &["redis_url", "database_url"]),
+    ] {
+        let error = Sources::default()
+            .load_for(program)
+            .unwrap_err()
+            .to_string();
+        for name in lacks {
+            let missing = format!("{name} is missing: {program} needs {}", flag(name));
+            assert!(error.contains(&missing), "{missing} in {error}");
+        }
+        assert_eq!(error.matches("is missing").count(), lacks.len(), "{error}");
+    }
+
+    // A value that cannot be read is not missing as well.
+    let unreadable = Sources {
+        file: "redis_url = 7",
+        ..Sources::default()
+    };
+    let error = unreadable
+        .load_for(Program::QueueWorker)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("line 1") && !error.contains("missing"),
+        "{error}"
+    );
+}
+
+#[test]
+fn embedded_default_refuses_settings_of_servers() {
+    let servers = Sources {
+        variables: &[("STANCHION_REDIS_URL", "redis://127.0.0.1")],
+        flags: &[
+            "--database-url",
+            "postgres://u@h/d",
+            "--nats-url",
+            "nats://h",
+        ],
+        ..Sources::default()
+    };
+    let error = servers.load_for(Program::Embedded).unwrap_err().to_string();
+    for name in ["redis_url", "database_url", "nats_url"] {
+        assert!(
+            error.contains(&format!("{name} is set, but no role is named")),
+            "{error}"
+        );
+    }
+    assert!(Sources::default().load_for(Program::Embedded).is_ok());
+}
+
+#[test]
+fn flags_without_effect_are_warned_of() {
+    let sources = Sources {
+        variables: &[("STANCHION_REDIS_URL", "redis://127.0.0.1")],
+        flags: &["token", "--user", "me", "--heartbeat-ms", "7"],
+        ..Sources::default()
+    };
+    let warnings = sources.load_for(Program::Token).unwrap().warnings;
+    assert_eq!(warnings, ["--heartbeat-ms has no effect on token"]);
 }
 
 /// Names of the previous release.
@@ -265,7 +416,7 @@ fn former_names_work_with_a_warning() {
 /// Docker for a link.
 #[test]
 fn what_a_container_runtime_injects_is_no_setting() {
-    let known = |name: &str, value: &str| check_variables(&environment(&[(name, value)]));
+    let faults = |name: &str, value: &str| check_variables(&environment(&[(name, value)]));
 
     for (name, value) in [
         ("STANCHION_SERVICE_HOST", "10.96.0.12"),
@@ -284,7 +435,7 @@ fn what_a_container_runtime_injects_is_no_setting() {
         ("STANCHION_REDIS_ENV_REDIS_VERSION", "7.4"),
         ("STANCHION_REDIS_NAME", "/web/stanchion_redis"),
     ] {
-        assert!(known(name, value).is_ok(), "{name}");
+        assert!(faults(name, value).is_empty(), "{name}");
     }
 
     for (name, value) in [
@@ -298,7 +449,7 @@ fn what_a_container_runtime_injects_is_no_setting() {
         ("STANCHION_SERVICE_URL", "http://booking:8080"),
     ] {
         assert!(
-            known(name, value).unwrap_err().to_string().contains(name),
+            faults(name, value).join("").contains(name),
             "{name}={value}"
         );
     }
@@ -308,33 +459,44 @@ fn what_a_container_runtime_injects_is_no_setting() {
 fn unsupported_schemes_are_refused_by_name() {
     let booking = |url: &str| {
         let booking_url = Some(url.to_owned());
-        check(&Settings {
+        faults(&Settings {
             booking_url,
             ..Settings::default()
         })
     };
-    assert!(booking("http://booking:8080").is_ok() && booking("http://[::1]:8080/").is_ok());
+    for url in [
+        "http://booking:8080",
+        "http://[::1]:8080/",
+        "http://proxy/stanchion",
+    ] {
+        assert_eq!(booking(url), "");
+    }
     for url in [
         "https://booking:8080",
         "booking:8080",
         "http://",
         "ftp://booking",
     ] {
-        let error = booking(url).unwrap_err().to_string();
+        let error = booking(url);
         assert!(error.contains("booking_url"), "{url}");
     }
 
     let redis = |url: &str| {
         let redis_url = Some(url.to_owned().into());
-        check(&Settings {
+        faults(&Settings {
             redis_url,
             ..Settings::default()
         })
     };
-    assert!(redis("redis://127.0.0.1:6379").is_ok() && redis("redis+cluster://a:1,b:2").is_ok());
-    assert!(redis("redis+unix:///run/redis.sock").is_ok());
+    for url in [
+        "redis://127.0.0.1:6379",
+        "redis+cluster://a:1,b:2",
+        "redis+unix:///run/redis.sock",
+    ] {
+        assert_eq!(redis(url), "");
+    }
     for url in ["rediss+cluster://:hunter22@a:1", "127.0.0.1:6379"] {
-        let error = redis(url).unwrap_err().to_string();
+        let error = redis(url);
         assert!(error.contains("redis_url"), "{error}");
         assert!(!error.contains("hunter22"), "{error}");
     }
@@ -348,13 +510,13 @@ fn settings_that_exclude_each_other_are_refused() {
         pass_secret: secret,
         ..Settings::default()
     };
-    assert!(check(&same).unwrap_err().to_string().contains("differ"));
+    assert!(faults(&same).contains("differ"));
 
     let one_port = Settings {
         admin_listen: Some(Settings::default().listen),
         ..Settings::default()
     };
-    let error = check(&one_port).unwrap_err().to_string();
+    let error = faults(&one_port);
     assert!(error.contains("admin_listen"), "{error}");
 }
 

@@ -4,7 +4,7 @@ mod hosts;
 
 use std::{net::SocketAddr, sync::Arc};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use booking::{
     BookingService,
     seed::seed_demo,
@@ -24,7 +24,7 @@ use self::hosts::AllowedHosts;
 use super::{Backends, authenticator, subscription_check};
 use crate::{
     config::{DataDirectory, Settings},
-    output::print_line,
+    output::{self, print_line},
     process::Process,
 };
 
@@ -33,25 +33,7 @@ use crate::{
 /// # Errors
 /// A data directory, database or port that cannot be used.
 pub async fn run(settings: Settings) -> Result<()> {
-    for (given, name) in [
-        (settings.redis_url.is_some(), "redis_url"),
-        (settings.database_url.is_some(), "database_url"),
-        (settings.nats_url.is_some(), "nats_url"),
-    ] {
-        if given {
-            tracing::warn!(
-                "{name} has no effect on the embedded default; name a role to use it, see --help"
-            );
-        }
-    }
-
-    if settings.dev_tokens && (settings.jwt_secret.is_some() || settings.jwt_jwks.is_some()) {
-        bail!(
-            "dev_tokens: users' tokens are signed elsewhere (jwt_secret, jwt_jwks); none can be handed out here"
-        );
-    }
-
-    let directory = DataDirectory::open(&settings)?;
+    let directory = DataDirectory::create(&settings)?;
     let _lock = directory.lock()?;
     let settings = directory.secrets(settings)?;
     let clock = Clock::steady(Clock::System.now());
@@ -63,7 +45,7 @@ pub async fn run(settings: Settings) -> Result<()> {
             .context("the demo event")?;
     }
 
-    serve(&settings, store, clock).await
+    serve(&settings, store, clock, &directory).await
 }
 
 /// The database of a data directory.
@@ -81,7 +63,12 @@ async fn open(directory: &DataDirectory) -> Result<SqliteStore> {
         .with_context(|| format!("cannot open {}", file.display()))
 }
 
-async fn serve(settings: &Settings, store: SharedStore, clock: Clock) -> Result<()> {
+async fn serve(
+    settings: &Settings,
+    store: SharedStore,
+    clock: Clock,
+    directory: &DataDirectory,
+) -> Result<()> {
     let process = Process::bind(
         settings,
         &[
@@ -132,8 +119,10 @@ async fn serve(settings: &Settings, store: SharedStore, clock: Clock) -> Result<
         .router()
         .merge(booking.router())
         .merge(ops_routes(lifecycle.clone(), checks));
-    let router = AllowedHosts::new(settings.allowed_hosts.iter())?.guard(router);
+    let hosts = AllowedHosts::new(settings.allowed_hosts.iter()).context("allowed_hosts")?;
+    let router = hosts.guard(router);
     backends.spawn_reporter(
+        settings,
         lifecycle,
         &[Role::Gateway, Role::Booking, Role::QueueWorker],
         Some(&booking),
@@ -144,12 +133,57 @@ async fn serve(settings: &Settings, store: SharedStore, clock: Clock) -> Result<
         "worker",
         queue_worker::run(backends.worker(settings), lifecycle.clone()),
     );
-    print_line(&format!(
-        "listening on http://{}",
-        display_address(process.address)
-    ))?;
+    announce(settings, process.address, directory)?;
     process.run(settings, router).await
 }
+
+/// Says where the pages are and where the data is, as a log line or for a person.
+fn announce(settings: &Settings, address: SocketAddr, directory: &DataDirectory) -> Result<()> {
+    let page = format!("http://{}", display_address(address));
+    let data = directory.absolute();
+    let version = env!("CARGO_PKG_VERSION");
+    let guests = settings.guests.unwrap_or(true);
+
+    if !address.ip().is_loopback() {
+        tracing::warn!(
+            %address,
+            guests,
+            "the embedded default is open to other machines, over plain HTTP; put a proxy with TLS in front, or listen on 127.0.0.1"
+        );
+    }
+
+    if output::logs_are_json() {
+        tracing::info!(
+            role = "embedded",
+            version,
+            %address,
+            page,
+            operators = format!("{page}/admin"),
+            data = %data.display(),
+            "listening"
+        );
+        return Ok(());
+    }
+
+    let mut lines = format!(
+        "listening on {page}\n  operators  {page}/admin\n  data       {}\n  version    {version}",
+        data.display()
+    );
+    if guests {
+        // As it was started, so that the line can be copied.
+        let command = std::env::args().next();
+        let command = command.as_deref().unwrap_or("stanchion");
+        let url = match address.port() {
+            DEFAULT_PORT => String::new(),
+            _ => format!(" --url {page}"),
+        };
+        lines.push_str(&format!("\n  a crowd    {command} demo-crowd{url}"));
+    }
+    print_line(&lines)
+}
+
+/// That of `--listen` and of `demo-crowd --url`.
+const DEFAULT_PORT: u16 = 8080;
 
 /// The address as a person would type it.
 fn display_address(address: SocketAddr) -> String {

@@ -41,14 +41,18 @@ pub async fn gateway(settings: Settings) -> Result<()> {
         subscription_check(&gateway),
     ];
 
-    let router = gateway.router().merge(ops_routes_with_liveness(
-        process.lifecycle.clone(),
-        checks,
-        backends.liveness_check(),
-    ));
+    let warnings = backends.spawn_reporter(&settings, &process.lifecycle, &[Role::Gateway], None);
+    let router = gateway
+        .router()
+        .merge(gateway.booking_routes(&booking_url))
+        .merge(ops_routes_with_liveness(
+            process.lifecycle.clone(),
+            checks,
+            warnings,
+            backends.liveness_check(),
+        ));
     gateway.start().await?;
-    backends.spawn_reporter(&process.lifecycle, &[Role::Gateway], None);
-    tracing::info!(role = "gateway", address = %process.address, "listening");
+    process.log_start("gateway");
 
     process.run(&settings, router).await
 }
@@ -88,15 +92,21 @@ pub async fn booking(settings: Settings) -> Result<()> {
     let mut checks = booking.checks();
 
     checks.push(backends.clock_check());
+    let warnings = backends.spawn_reporter(
+        &settings,
+        &process.lifecycle,
+        &[Role::Booking],
+        Some(&booking),
+    );
     let router = booking.router().merge(ops_routes_with_liveness(
         process.lifecycle.clone(),
         checks,
+        warnings,
         backends.liveness_check(),
     ));
 
-    backends.spawn_reporter(&process.lifecycle, &[Role::Booking], Some(&booking));
     booking.run(&process.lifecycle);
-    tracing::info!(role = "booking", address = %process.address, "listening");
+    process.log_start("booking");
 
     process.run(&settings, router).await
 }
@@ -109,16 +119,21 @@ pub async fn queue_worker(settings: Settings) -> Result<()> {
     let backends = Backends::on_redis(&settings, "worker").await?;
     let process = Process::bind_role(&settings, queue_worker::metric_definitions::METRICS).await?;
 
-    backends.spawn_reporter(&process.lifecycle, &[Role::QueueWorker], None);
+    let warnings =
+        backends.spawn_reporter(&settings, &process.lifecycle, &[Role::QueueWorker], None);
     let checks = vec![backends.engine_check(), backends.clock_check()];
-    let router =
-        ops_routes_with_liveness(process.lifecycle.clone(), checks, backends.liveness_check());
+    let router = ops_routes_with_liveness(
+        process.lifecycle.clone(),
+        checks,
+        warnings,
+        backends.liveness_check(),
+    );
 
     process.lifecycle.spawn(
         "worker",
         queue_worker::run(backends.worker(&settings), process.lifecycle.clone()),
     );
-    tracing::info!(role = "queue-worker", address = %process.address, "listening");
+    process.log_start("queue-worker");
     process.run(&settings, router).await
 }
 

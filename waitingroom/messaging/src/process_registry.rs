@@ -7,8 +7,9 @@
 
 pub mod memory;
 pub mod redis;
+pub mod settings_agreement;
 
-use std::{future::pending, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, future::pending, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -56,6 +57,10 @@ pub struct Process {
     pub version: String,
     /// When it started, by its own clock.
     pub started_at: Timestamp,
+    /// Its settings that have to be those of other processes. Of a secret, a fingerprint.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(required = false)]
+    pub settings: BTreeMap<String, String>,
 }
 
 /// The status of one process.

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
 use std::{
+    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -30,6 +31,7 @@ fn vitals(name: &str, booking: Option<BookingLoad>) -> ProcessStatus {
         roles: vec![Role::Booking, Role::QueueWorker],
         version: "1.2.3".into(),
         started_at: Timestamp::from_millis(1_700_000_000_123),
+        settings: BTreeMap::from([("guests".to_owned(), "true".to_owned())]),
     };
 
     ProcessStatus {

@@ -34,7 +34,9 @@ use waitingroom_domain::schema::openapi_schema;
 pub use self::{
     client_address::{client_address, rate_limit_key},
     connection_limiter::{ConnectionPermit, open_connections},
-    extract::{Json, LargeJson, Path, Query, RawBody, SmallJson, from_slice, from_value},
+    extract::{
+        Json, LargeBody, LargeJson, Path, Query, RawBody, SmallJson, from_slice, from_value,
+    },
     serve::serve,
     serve_limits::{ServeLimits, Serves},
 };
@@ -48,10 +50,17 @@ use crate::{
 
 /// The response of a process that is alive.
 #[derive(Serialize, ToSchema)]
-#[schema(example = json!({ "status": "ok" }))]
+#[schema(example = json!({ "status": "ok", "service": "stanchion" }))]
 struct Alive {
     #[schema(schema_with = ok)]
     status: &'static str,
+    /// Tells this process from another that answers here.
+    #[schema(schema_with = service)]
+    service: &'static str,
+}
+
+fn service() -> RefOr<Schema> {
+    openapi_schema(json!({ "type": "string", "const": "stanchion" }))
 }
 
 fn ok() -> RefOr<Schema> {
@@ -68,25 +77,36 @@ fn ready() -> RefOr<Schema> {
 struct Ready {
     #[schema(schema_with = ready)]
     status: &'static str,
+    /// What an operator should look at although requests are served: settings in which this process
+    /// differs from others. Absent if there is nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    warnings: Vec<String>,
 }
 
 /// A dependency's state: its name, and what is wrong with it if anything.
 pub type Check = Arc<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
 
+/// What an operator should look at although the process is ready.
+pub type Warnings = Arc<dyn Fn() -> Vec<String> + Send + Sync>;
+
 /// `/health`, `/ready` and `/metrics`, and a problem for every path and method that is not served.
 pub fn ops_routes(lifecycle: Lifecycle, checks: Vec<(&'static str, Check)>) -> Router {
-    ops_routes_with_liveness(lifecycle, checks, None)
+    let warnings: Warnings = Arc::new(Vec::new);
+    ops_routes_with_liveness(lifecycle, checks, warnings, None)
 }
 
-/// The same where `alive` says whether only a restart would help: then `/health` fails.
+/// The same with warnings, and where `alive` says whether only a restart would help: then `/health`
+/// fails.
 pub fn ops_routes_with_liveness(
     lifecycle: Lifecycle,
     checks: Vec<(&'static str, Check)>,
+    warnings: Warnings,
     alive: Option<Check>,
 ) -> Router {
     let ready = move || {
-        let (lifecycle, checks) = (lifecycle.clone(), checks.clone());
-        async move { readiness(&lifecycle, &checks).await }
+        let (lifecycle, checks, warnings) = (lifecycle.clone(), checks.clone(), warnings.clone());
+        async move { readiness(&lifecycle, &checks, &warnings).await }
     };
 
     Router::new()
@@ -112,7 +132,11 @@ pub(crate) async fn health(alive: Option<Check>) -> Response {
         tracing::error!(error, "this process has to be started again");
         return Problem::unavailable(error, std::time::Duration::from_secs(1)).into_response();
     }
-    axum::Json(Alive { status: "ok" }).into_response()
+    axum::Json(Alive {
+        status: "ok",
+        service: "stanchion",
+    })
+    .into_response()
 }
 
 /// Can the process serve requests?
@@ -127,7 +151,11 @@ pub(crate) async fn health(alive: Option<Check>) -> Response {
     responses((status = 200, description = "It can.", body = inline(Ready)), Unavailable),
     security(())
 )]
-pub(crate) async fn readiness(lifecycle: &Lifecycle, checks: &[(&'static str, Check)]) -> Response {
+pub(crate) async fn readiness(
+    lifecycle: &Lifecycle,
+    checks: &[(&'static str, Check)],
+    warnings: &Warnings,
+) -> Response {
     if lifecycle.is_stopping() {
         return Problem::unavailable("stopping", std::time::Duration::from_secs(1)).into_response();
     }
@@ -140,7 +168,11 @@ pub(crate) async fn readiness(lifecycle: &Lifecycle, checks: &[(&'static str, Ch
         }
     }
 
-    axum::Json(Ready { status: "ready" }).into_response()
+    axum::Json(Ready {
+        status: "ready",
+        warnings: warnings(),
+    })
+    .into_response()
 }
 
 /// Metrics in the text format of Prometheus

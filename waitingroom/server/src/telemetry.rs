@@ -56,6 +56,15 @@ pub fn start_logs(format: LogFormat, filter: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// Can this filter be read?
+///
+/// # Errors
+/// Why not.
+pub fn check_filter(filter: &str) -> Result<(), String> {
+    let filter = EnvFilter::try_new(filter);
+    filter.map(drop).map_err(|error| error.to_string())
+}
+
 /// Starts metrics for this process, once; later calls have no effect. `others` are the metrics of its
 /// roles and of what they are built on, beside those of this crate.
 pub fn start_metrics(others: &[&[MetricDefinition]]) {

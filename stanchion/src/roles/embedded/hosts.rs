@@ -13,6 +13,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
+use crate::config::is_host_name;
+
 /// See the module's documentation. `localhost` and IP addresses are always among them: nobody can
 /// make those lead elsewhere.
 #[derive(Debug)]
@@ -26,8 +28,7 @@ impl AllowedHosts {
     pub(super) fn new<'a>(names: impl Iterator<Item = &'a String>) -> Result<Self> {
         let mut hosts = HashSet::new();
         for name in names.map(|name| name.trim()) {
-            let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
-            if name.is_empty() || !name.chars().all(is_name) {
+            if !is_host_name(name) {
                 bail!(
                     "allowed_hosts: {name:?} is not a host's name; names stand without scheme and port"
                 );

@@ -249,12 +249,24 @@ impl Bus for NatsBus {
     }
 }
 
+/// Does this name servers, as [`NatsConfig::url`] does?
+///
+/// # Errors
+/// A server that is not named right.
+pub fn check_url(urls: &str) -> Result<(), BusError> {
+    servers(urls).map(drop)
+}
+
 /// The servers of a comma-separated list; the scheme may be left out.
 fn servers(urls: &str) -> Result<Vec<ServerAddr>, BusError> {
     let parse = |url: &str| {
-        // The text of a URL is not repeated: it may hold a password.
-        ServerAddr::from_str(url.trim())
-            .map_err(|error| BusError(format!("one of the servers is not named right: {error}")))
+        // The text of a URL is not repeated: it may hold a password. The library takes an empty one.
+        let server = ServerAddr::from_str(url.trim())
+            .map_err(|error| BusError(format!("one of the servers is not named right: {error}")))?;
+        match server.host().is_empty() {
+            false => Ok(server),
+            true => Err(BusError("one of the servers has no name".to_owned())),
+        }
     };
     urls.split(',').map(parse).collect()
 }

@@ -47,6 +47,18 @@ impl<S: Send + Sync> FromRequest<S> for RawBody {
     }
 }
 
+/// A body as it came, of a request whose sender was found to be an operator before: at most 256 KiB.
+#[derive(Debug, Clone)]
+pub struct LargeBody(pub Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for LargeBody {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        bodies::read(LARGE_BYTES, request).await.map(Self)
+    }
+}
+
 async fn read_json<T: DeserializeOwned>(max_bytes: usize, request: Request) -> Result<T, Problem> {
     if !is_json_content_type(&request) {
         let detail = "the Content-Type must be application/json";
