@@ -99,6 +99,9 @@ pub enum Command {
     Config(ConfigCommand),
     /// Ask a running role for its health; exit 1 if it is not healthy
     Health(Health),
+    /// Work with the visitors' and operators' pages in this binary
+    #[command(subcommand)]
+    WebClient(WebClientCommand),
 }
 
 /// `seed`.
@@ -175,6 +178,24 @@ pub struct Health {
     /// Health URL of the role
     #[arg(long, default_value = "http://127.0.0.1:8080/health")]
     pub url: String,
+}
+
+/// `web-client …`.
+#[derive(Debug, Subcommand)]
+pub enum WebClientCommand {
+    /// Write the pages and their parts to a folder, for a proxy to serve without a gateway
+    Export(Export),
+}
+
+/// `web-client export`.
+#[derive(Debug, Args)]
+pub struct Export {
+    /// Folder; empty, missing, or one of an earlier export
+    #[arg(value_name = "FOLDER")]
+    pub folder: PathBuf,
+    /// Days for which the parts of an earlier build stay after another one has replaced it
+    #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u64).range(0..=3_650))]
+    pub keep_days: u64,
 }
 
 #[cfg(test)]

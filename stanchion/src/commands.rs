@@ -3,13 +3,14 @@
 mod data;
 mod handover;
 mod inspect;
+mod web_client;
 
 use anyhow::{Context, Result};
 use clap::{ArgMatches, FromArgMatches};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::{
-    cli::{Cli, Command, ConfigCommand},
+    cli::{Cli, Command, ConfigCommand, WebClientCommand},
     config::{self, Settings, injected_variables},
     process,
     roles::{embedded, servers},
@@ -21,8 +22,15 @@ use crate::{
 /// The reason why the command failed, fit to be shown to a person.
 pub fn run(arguments: &ArgMatches) -> Result<()> {
     let cli = Cli::from_arg_matches(arguments)?;
-    if let Some(Command::Health(health)) = cli.command {
-        return runtime(Some(1))?.block_on(inspect::health(&health)); // needs no settings
+    // These need no settings.
+    match &cli.command {
+        Some(Command::Health(health)) => {
+            return runtime(Some(1))?.block_on(inspect::health(health));
+        }
+        Some(Command::WebClient(WebClientCommand::Export(export))) => {
+            return web_client::export(export);
+        }
+        _ => {}
     }
 
     let loaded = config::load(arguments, cli.config.as_deref())?;
@@ -66,6 +74,6 @@ async fn dispatch(command: Option<Command>, settings: Settings) -> Result<()> {
         Some(Command::Handover(handover)) => handover::run(&settings, &handover).await,
         Some(Command::Token(token)) => inspect::token(settings, &token),
         Some(Command::Config(ConfigCommand::Check)) => inspect::config_check(&settings),
-        Some(Command::Health(_)) => Ok(()),
+        Some(Command::Health(_) | Command::WebClient(_)) => Ok(()),
     }
 }

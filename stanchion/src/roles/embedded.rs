@@ -137,6 +137,7 @@ async fn serve(settings: &Settings, store: SharedStore, clock: Clock) -> Result<
         lifecycle,
         &[Role::Gateway, Role::Booking, Role::QueueWorker],
         Some(&booking),
+        Some(&gateway),
     );
     booking.run(lifecycle);
     gateway.start().await?;

@@ -47,7 +47,7 @@ pub async fn gateway(settings: Settings) -> Result<()> {
         backends.liveness_check(),
     ));
     gateway.start().await?;
-    backends.spawn_reporter(&process.lifecycle, &[Role::Gateway], None);
+    backends.spawn_reporter(&process.lifecycle, &[Role::Gateway], None, Some(&gateway));
     tracing::info!(role = "gateway", address = %process.address, "listening");
 
     process.run(&settings, router).await
@@ -94,7 +94,7 @@ pub async fn booking(settings: Settings) -> Result<()> {
         backends.liveness_check(),
     ));
 
-    backends.spawn_reporter(&process.lifecycle, &[Role::Booking], Some(&booking));
+    backends.spawn_reporter(&process.lifecycle, &[Role::Booking], Some(&booking), None);
     booking.run(&process.lifecycle);
     tracing::info!(role = "booking", address = %process.address, "listening");
 
@@ -109,7 +109,7 @@ pub async fn queue_worker(settings: Settings) -> Result<()> {
     let backends = Backends::on_redis(&settings, "worker").await?;
     let process = Process::bind_role(&settings, queue_worker::metric_definitions::METRICS).await?;
 
-    backends.spawn_reporter(&process.lifecycle, &[Role::QueueWorker], None);
+    backends.spawn_reporter(&process.lifecycle, &[Role::QueueWorker], None, None);
     let checks = vec![backends.engine_check(), backends.clock_check()];
     let router =
         ops_routes_with_liveness(process.lifecycle.clone(), checks, backends.liveness_check());
