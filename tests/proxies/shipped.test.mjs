@@ -162,18 +162,19 @@ test('exported pages have the headers of the gateway\'s own', async () => {
 
 test('a full gateway shows browsers a page that tries again, and programs a problem', async () => {
   const sockets = [];
-  let full;
-  await until('the gateway is full', async () => {
-    sockets.push(await Socket.open(plain, { from: '127.80.0.1' }));
-    full = await call(plain, `/e/${event_id}?plain`, { headers: browser, from: '127.80.0.2' });
-    return full.status === 503;
-  });
+  do sockets.push(await Socket.open(plain, { from: '127.80.0.1' }));
+  while (sockets.at(-1).status === 101);
+  // nginx keeps some connections to the gateway, on which pages still come: so many at once need new ones.
+  const ask = () => call(plain, `/e/${event_id}?plain`, { headers: browser, from: '127.80.0.2' });
+  const answers = await Promise.all(Array.from({ length: IN_ALL }, ask));
+  const full = answers.find(({ status }) => status === 503);
+  assert.ok(full, 'some pages are refused');
   assert.match(full.headers['content-type'], /text\/html/);
   const seconds = Number(full.headers['retry-after']);
   assert.ok(seconds >= 5 && full.text.includes(`http-equiv="refresh" content="${seconds}"`), full.text);
   assert.match(full.text, /Very many people/);
-  const program = await call(plain, '/api/v1/queue/status/e', { headers: { Accept: '*/*' }, from: '127.80.0.3' });
-  assert.deepEqual([program.status, JSON.parse(program.text).code], [503, 'UNAVAILABLE']);
+  const { status, text } = sockets.at(-1);
+  assert.deepEqual([status, JSON.parse(text).code], [503, 'UNAVAILABLE']);
   assert.equal((await call(plain, `/e/${event_id}`, { headers: browser, from: '127.80.0.4' })).status, 200, 'exported');
   for (const socket of sockets) socket.close();
   await until('a page', async () => (await call(plain, `/e/${event_id}?plain`, { headers: browser })).status === 200);

@@ -153,7 +153,11 @@ mod tests {
         let mut warnings = Vec::new();
         for guest in 0..400 {
             // Two of three come from one address, the others from one each.
-            let from = if guest % 3 == 0 { 1000 + guest } else { 9 };
+            let from = if guest.is_multiple_of(3) {
+                1000 + guest
+            } else {
+                9
+            };
             warnings.extend(windows.count(address(from), start));
         }
 
@@ -177,7 +181,13 @@ mod tests {
     fn finds_no_majority_in_crowd() {
         let start = Instant::now();
         let mut windows = Windows::beginning(start, None);
-        let of_half = |guest: u32| if guest % 2 == 0 { 9 } else { 1000 + guest };
+        let of_half = |guest: u32| {
+            if guest.is_multiple_of(2) {
+                9
+            } else {
+                1000 + guest
+            }
+        };
         for guest in 0..1000 {
             assert_eq!(windows.count(address(of_half(guest)), start), None);
         }
