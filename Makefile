@@ -101,7 +101,7 @@ test-compose: services ## the compose stack's proxy and settings, as far as that
 .PHONY: test-proxies
 test-proxies: services test-binary ## the settings of docs/proxies with the real nginx, Caddy, Envoy, HAProxy, Apache, Varnish, Traefik
 	$(call say,proxies)
-	STANCHION_BIN="$$(realpath "$(TARGET)/debug/stanchion")" node --test tests/proxies/proxies.test.mjs
+	STANCHION_BIN="$$(realpath "$(TARGET)/debug/stanchion")" node --test tests/proxies/proxies.test.mjs tests/proxies/shipped.test.mjs
 
 .PHONY: test-k6
 test-k6: services test-binary ## k6: reservations, the virtual queue, a herd, a client of the earlier system, in short forms

@@ -4,7 +4,7 @@
 
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import net from 'node:net';
 import { availableParallelism, tmpdir } from 'node:os';
@@ -14,6 +14,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 const shipped = readFileSync(new URL('nginx.conf', import.meta.url), 'utf8');
 const directory = mkdtempSync(join(tmpdir(), 'stanchion-proxy.'));
+// What `stanchion web-client export` writes, in small; nothing at first.
+const pages = join(directory, 'pages');
 const env = { ...process.env, PATH: `${process.env.PATH}:/usr/local/sbin:/usr/sbin:/sbin` };
 
 // A replica of a role: records what reaches it and answers as the test at hand says.
@@ -89,6 +91,7 @@ function onLoopback(text) {
   }
   text = replaceOnce(text, 'listen 8080 ', `listen 127.0.0.1:${port} `);
   text = replaceOnce(text, 'listen 8081;', `listen 127.0.0.1:${innerPort};`);
+  text = replaceOnce(text, 'root /srv/stanchion;', `root ${pages};`);
   text = replaceOnce(text, '/dev/stdout', join(directory, 'access.log'));
   text = replaceOnce(text, '/dev/stderr', join(directory, 'error.log'));
   assert.equal(text.split('127.0.0.0/8').length, 4, 'private addresses are listed three times');
@@ -328,6 +331,112 @@ test('what a role answers passes unchanged', async () => {
   const answer = await call('/api/v1/queue/join', { method: 'POST' });
   assert.deepEqual([answer.status, answer.headers['retry-after'], answer.text], [503, '7', problem]);
   assert.equal(received(replicas).length, 1);
+});
+
+const browser = { Accept: 'text/html,application/xhtml+xml,*/*;q=0.8' };
+
+/** Until it is called again: a folder with these files, readable for nginx' workers. */
+function exported(files) {
+  rmSync(pages, { recursive: true, force: true });
+  if (!files) return;
+  chmodSync(directory, 0o755);
+  mkdirSync(join(pages, 'assets'), { recursive: true });
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(pages, name), text);
+}
+
+const build = {
+  'index.html': 'the page', 'admin.html': 'the operators page', 'plain.css': 'a style', 'assets/index-new.js': 'new code',
+  'assets/index-old.js': 'code of the build before', 'unavailable.en.html': 'trying again', 'unavailable.th.html': 'ลองใหม่',
+};
+
+test('the page and its parts open without any gateway', async (t) => {
+  exported(build);
+  t.after(() => exported());
+  await Promise.all(gateways.map((replica) => replica.close()));
+  try {
+    for (const path of ['/', '/e/1', '/e/1/seats', '/bookings', '/?from=plain', '/e/1?explain&x=plain']) {
+      const { status, headers, text } = await call(path, { headers: browser });
+      assert.deepEqual([status, text, headers['cache-control']], [200, 'the page', 'no-cache'], path);
+      assert.match(headers['content-type'], /text\/html/);
+      assert.match(headers['content-security-policy'], /^default-src 'none'; script-src 'self';/);
+    }
+    assert.equal((await call('/admin', { headers: browser })).text, 'the operators page');
+    assert.equal((await call('/plain.css')).text, 'a style');
+    for (const name of ['new', 'old']) {
+      const { status, headers } = await call(`/assets/index-${name}.js`);
+      assert.deepEqual([status, headers['content-type']], [200, 'text/javascript']);
+      assert.match(headers['cache-control'], /immutable/);
+    }
+    assert.equal((await call('/.builds.json')).status, 503, 'the list of builds is nobody else\'s');
+  } finally {
+    await Promise.all(gateways.map((replica) => replica.listen()));
+  }
+});
+
+test('without a gateway a browser sees a page that tries again, and a program a problem', async (t) => {
+  exported(build);
+  t.after(() => exported());
+  await Promise.all(gateways.map((replica) => replica.close()));
+  try {
+    const pauses = new Set();
+    for (let times = 0; times < 30; times++) {
+      const { status, headers, text } = await call('/e/1?plain', { headers: browser });
+      assert.deepEqual([status, text, headers['retry-after']], [503, 'trying again', headers.refresh]);
+      assert.equal(headers['cache-control'], 'no-store');
+      pauses.add(Number(headers.refresh));
+    }
+    assert.ok(pauses.size > 2 && [...pauses].every((pause) => pause >= 7 && pause <= 13), `${[...pauses]}`);
+    const thai = { ...browser, 'Accept-Language': 'th-TH,th;q=0.9,en;q=0.8' };
+    for (const [path, options] of [['/nowhere', {}], ['/e/1/join', { method: 'POST' }], ['/?plain', {}]]) {
+      const { status, text } = await call(path, { headers: thai, ...options });
+      assert.deepEqual([status, text], [503, 'ลองใหม่'], path);
+    }
+    for (const [path, headers] of [['/e/1?plain', {}], ['/api/v1/queue/status/e', browser]]) {
+      const answer = await call(path, { headers });
+      assert.deepEqual([answer.status, JSON.parse(answer.text).code], [503, 'UNAVAILABLE'], path);
+    }
+    exported();
+    const bare = await call('/e/1?plain', { headers: browser });
+    assert.deepEqual([bare.status, JSON.parse(bare.text).code], [503, 'UNAVAILABLE'], 'nothing was exported');
+  } finally {
+    await Promise.all(gateways.map((replica) => replica.listen()));
+  }
+});
+
+test('a page without script is a gateway\'s, and so is what was not exported', async (t) => {
+  exported({ 'index.html': 'the page' });
+  t.after(() => exported());
+  for (const path of ['/?plain', '/e/1?still&plain', '/e/1?plain=', '/bookings?plain', '/admin', '/e/1/join', '/plain.css']) {
+    const { status, text } = await call(path, { headers: browser });
+    assert.deepEqual([status, JSON.parse(text).role], [200, 'gateway'], path);
+  }
+  for (const path of ['/', '/e/1']) {
+    assert.equal(JSON.parse((await call(path, { method: 'POST' })).text).role, 'gateway', `POST ${path}`);
+  }
+});
+
+// Two gateways of two builds, as in the midst of a rolling update, and no export: each knows the parts of its own build.
+test('during an update the parts of both builds are found', async () => {
+  for (const [at, name] of ['old', 'new'].entries()) {
+    gateways[at].answer = (request, response) => {
+      if (request.url === `/assets/index-${name}.js`) return response.end(name);
+      response.writeHead(404, { 'Content-Type': 'application/problem+json' });
+      response.end('{"code":"NOT_FOUND"}');
+    };
+  }
+  for (let times = 0; times < 20; times++) {
+    for (const name of ['old', 'new']) {
+      const { status, text } = await call(`/assets/index-${name}.js`);
+      assert.deepEqual([status, text], [200, name]);
+    }
+  }
+  replicas.forEach(({ requests }) => requests.splice(0));
+  const missing = await call('/assets/index-older.js');
+  assert.deepEqual([missing.status, JSON.parse(missing.text).code], [404, 'NOT_FOUND']);
+  assert.equal(received(gateways).length, gateways.length, 'each was asked once');
+  replicas.forEach(({ requests }) => requests.splice(0));
+  assert.equal((await call('/e/1')).status, 404);
+  assert.equal(received(gateways).length, 1, 'what is no part of a page is asked for once');
 });
 
 test('a WebSocket opens, and stays open between heartbeats', async () => {

@@ -2,6 +2,8 @@
 #   varnishd -a :80 -f varnish.vcl -p pipe_timeout=75
 vcl 4.1;
 
+import std;
+
 backend stanchion {
     .host = "127.0.0.1";
     .port = "8080";
@@ -19,6 +21,20 @@ sub vcl_recv {
     # Nothing of the line is anybody else's; the page's own files may be kept.
     if (req.url ~ "^/api/") {
         return (pass);
+    }
+}
+
+# What a browser that opens a page sees while no gateway answers. It tries again by itself.
+#   stanchion web-client export /srv/stanchion
+sub vcl_backend_error {
+    if (bereq.http.Accept ~ "text/html" && bereq.url !~ "^/api/") {
+        set beresp.http.Content-Type = "text/html; charset=utf-8";
+        if (bereq.http.Accept-Language ~ "(?i)^th") {
+            set beresp.body = std.fileread("/srv/stanchion/unavailable.th.html");
+        } else {
+            set beresp.body = std.fileread("/srv/stanchion/unavailable.en.html");
+        }
+        return (deliver);
     }
 }
 

@@ -3,6 +3,7 @@
 
 pub(crate) mod cookie;
 pub(crate) mod guest_join_limit;
+pub(crate) mod guest_majority;
 pub(crate) mod new_guest_limit;
 pub(crate) mod places;
 pub(crate) mod token_endpoints;

@@ -31,6 +31,7 @@ pub use self::{
     guests::new_guest_limit::GuestLimits,
     openapi::openapi,
     state::{Dependencies, Gateway, GatewayConfig},
+    web::assets::{WebClientFile, web_client_files},
 };
 
 impl Gateway {

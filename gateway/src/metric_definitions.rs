@@ -3,6 +3,8 @@
 use waitingroom_domain::define_metrics;
 
 define_metrics! {
+    GUESTS_CREATED: counter "stanchion_guests_created_total" [] = "Guests that were created or renewed.";
+    GUESTS_MAJORITY_RATIO: gauge "stanchion_guests_majority_ratio" [] = "Share of the new guests of a minute that come from one address, if it is more than half of at least 100, else 0.";
     GUESTS_REJECTED: counter "stanchion_guests_rejected_total" (was "stanchion_guests_refused_total") ["reason"] = "Guests that were rejected because an address or network has too many, or the guest is too old.";
     PASSES_DELIVERED: counter "stanchion_passes_delivered_total" (was "stanchion_passes_sent_total") [] = "Passes that were written to a connection of this node.";
     PUBSUB_GAPS: counter "stanchion_pubsub_gaps_total" (was "stanchion_signal_gaps_total") [] = "Interruptions of the subscription after which positions are read again.";

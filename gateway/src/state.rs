@@ -9,7 +9,7 @@ use waitingroom_domain::{
     ticket::TicketKey,
 };
 use waitingroom_engine::{SharedEngine, batcher::ActionBatcher};
-use waitingroom_messaging::signal::Signals;
+use waitingroom_messaging::{process_registry::GuestMajority, signal::Signals};
 use waitingroom_server::{auth::Authenticator, start_and_drain::Lifecycle};
 
 use crate::{
@@ -85,6 +85,7 @@ pub(crate) struct Services {
     presenter: Arc<PlacePresenter>,
     auto_hold: Arc<AutoHoldService>,
     booking: Arc<BookingClient>,
+    guest_rate_limiter: Arc<GuestRateLimiter>,
     guest_tokens: Arc<GuestTokenIssuer>,
     guest_cookies: Arc<GuestCookies>,
     dev_tokens: Option<Arc<DevTokenIssuer>>,
@@ -100,6 +101,11 @@ impl Gateway {
     /// A gateway without connections.
     pub fn new(config: GatewayConfig, deps: Dependencies) -> Self {
         Self(Arc::new(Services::new(config, deps)))
+    }
+
+    /// The address that makes most of the new guests on this node, if there is one. For operators.
+    pub fn guest_majority(&self) -> Option<GuestMajority> {
+        self.0.guest_rate_limiter.majority()
     }
 }
 
@@ -182,7 +188,7 @@ impl Services {
             node,
             registry,
             resync,
-            guest_rate_limiter,
+            Arc::clone(&guest_rate_limiter),
             ConnectionTimer {
                 heartbeat_wheel: Arc::clone(&heartbeat_wheel),
                 drain_window: config.drain_window,
@@ -216,6 +222,7 @@ impl Services {
             presenter,
             auto_hold,
             booking,
+            guest_rate_limiter,
             guest_tokens,
             guest_cookies,
             dev_tokens: config

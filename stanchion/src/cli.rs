@@ -84,7 +84,7 @@ fn hide_unread(command: clap::Command, all: &[Arg]) -> clap::Command {
 }
 
 /// Every program that has a command.
-const PROGRAMS: [Program; 11] = [
+const PROGRAMS: [Program; 12] = [
     Program::Gateway,
     Program::Booking,
     Program::QueueWorker,
@@ -95,6 +95,7 @@ const PROGRAMS: [Program; 11] = [
     Program::Token,
     Program::Health,
     Program::DemoCrowd,
+    Program::WebClient,
     Program::ConfigCheck,
 ];
 
@@ -138,6 +139,9 @@ pub enum Command {
     Health(Health),
     /// Fill the line of a running server with guests, to see it move; Ctrl-C ends it
     DemoCrowd(DemoCrowd),
+    /// Work with the visitors' and operators' pages in this binary
+    #[command(subcommand)]
+    WebClient(WebClientCommand),
 }
 
 impl Command {
@@ -157,6 +161,7 @@ impl Command {
             }
             Self::Health(_) => Program::Health,
             Self::DemoCrowd(_) => Program::DemoCrowd,
+            Self::WebClient(_) => Program::WebClient,
         }
     }
 }
@@ -312,6 +317,24 @@ fn server_url(text: &str) -> Result<String, String> {
         true => Ok(text.trim_end_matches('/').to_owned()),
         false => Err("write http://HOST:PORT, for example http://127.0.0.1:8080; TLS (https://) is not supported".to_owned()),
     }
+}
+
+/// `web-client …`.
+#[derive(Debug, Subcommand)]
+pub enum WebClientCommand {
+    /// Write the pages and their parts to a folder, for a proxy to serve without a gateway
+    Export(Export),
+}
+
+/// `web-client export`.
+#[derive(Debug, Args)]
+pub struct Export {
+    /// Folder; empty, missing, or one of an earlier export
+    #[arg(value_name = "FOLDER")]
+    pub folder: PathBuf,
+    /// Days for which the parts of an earlier build stay after another one has replaced it
+    #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u64).range(0..=3_650))]
+    pub keep_days: u64,
 }
 
 #[cfg(test)]

@@ -4,13 +4,14 @@ mod data;
 mod demo_crowd;
 mod handover;
 mod inspect;
+mod web_client;
 
 use anyhow::{Context, Result};
 use clap::{ArgMatches, FromArgMatches};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::{
-    cli::{Cli, Command, ConfigCommand},
+    cli::{Cli, Command, ConfigCommand, WebClientCommand},
     config::{self, Program, Settings, injected_variables},
     process,
     roles::{embedded, servers},
@@ -44,7 +45,7 @@ pub fn run(arguments: &ArgMatches) -> Result<()> {
     }
 
     let threads = match program {
-        Program::Health | Program::DemoCrowd => Some(1),
+        Program::Health | Program::DemoCrowd | Program::WebClient => Some(1),
         _ => settings.threads,
     };
     runtime(threads)?.block_on(dispatch(cli.command, settings))
@@ -75,5 +76,6 @@ async fn dispatch(command: Option<Command>, settings: Settings) -> Result<()> {
         }
         Some(Command::Health(health)) => inspect::health(&settings, health).await,
         Some(Command::DemoCrowd(crowd)) => demo_crowd::run(crowd).await,
+        Some(Command::WebClient(WebClientCommand::Export(export))) => web_client::export(&export),
     }
 }

@@ -104,6 +104,7 @@ impl Backends {
         lifecycle: &Lifecycle,
         roles: &[Role],
         booking: Option<&BookingService>,
+        gateway: Option<&Gateway>,
     ) -> Warnings {
         let process = process_registry::Process {
             node: self.node.clone(),
@@ -116,11 +117,14 @@ impl Backends {
             process.clone(),
             self.registry.clone(),
         ));
+        let gateway = gateway.cloned();
+        let guest_majority = move || gateway.as_ref().and_then(Gateway::guest_majority);
         let reporter = StatusReporter {
             process,
             registry: self.registry.clone(),
             booking: booking.map(BookingService::reported),
             connections: Box::new(waitingroom_server::http::open_connections),
+            guest_majority: Box::new(guest_majority),
         };
 
         lifecycle.spawn("vitals", reporter.run(lifecycle.drain_token()));

@@ -55,7 +55,10 @@ function watch(context, origin) {
 
 /** A state that was reached: no violation of WCAG 2.2 AA, nothing that is cut or scrolls sideways, and a picture. */
 export async function inspect(page, name, { document = true, axe = true, except = [] } = {}) {
-  await page.evaluate(() => Promise.all(document.getAnimations().map((animation) => animation.finished.catch(() => {}))));
+  await page.evaluate(() => {
+    const ending = document.getAnimations().filter(({ effect }) => effect.getComputedTiming().endTime !== Infinity);
+    return Promise.all(ending.map((animation) => animation.finished.catch(() => {})));
+  });
   const path = (folder) => new URL(`${name}.png`, folder).pathname;
   await page.screenshot({ path: path(artifacts), fullPage: true });
   if (screens && document) await page.screenshot({ path: path(screens), fullPage: true });

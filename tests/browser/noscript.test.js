@@ -13,6 +13,7 @@ before(async () => {
 });
 after(() => browser?.close());
 
+const PHONE = { width: 360, height: 740 };
 const says = (page, text) => page.getByText(text).first().waitFor();
 
 test("leads from joining to the pass, and on with JavaScript", async () => {
@@ -75,4 +76,42 @@ test("is accessible in Thai and explains an unknown event", async () => {
   await inspect(page, "plain-events", { document: false });
   assert.deepEqual(faults, []);
   await context.close();
+});
+
+// Report B2: `/bookings` reloaded itself for ever, 18 times a second.
+test("reloads no page for ever", async () => {
+  const sale = await server.openSale("Still Life", { ahead: 1 });
+  for (const path of ["/", "/bookings", sale.path, `${sale.path}/seats`]) {
+    const { context, faults } = await user(browser, origin, { javaScriptEnabled: false });
+    const page = await context.newPage();
+    const opened = [];
+    page.on("request", (request) => request.isNavigationRequest() && opened.push(request.url()));
+    await page.goto(`${origin}${path}`);
+    await page.waitForURL("**/*?plain");
+    await page.waitForLoadState();
+    assert.deepEqual(opened, [`${origin}${path}`, `${origin}${path}?plain`]);
+    assert.doesNotMatch(await page.content(), /http-equiv="refresh" content="0/);
+    await page.getByRole("heading", { level: 1 }).waitFor();
+    assert.deepEqual(faults, []);
+    await context.close();
+  }
+});
+
+test("says where bookings are shown", async () => {
+  for (const [locale, words] of [["en-GB", "Bookings are shown with JavaScript only"], ["th-TH", "การจองจะแสดงเมื่อเปิด JavaScript เท่านั้น"]]) {
+    const { context, faults } = await user(browser, origin, { locale, viewport: PHONE });
+    const page = await open(context, origin, "/bookings?plain");
+    await says(page, words);
+    await inspect(page, `plain-bookings-${locale.slice(0, 2)}`, { document: false });
+    assert.deepEqual(faults, []);
+    await context.close();
+  }
+});
+
+test("leads from the address of a form to its event", async () => {
+  const sale = await server.openSale("Round Trip");
+  for (const form of ["join", "leave"]) {
+    const answer = await fetch(new URL(`${sale.path}/${form}`, origin), { redirect: "manual" });
+    assert.deepEqual([answer.status, answer.headers.get("location")], [303, `${sale.path}?plain`]);
+  }
 });

@@ -4,7 +4,7 @@ use serde_json::json;
 use stanchion_tests::{
     EventBuilder, Stack,
     tokens::{self, PASS_SECRET},
-    wait::now_ms,
+    wait::{eventually, now_ms},
 };
 
 /// The address that a trusted proxy says a request is from.
@@ -63,6 +63,54 @@ async fn limits_guest_places_per_address() {
         .expect(200);
     let late = guest("203.0.113.9").await;
     join(&late, "203.0.113.9").await.expect(201);
+}
+
+/// As behind a proxy that forwards no addresses.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reports_address_of_most_guests() {
+    let stack = Stack::embedded_with(&[
+        ("STANCHION_TRUSTED_PROXIES", "127.0.0.0/8"),
+        ("STANCHION_GUESTS_PER_ADDRESS", "60"),
+    ])
+    .await;
+    let gateway = stack.gateway(0);
+    let guest = async |address: &str| {
+        let request = gateway.request(reqwest::Method::POST, "/guest");
+        gateway.send(request.header(FORWARDED, address)).await
+    };
+    let reported = async || {
+        let nodes = stack.operator().get("/admin/nodes").await.expect(200);
+        nodes["nodes"][0]["guest_majority"].clone()
+    };
+
+    for number in 0..50 {
+        guest(&format!("198.51.{number}.7")).await.expect(201);
+    }
+    assert!(reported().await.is_null(), "a crowd");
+
+    let mut refused = 0;
+    for _ in 0..150 {
+        refused += u32::from(guest("203.0.113.9").await.status == 429);
+    }
+    assert!(refused > 0);
+
+    let majority = eventually("a report", async || {
+        Some(reported().await).filter(|majority| !majority.is_null())
+    })
+    .await;
+    // Of the address, no more than its network.
+    assert_eq!(majority["network"], "203.0.113.0/24");
+    let percent = majority["percent"].as_u64().expect("a number");
+    assert!(percent > 50, "{percent}");
+
+    eventually("the metric", async || {
+        let ratio = gateway.metric("stanchion_guests_majority_ratio").await;
+        (ratio > 0.5).then_some(())
+    })
+    .await;
+    assert!(gateway.metric("stanchion_guests_created_total").await >= 110.0);
+    let metric = r#"stanchion_guests_rejected_total{reason="guests"}"#;
+    assert!(gateway.metric(metric).await >= f64::from(refused));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,7 +1,7 @@
 // The real proxies, each with its file of docs/proxies. Only ports, paths and (so that a test need not wait a minute) the
 // times of silence are replaced.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, createWriteStream, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
@@ -11,6 +11,16 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 const repository = new URL('../../', import.meta.url).pathname;
 const env = { ...process.env, PATH: `${repository}.venv/bin:${process.env.PATH}:/usr/local/sbin:/usr/sbin:/sbin` };
+
+/** The binary under test. */
+export const program = process.env.STANCHION_BIN ?? `${repository}target/debug/stanchion`;
+
+/** Writes the pages of the binary to `folder`, as an operator does for a proxy. */
+export function exportPages(folder) {
+  const { status, stderr, error } = spawnSync(program, ['web-client', 'export', folder], { encoding: 'utf8' });
+  assert.equal(status, 0, `the pages are exported: ${error ?? stderr}`);
+  return folder;
+}
 
 const given = new Set();
 
@@ -29,7 +39,7 @@ export async function freePort() {
 }
 
 /** Replaces what is there exactly once, so that a file that changed is noticed. */
-function replaced(text, pairs) {
+export function replaced(text, pairs) {
   for (const [from, to] of pairs) {
     assert.equal(text.split(from).length, 2, `the file holds ${JSON.stringify(from)} once`);
     text = text.replace(from, to);
@@ -40,14 +50,20 @@ function replaced(text, pairs) {
 /** Silence is cut after this: the test's heartbeat comes each second. */
 const SILENCE_S = 3;
 
-/** What is replaced in each file, and how the program is started with it. `write` makes a file of docs/proxies in `folder`. */
+/**
+ * What is replaced in each file, and how the program is started with it. `write` makes a file of docs/proxies in `folder`. One
+ * with `pages` serves exported pages, one with `retries` a page that tries again while no gateway answers.
+ */
 export const proxies = {
   nginx: {
+    pages: true,
+    retries: true,
     start({ write, folder, port, upstream }) {
       const paths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((kind) => `    ${kind}_temp_path ${folder}/${kind};\n`);
       const file = write('nginx.conf', [
         ['listen 80 ', `listen 127.0.0.1:${port} `],
         ['127.0.0.1:8080', `127.0.0.1:${upstream}`],
+        ['root /srv/stanchion;', `root ${exportPages(`${folder}/pages`)};`],
         ['proxy_read_timeout 75s', `proxy_read_timeout ${SILENCE_S}s`],
         ['proxy_send_timeout 75s', `proxy_send_timeout ${SILENCE_S}s`],
         ['worker_rlimit_nofile 65536;', ''],
@@ -59,11 +75,14 @@ export const proxies = {
     },
   },
   Caddy: {
+    pages: true,
+    retries: true,
     start({ write, folder, port, upstream }) {
       env.XDG_DATA_HOME ??= folder;
       env.XDG_CONFIG_HOME ??= folder;
       const file = write('Caddyfile', [
         [':80 {', `http://127.0.0.1:${port} {`],
+        ['root * /srv/stanchion', `root * ${exportPages(`${folder}/pages`)}`],
         ['127.0.0.1:8080', `127.0.0.1:${upstream}`],
         ['grace_period 10s', 'grace_period 1s\n\tadmin off'],
       ]);
@@ -81,8 +100,10 @@ export const proxies = {
     },
   },
   HAProxy: {
-    start({ write, port, upstream }) {
+    retries: true,
+    start({ write, folder, port, upstream }) {
       const file = write('haproxy.cfg', [
+        ['file /srv/stanchion/', `file ${exportPages(`${folder}/pages`)}/`],
         ['bind :80', `bind 127.0.0.1:${port}`],
         ['127.0.0.1:8080', `127.0.0.1:${upstream}`],
         ['maxconn 40000', 'maxconn 400'],
@@ -104,8 +125,11 @@ export const proxies = {
     },
   },
   Varnish: {
+    retries: true,
     start({ write, folder, port, upstream }) {
+      const pages = exportPages(`${folder}/pages`);
       const file = write('varnish.vcl', [
+        ...['en', 'th'].map((language) => [`/srv/stanchion/unavailable.${language}.html`, `${pages}/unavailable.${language}.html`]),
         ['.port = "8080"', `.port = "${upstream}"`],
         ['.first_byte_timeout = 75s', `.first_byte_timeout = ${SILENCE_S}s`],
         ['.between_bytes_timeout = 75s', `.between_bytes_timeout = ${SILENCE_S}s`],

@@ -149,6 +149,8 @@ function conversation(name) {
       const { status, text } = await asked();
       assert.ok(status >= 500 && !text.includes('urn:stanchion:'), `${status} ${text}`);
     }
+    if (proxies[name].pages) await pagesOpen(proxy.origin, event_id);
+    if (proxies[name].retries) await pageRetries(proxy.origin, event_id);
     await relay.back();
     // Not after a minute of believing that nobody is there.
     await until('an answer', async () => (await asked()).status === 200, 3_000);
@@ -173,6 +175,25 @@ function conversation(name) {
     const closed = await Promise.race([socket.closed, sleep(15_000)]);
     assert.deepEqual(closed, { code: 4001, reason: 'drain' });
   });
+}
+
+const browser = { Accept: 'text/html,*/*;q=0.8', 'Accept-Language': 'th-TH,en;q=0.5' };
+
+/** Without a gateway: the page and its parts. */
+async function pagesOpen(origin, event_id) {
+  const page = await call(origin, `/e/${event_id}`, { headers: browser, from: address() });
+  assert.equal(page.status, 200);
+  const parts = [...page.text.matchAll(/(?:src|href)="(\/assets\/[^"]+)"/g)].map(([, part]) => part);
+  assert.ok(parts.length > 1, page.text);
+  for (const part of parts) assert.equal((await call(origin, part, { from: address() })).status, 200, part);
+}
+
+/** Without a gateway, where a gateway would write a page: one that tries again. */
+async function pageRetries(origin, event_id) {
+  const { status, headers, text } = await call(origin, `/e/${event_id}?plain`, { headers: browser, from: address() });
+  assert.equal(status, 503);
+  assert.match(headers['content-type'], /text\/html/);
+  assert.match(text, /http-equiv="refresh" content="10"/);
 }
 
 async function until(what, condition, patience = 10_000) {

@@ -431,6 +431,22 @@ export interface components {
              */
             sold: number | null;
         };
+        /**
+         * @description An address that makes most of the new guests.
+         * @example {
+         *       "network": "203.0.113.0/24",
+         *       "percent": 97
+         *     }
+         */
+        GuestMajority: {
+            /** @description The network of the address: a /24 with IPv4, a /48 with IPv6. */
+            network: string;
+            /**
+             * Format: uint8
+             * @description Its share of the guests of a minute, in percent.
+             */
+            percent: number;
+        };
         /** @description One list for each metric, all of the same length, oldest first: at most 900 samples, one per second. */
         History: {
             /** @description Unix milliseconds. */
@@ -814,6 +830,9 @@ export interface components {
              * @description Open connections to its port.
              */
             connections: number;
+            /** @description The address that makes most of the new guests of a gateway. Then a proxy in front hides its
+             *     clients, or many people share an address; either way they meet the limits of one. */
+            guest_majority?: components["schemas"]["GuestMajority"];
             /**
              * Format: uint64
              * @description Tasks of its runtime that have not ended.

@@ -91,6 +91,7 @@ mod tests {
                 memory_bytes: None,
                 live_tasks: 0,
                 booking: None,
+                guest_majority: None,
             };
             LiveProcess {
                 status: vitals,

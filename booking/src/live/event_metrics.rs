@@ -234,6 +234,7 @@ mod tests {
             memory_bytes: Some(5),
             live_tasks: 1,
             booking: Some(booking),
+            guest_majority: None,
         };
 
         LiveProcess {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use waitingroom_domain::{clock::Clock, overload_throttle::BookingLoad};
-use waitingroom_messaging::process_registry::{Process, ProcessStatus, Role};
+use waitingroom_messaging::process_registry::{GuestMajority, Process, ProcessStatus, Role};
 
 use super::app::{Stream, TestApp, admin, admin_for, token};
 
@@ -109,6 +109,10 @@ async fn every_process_is_seen_until_it_is_gone() {
         (process("booking-1", vec![Role::Booking]), 5, Some(booking)),
     ] {
         let memory_bytes = Some(1_000_000);
+        let guest_majority = (connections == 70).then(|| GuestMajority {
+            network: "203.0.113.0/24".into(),
+            percent: 97,
+        });
         app.board
             .publish(&ProcessStatus {
                 process,
@@ -116,6 +120,7 @@ async fn every_process_is_seen_until_it_is_gone() {
                 memory_bytes,
                 live_tasks: 9,
                 booking,
+                guest_majority,
             })
             .await
             .unwrap();
@@ -130,6 +135,11 @@ async fn every_process_is_seen_until_it_is_gone() {
         .collect();
 
     assert_eq!(names, ["booking-1", "gw-1", "gw-2"]);
+    assert_eq!(
+        nodes["nodes"][1]["guest_majority"],
+        json!({"network": "203.0.113.0/24", "percent": 97})
+    );
+    assert!(nodes["nodes"][2].get("guest_majority").is_none());
     assert_eq!(
         (&nodes["booking"]["reserve_p95_ms"], &nodes["pace"]),
         (&json!(9.5), &json!(1.0))

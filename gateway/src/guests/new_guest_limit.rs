@@ -6,12 +6,14 @@ use std::{net::IpAddr, num::NonZeroU32, sync::Arc, time::Duration};
 
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use waitingroom_domain::guest_address::{NETWORK_LIMIT_FACTOR, network};
+use waitingroom_messaging::process_registry::GuestMajority;
 use waitingroom_server::{
     http::rate_limit_key,
     problem::{Code, Problem},
 };
 
-use super::places::GuestPlaces;
+use super::{guest_majority::GuestMajorityMonitor, places::GuestPlaces};
+use crate::metric_definitions::{GUESTS_CREATED, GUESTS_REJECTED};
 
 /// Seconds after which a full burst of new guests is allowed again.
 const REFILL_SECONDS: u32 = 40;
@@ -29,8 +31,9 @@ pub struct GuestLimits {
 }
 
 impl Default for GuestLimits {
-    /// 200 guests at once, 200 places: enough for an office or a dormitory behind one address. Ten
-    /// minutes to join.
+    /// 200 guests at once, 200 places: enough for an office, a dormitory, or the hundred subscribers
+    /// that share an address of a mobile network. A campus or a stadium behind one address needs more
+    /// (docs/configuration.md). Ten minutes to join.
     fn default() -> Self {
         let many = NonZeroU32::new(200).expect("not zero");
         Self {
@@ -46,6 +49,7 @@ pub(crate) struct GuestRateLimiter {
     by_address: DefaultKeyedRateLimiter<IpAddr>,
     by_network: DefaultKeyedRateLimiter<IpAddr>,
     places: Arc<GuestPlaces>,
+    majority: GuestMajorityMonitor,
 }
 
 impl GuestRateLimiter {
@@ -64,6 +68,7 @@ impl GuestRateLimiter {
             by_address: RateLimiter::keyed(quota(1)),
             by_network: RateLimiter::keyed(quota(NETWORK_LIMIT_FACTOR)),
             places: Arc::new(GuestPlaces::new(limits.places.get())),
+            majority: GuestMajorityMonitor::new(),
         }
     }
 
@@ -77,9 +82,11 @@ impl GuestRateLimiter {
     /// # Errors
     /// If too many came from there.
     pub(crate) fn check(&self, address: IpAddr) -> Result<(), Problem> {
+        self.majority.count(address);
         let is_allowed = self.by_address.check_key(&rate_limit_key(address)).is_ok()
             && self.by_network.check_key(&network(address)).is_ok();
         if is_allowed {
+            metrics::counter!(GUESTS_CREATED).increment(1);
             return Ok(());
         }
 
@@ -87,16 +94,22 @@ impl GuestRateLimiter {
         Err(rate_limited("guests", detail, Duration::from_secs(1)))
     }
 
+    /// The address that makes most of the new guests, if there is one.
+    pub(crate) fn majority(&self) -> Option<GuestMajority> {
+        self.majority.current()
+    }
+
     /// Forgets idle addresses; to be called periodically, so that memory follows the traffic.
     pub(crate) fn evict_idle(&self) {
         self.by_address.retain_recent();
         self.by_network.retain_recent();
         self.places.evict_expired();
+        self.majority.record();
     }
 }
 
 pub(super) fn rate_limited(reason: &'static str, detail: &str, retry_after: Duration) -> Problem {
-    metrics::counter!(crate::metric_definitions::GUESTS_REJECTED, "reason" => reason).increment(1);
+    metrics::counter!(GUESTS_REJECTED, "reason" => reason).increment(1);
     Problem::new(Code::RateLimited, detail).retry_after(retry_after)
 }
 

@@ -47,7 +47,7 @@ struct TokenResponse {
     path = "/api/v1/guest",
     operation_id = "createGuest",
     tag = "identity",
-    description = "For visitors without a login. At most 200 at once and 5 per second from one address. With a guest's \
+    description = "For visitors without a login. By default at most 200 at once and 5 per second from one address. With a guest's \
         token, that guest is renewed. 404 if guests are not admitted.",
     params((
         "stanchion_guest" = Option<String>,

@@ -12,7 +12,10 @@ use axum::{
 use bytes::Bytes;
 use rust_embed::{Embed, EmbeddedFile};
 use utoipa_axum::{router::OpenApiRouter, routes};
-use waitingroom_server::problem::{Code, Problem};
+use waitingroom_server::{
+    http::unavailable_pages,
+    problem::{Code, Problem},
+};
 
 /// Nothing from other hosts, nothing inline.
 pub(crate) const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
@@ -22,9 +25,48 @@ pub(crate) const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src
 /// while a request waits.
 const COMPRESSED: [(&str, &str); 2] = [("br", ".br"), ("gzip", ".gz")];
 
+/// Where files lie whose names carry a digest.
+const ASSETS: &str = "assets/";
+
 #[derive(Embed)]
 #[folder = "../web-client/dist"]
 struct WebClient;
+
+/// A file that a proxy can serve in place of a gateway.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebClientFile {
+    /// Below the root of the site, for example `assets/index-1a2b.js`.
+    pub path: String,
+    /// Its content.
+    pub content: Cow<'static, [u8]>,
+}
+
+impl WebClientFile {
+    /// Does its name carry a digest of its content? Such a file belongs to one build, and pages of
+    /// that build may ask for it for as long as they are open.
+    pub fn is_asset(&self) -> bool {
+        self.path.starts_with(ASSETS)
+    }
+}
+
+/// Every file of the web client in every form, and the pages for a proxy to show while no gateway
+/// answers. Empty if the web client was not built.
+pub fn web_client_files() -> Vec<WebClientFile> {
+    if WebClient::get("index.html").is_none() {
+        return Vec::new();
+    }
+
+    let built = WebClient::iter().filter_map(|path| {
+        let content = WebClient::get(&path)?.data;
+        let path = path.into_owned();
+        Some(WebClientFile { path, content })
+    });
+    let unavailable = unavailable_pages().map(|(path, text)| {
+        let content = Cow::Owned(text.into_bytes());
+        WebClientFile { path, content }
+    });
+    built.chain(unavailable).collect()
+}
 
 /// The pages that are files, and their parts. [`crate::web::noscript`] serves the visitors' page.
 pub(crate) fn router() -> Router {
@@ -76,6 +118,8 @@ async fn asyncapi() -> Response {
     json_document(include_str!("../../../docs/asyncapi.json"))
 }
 
+/// A file of this build. One of another build is a 404, upon which a proxy asks the next gateway: no
+/// other status of this route means that.
 async fn asset(Path(path): Path<String>, headers: HeaderMap) -> Response {
     file(&format!("assets/{path}"), &headers)
 }
@@ -131,7 +175,7 @@ fn file_response(path: &str, found: EmbeddedFile) -> Response {
     );
 
     // Files under assets/ carry a digest in their names.
-    let cache = if path.starts_with("assets/") {
+    let cache = if path.starts_with(ASSETS) {
         "public, max-age=31536000, immutable"
     } else {
         "no-cache"

@@ -1,8 +1,9 @@
 //! The visitors' page: the web client, or pages without script that reload themselves, with the
-//! guest in a cookie (`guests/cookie.rs`); and a page for browsers that ask for a path that does
-//! not exist.
+//! guest in a cookie (`guests/cookie.rs`). The server shows a problem to a browser as a page
+//! (`http/problem_page.rs`).
 //!
-//! The web client sends browsers without script to `?plain` of the same address. Forms are accepted
+//! The web client sends browsers without script to `?plain` of the same address, so each of its
+//! addresses has such a page: with the web client in its place a browser would go on reloading. Forms are accepted
 //! from pages of this host only (`origin.rs`): no page of another site, and of no sibling, can act
 //! for the guest. `POST /api/v1/guest` gives the same guest to the same browser, so that a place
 //! taken here is found when scripts are allowed.
@@ -19,7 +20,7 @@ use std::{
 use axum::{
     Router,
     extract::{ConnectInfo, FromRef, Path, RawQuery, State},
-    http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Redirect, Response},
     routing::{any, get, post},
 };
@@ -50,6 +51,9 @@ use crate::{
 
 /// Well within [`waitingroom_domain::presence::POLL_PRESENCE_TTL`], for which a poll keeps a place.
 const RELOAD_INTERVAL: Duration = Duration::from_secs(7);
+
+/// When booking or the queue may respond again.
+const RETRY_PAUSE: Duration = Duration::from_secs(2);
 
 /// What the pages show and do.
 struct Pages {
@@ -100,15 +104,12 @@ pub(crate) fn router(gateway: &Gateway) -> Router {
 
     Router::new()
         .route("/", get(events))
-        .route(
-            "/bookings",
-            get(async |headers: HeaderMap| assets::file("index.html", &headers)),
-        )
+        .route("/bookings", get(bookings))
         .route("/e/{event}", get(event))
         .route("/e/{event}/seats", get(event))
-        .route("/e/{event}/join", post(join))
-        .route("/e/{event}/leave", post(leave))
-        .route("/{*path}", any(not_found))
+        .route("/e/{event}/join", post(join).get(event_page))
+        .route("/e/{event}/leave", post(leave).get(event_page))
+        .route("/{*path}", any(http::not_found))
         .with_state(pages)
 }
 
@@ -130,11 +131,18 @@ async fn events(
         return assets::file("index.html", &headers);
     }
 
-    let messages = messages(&headers);
     match pages.booking.events().await {
-        Ok(events) => respond(page::events(messages, &events)),
-        Err(_) => respond(page::unavailable(messages)),
+        Ok(events) => respond(page::events(messages(&headers), &events)),
+        Err(_) => unavailable(),
     }
+}
+
+async fn bookings(RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
+    if !has_query_flag(query.as_deref(), "plain") {
+        return assets::file("index.html", &headers);
+    }
+
+    respond(page::bookings(messages(&headers)))
 }
 
 async fn event(
@@ -155,10 +163,10 @@ async fn event(
     let summary = match pages.booking.event(event).await {
         Ok(Some(summary)) => summary,
         Ok(None) => return event_not_found(messages),
-        Err(_) => return respond(page::unavailable(messages)),
+        Err(_) => return unavailable(),
     };
     let Ok(view) = pages.queue_view(event, &headers).await else {
-        return respond(page::unavailable(messages));
+        return unavailable();
     };
 
     let still = has_query_flag(query.as_deref(), "still");
@@ -177,7 +185,7 @@ async fn join(
     headers: HeaderMap,
 ) -> Response {
     if !origin::is_same_origin(&headers) {
-        return problem_page(&headers, &cross_site_problem());
+        return cross_site_problem().into_response();
     }
 
     // The page that follows shows the place, or why it cannot be shown yet.
@@ -192,7 +200,7 @@ async fn join(
             Ok(_) => return response,
             // The same guest is renewed below.
             Err(problem) if problem.code == Code::GuestTooOld => {}
-            Err(problem) => return problem_page(&headers, &problem),
+            Err(problem) => return refusal(&headers, event, problem),
         }
     }
 
@@ -201,7 +209,7 @@ async fn join(
             response.headers_mut().insert(header::SET_COOKIE, cookie);
             guest
         }
-        Err(problem) => return problem_page(&headers, &problem),
+        Err(problem) => return refusal(&headers, event, problem),
     };
 
     match pages
@@ -210,7 +218,7 @@ async fn join(
         .await
     {
         Ok(_) => response,
-        Err(problem) => problem_page(&headers, &problem),
+        Err(problem) => refusal(&headers, event, problem),
     }
 }
 
@@ -230,36 +238,23 @@ async fn leave(
     headers: HeaderMap,
 ) -> Response {
     if !origin::is_same_origin(&headers) {
-        return problem_page(&headers, &cross_site_problem());
+        return cross_site_problem().into_response();
     }
 
     if let Some(guest) = pages.cookies.guest(&headers) {
         match pages.queue.leave(event, &guest).await {
             Ok(()) => {}
             Err(problem) if problem.code == Code::NotInQueue => {}
-            Err(problem) => return problem_page(&headers, &problem),
+            Err(problem) => return refusal(&headers, event, problem),
         }
     }
 
     redirect_to_event(event)
 }
 
-/// A page for browsers, a problem document for programs.
-async fn not_found(uri: Uri, headers: HeaderMap) -> Response {
-    let accepted = headers
-        .get(header::ACCEPT)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    let is_browser = accepted.contains("text/html");
-    if is_browser && !uri.path().starts_with("/api/") {
-        return (
-            StatusCode::NOT_FOUND,
-            respond(page::not_found(messages(&headers))),
-        )
-            .into_response();
-    }
-
-    http::not_found().await.into_response()
+/// A form's address asked without a form, as by the page in place of a problem when it reloads.
+async fn event_page(Path(event): Path<EventId>) -> Response {
+    redirect_to_event(event)
 }
 
 fn cross_site_problem() -> Problem {
@@ -281,12 +276,19 @@ fn event_not_found(messages: &Messages) -> Response {
         .into_response()
 }
 
-fn problem_page(headers: &HeaderMap, problem: &Problem) -> Response {
-    (
-        problem.code.status(),
-        respond(page::problem(messages(headers), problem.code)),
-    )
-        .into_response()
+/// Nothing can be shown at this moment.
+fn unavailable() -> Response {
+    Problem::unavailable("the page cannot be shown at this moment", RETRY_PAUSE).into_response()
+}
+
+/// Why a form had no effect.
+fn refusal(headers: &HeaderMap, event: EventId, problem: Problem) -> Response {
+    if problem.code != Code::QueueClosed {
+        return problem.into_response();
+    }
+
+    let page = page::queue_closed(messages(headers), event);
+    (problem.code.status(), respond(page)).into_response()
 }
 
 fn respond(page: Markup) -> Response {
@@ -309,43 +311,4 @@ fn respond(page: Markup) -> Response {
     );
 
     response
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    async fn content_type_of(path: &'static str, accept: &'static str) -> (StatusCode, String) {
-        let headers = HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static(accept))]);
-        let response = not_found(Uri::from_static(path), headers).await;
-        let content_type = response.headers()[header::CONTENT_TYPE]
-            .to_str()
-            .unwrap()
-            .to_owned();
-        (response.status(), content_type)
-    }
-
-    #[tokio::test]
-    async fn serves_page_or_problem_when_path_unknown() {
-        for (path, accept, content_type) in [
-            (
-                "/nowhere",
-                "text/html,application/xhtml+xml,*/*;q=0.8",
-                "text/html; charset=utf-8",
-            ),
-            ("/nowhere", "*/*", "application/problem+json"),
-            ("/nowhere", "application/json", "application/problem+json"),
-            (
-                "/api/v1/nowhere",
-                "text/html,*/*;q=0.8",
-                "application/problem+json",
-            ),
-        ] {
-            assert_eq!(
-                content_type_of(path, accept).await,
-                (StatusCode::NOT_FOUND, content_type.to_owned()),
-                "{path} {accept}"
-            );
-        }
-    }
 }

@@ -27,6 +27,8 @@ pub enum Program {
     Health,
     /// `demo-crowd`.
     DemoCrowd,
+    /// `web-client`.
+    WebClient,
     /// `config check` without a role: every setting, and no demands.
     ConfigCheck,
 }
@@ -72,7 +74,7 @@ const RELEASE: &[&str] = &[
 impl Program {
     /// Every one, for tests.
     #[cfg(test)]
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Embedded,
         Self::Gateway,
         Self::Booking,
@@ -84,6 +86,7 @@ impl Program {
         Self::Token,
         Self::Health,
         Self::DemoCrowd,
+        Self::WebClient,
         Self::ConfigCheck,
     ];
 
@@ -101,6 +104,7 @@ impl Program {
             Self::Token => Some("token"),
             Self::Health => Some("health"),
             Self::DemoCrowd => Some("demo-crowd"),
+            Self::WebClient => Some("web-client"),
             Self::ConfigCheck => Some("config"),
         }
     }
@@ -129,7 +133,7 @@ impl Program {
             Self::Handover => is_in(&[LOGS, REDIS, DATABASE]),
             Self::Token => is_in(&[LOGS, &["data_dir", "jwt_secret"]]),
             Self::Health => is_in(&[LOGS, &["listen", "admin_listen"]]),
-            Self::DemoCrowd => is_in(&[LOGS]),
+            Self::DemoCrowd | Self::WebClient => is_in(&[LOGS]),
             Self::ConfigCheck => true,
         }
     }

@@ -126,6 +126,7 @@ async fn serve(
         lifecycle,
         &[Role::Gateway, Role::Booking, Role::QueueWorker],
         Some(&booking),
+        Some(&gateway),
     );
     booking.run(lifecycle);
     gateway.start().await?;

@@ -41,7 +41,13 @@ pub async fn gateway(settings: Settings) -> Result<()> {
         subscription_check(&gateway),
     ];
 
-    let warnings = backends.spawn_reporter(&settings, &process.lifecycle, &[Role::Gateway], None);
+    let warnings = backends.spawn_reporter(
+        &settings,
+        &process.lifecycle,
+        &[Role::Gateway],
+        None,
+        Some(&gateway),
+    );
     let router = gateway
         .router()
         .merge(gateway.booking_routes(&booking_url))
@@ -97,6 +103,7 @@ pub async fn booking(settings: Settings) -> Result<()> {
         &process.lifecycle,
         &[Role::Booking],
         Some(&booking),
+        None,
     );
     let router = booking.router().merge(ops_routes_with_liveness(
         process.lifecycle.clone(),
@@ -119,8 +126,13 @@ pub async fn queue_worker(settings: Settings) -> Result<()> {
     let backends = Backends::on_redis(&settings, "worker").await?;
     let process = Process::bind_role(&settings, queue_worker::metric_definitions::METRICS).await?;
 
-    let warnings =
-        backends.spawn_reporter(&settings, &process.lifecycle, &[Role::QueueWorker], None);
+    let warnings = backends.spawn_reporter(
+        &settings,
+        &process.lifecycle,
+        &[Role::QueueWorker],
+        None,
+        None,
+    );
     let checks = vec![backends.engine_check(), backends.clock_check()];
     let router = ops_routes_with_liveness(
         process.lifecycle.clone(),

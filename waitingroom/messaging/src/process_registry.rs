@@ -81,6 +81,22 @@ pub struct ProcessStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub booking: Option<BookingLoad>,
+    /// The address that makes most of the new guests of a gateway. Then a proxy in front hides its
+    /// clients, or many people share an address; either way they meet the limits of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub guest_majority: Option<GuestMajority>,
+}
+
+/// An address that makes most of the new guests.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({ "network": "203.0.113.0/24", "percent": 97 }))]
+pub struct GuestMajority {
+    /// The network of the address: a /24 with IPv4, a /48 with IPv6.
+    pub network: String,
+    /// Its share of the guests of a minute, in percent.
+    #[schema(minimum = 50, maximum = 100)]
+    pub percent: u8,
 }
 
 /// One process and its last status.
@@ -165,6 +181,8 @@ pub struct StatusReporter {
     pub booking: Option<Arc<dyn ReportedBooking>>,
     /// How many connections are open to its port.
     pub connections: Box<dyn Fn() -> u64 + Send + Sync>,
+    /// The address that makes most of its new guests, if there is one.
+    pub guest_majority: Box<dyn Fn() -> Option<GuestMajority> + Send + Sync>,
 }
 
 impl StatusReporter {
@@ -214,6 +232,7 @@ impl StatusReporter {
                 .metrics()
                 .num_alive_tasks() as u64,
             booking: self.booking.as_ref().map(|booking| booking.load()),
+            guest_majority: (self.guest_majority)(),
         }
     }
 }

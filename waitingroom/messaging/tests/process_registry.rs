@@ -40,6 +40,7 @@ fn vitals(name: &str, booking: Option<BookingLoad>) -> ProcessStatus {
         memory_bytes: Some(20_000_000),
         live_tasks: 28,
         booking,
+        guest_majority: None,
     }
 }
 
@@ -175,6 +176,7 @@ async fn publishes_at_once_when_booking_becomes_able() {
         registry: Arc::clone(&board),
         booking: Some(Arc::new(BookingOfTest(ability))),
         connections: Box::new(|| 7),
+        guest_majority: Box::new(|| None),
     };
     let drain = CancellationToken::new();
     let running = tokio::spawn(reporter.run(drain.clone()));

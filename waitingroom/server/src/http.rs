@@ -7,6 +7,8 @@ mod connection_limiter;
 mod connection_slots;
 mod descriptors;
 mod extract;
+mod language;
+mod problem_page;
 mod proxy_monitor;
 mod serve;
 mod serve_limits;
@@ -37,6 +39,8 @@ pub use self::{
     extract::{
         Json, LargeBody, LargeJson, Path, Query, RawBody, SmallJson, from_slice, from_value,
     },
+    language::preferred_language,
+    problem_page::unavailable_pages,
     serve::serve,
     serve_limits::{ServeLimits, Serves},
 };

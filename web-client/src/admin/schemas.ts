@@ -112,6 +112,7 @@ const node = object({
   memory_bytes: optional(nonNegativeInt),
   live_tasks: nonNegativeInt,
   age_ms: nonNegativeInt,
+  guest_majority: optional(object({ network: string, percent: nonNegativeInt })),
 } satisfies FieldsOf<Node>) as Field<Node>;
 
 const zoneCounts = object({

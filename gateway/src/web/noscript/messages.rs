@@ -1,7 +1,8 @@
 //! The texts of pages without script, in the language that the browser prefers.
 
-use axum::http::{HeaderMap, header};
+use axum::http::HeaderMap;
 use waitingroom_domain::queue::SaleState;
+use waitingroom_server::http::preferred_language;
 
 /// The texts of one language.
 pub(super) struct Messages {
@@ -24,10 +25,10 @@ pub(super) struct Messages {
     pub(super) choose_seats_hint: &'static str,
     pub(super) choose_seats: &'static str,
     pub(super) event_not_found: &'static str,
-    pub(super) page_not_found: &'static str,
-    pub(super) page_not_found_hint: &'static str,
-    pub(super) unavailable: &'static str,
     pub(super) queue_closed: &'static str,
+    pub(super) back: &'static str,
+    pub(super) bookings: &'static str,
+    pub(super) bookings_hint: &'static str,
     states: fn(SaleState) -> &'static str,
 }
 
@@ -37,7 +38,7 @@ impl Messages {
     }
 }
 
-const ENGLISH: Messages = Messages {
+static ENGLISH: Messages = Messages {
     language: "en",
     events: "All events",
     intro: "Take a place in the line. It stays yours while this page is open: it reloads by itself.",
@@ -57,10 +58,10 @@ const ENGLISH: Messages = Messages {
     choose_seats_hint: "Choosing seats needs JavaScript. Allow it in this browser and go on: your turn is kept.",
     choose_seats: "Choose seats",
     event_not_found: "There is no such event",
-    page_not_found: "There is no page here",
-    page_not_found_hint: "The address may be mistyped, or the page has gone. A place in a line is kept all the same.",
-    unavailable: "One moment, please",
     queue_closed: "The line is not open",
+    back: "Back to the event",
+    bookings: "My bookings",
+    bookings_hint: "Bookings are shown with JavaScript only. Allow it in this browser: all bookings are kept.",
     states: |state| match state {
         SaleState::Open => "On sale",
         SaleState::Paused => "Paused. Every place is kept.",
@@ -70,7 +71,7 @@ const ENGLISH: Messages = Messages {
     },
 };
 
-const THAI: Messages = Messages {
+static THAI: Messages = Messages {
     language: "th",
     events: "อีเวนต์ทั้งหมด",
     intro: "รับที่ของคุณในคิว ที่นี้เป็นของคุณตราบที่เปิดหน้านี้ไว้ หน้านี้จะโหลดใหม่เอง",
@@ -90,10 +91,10 @@ const THAI: Messages = Messages {
     choose_seats_hint: "การเลือกที่นั่งต้องใช้ JavaScript โปรดอนุญาตในเบราว์เซอร์นี้แล้วไปต่อ คิวของคุณยังอยู่",
     choose_seats: "เลือกที่นั่ง",
     event_not_found: "ไม่พบอีเวนต์นี้",
-    page_not_found: "ไม่พบหน้านี้",
-    page_not_found_hint: "ที่อยู่อาจพิมพ์ผิด หรือหน้านี้ไม่มีแล้ว ที่ของคุณในคิวยังอยู่เหมือนเดิม",
-    unavailable: "โปรดรอสักครู่",
     queue_closed: "คิวไม่ได้เปิดอยู่",
+    back: "กลับไปที่อีเวนต์",
+    bookings: "การจองของฉัน",
+    bookings_hint: "การจองจะแสดงเมื่อเปิด JavaScript เท่านั้น โปรดอนุญาตในเบราว์เซอร์นี้ การจองทั้งหมดยังอยู่",
     states: |state| match state {
         SaleState::Open => "เปิดขาย",
         SaleState::Paused => "หยุดชั่วคราว ที่ของทุกคนยังอยู่",
@@ -103,50 +104,10 @@ const THAI: Messages = Messages {
     },
 };
 
-/// The first language of `Accept-Language` that is known here; browsers send them best first.
+/// The texts in the language that the browser prefers.
 pub(super) fn messages(headers: &HeaderMap) -> &'static Messages {
-    let accepted = headers
-        .get(header::ACCEPT_LANGUAGE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    let primary = |tag: &str| {
-        tag.trim()
-            .split(['-', ';'])
-            .next()
-            .unwrap_or_default()
-            .to_ascii_lowercase()
-    };
-
-    let known = accepted
-        .split(',')
-        .find_map(|tag| match primary(tag).as_str() {
-            "th" => Some(&THAI),
-            "en" => Some(&ENGLISH),
-            _ => None,
-        });
-    known.unwrap_or(&ENGLISH)
-}
-
-#[cfg(test)]
-mod tests {
-    use axum::http::HeaderValue;
-
-    use super::*;
-
-    #[test]
-    fn picks_first_supported_language() {
-        for (accepted, language) in [
-            ("th-TH,th;q=0.9,en;q=0.8", "th"),
-            ("de-DE,en-GB;q=0.9,th;q=0.8", "en"),
-            ("de", "en"),
-            ("", "en"),
-            ("TH", "th"),
-        ] {
-            let headers = HeaderMap::from_iter([(
-                header::ACCEPT_LANGUAGE,
-                HeaderValue::from_static(accepted),
-            )]);
-            assert_eq!(messages(&headers).language, language, "{accepted}");
-        }
-    }
+    const ALL: [&Messages; 2] = [&ENGLISH, &THAI];
+    preferred_language(headers, &ALL, |one| one.language)
+        .copied()
+        .unwrap_or(&ENGLISH)
 }

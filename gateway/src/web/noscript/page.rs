@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use maud::{DOCTYPE, Markup, html};
-use waitingroom_domain::queue::SaleState;
-use waitingroom_server::problem::Code;
+use waitingroom_domain::{ids::EventId, queue::SaleState};
 
 use super::{RELOAD_INTERVAL, messages::Messages};
 use crate::booking_client::EventSummary;
@@ -131,34 +130,21 @@ pub(super) fn event_not_found(messages: &Messages) -> Markup {
     )
 }
 
-/// For any browser: it links to the page with script, which redirects to the plain one if needed.
-pub(super) fn not_found(messages: &Messages) -> Markup {
-    let body = html! { h1 { (messages.page_not_found) } p { (messages.page_not_found_hint) } p { a .button href="/" { (messages.events) } } };
-    layout(messages, messages.page_not_found, None, &body)
-}
-
-pub(super) fn unavailable(messages: &Messages) -> Markup {
-    layout(
-        messages,
-        messages.unavailable,
-        Some(RELOAD_INTERVAL),
-        &html! { h1 { (messages.unavailable) } },
-    )
-}
-
-pub(super) fn problem(messages: &Messages, code: Code) -> Markup {
-    let text = if code == Code::QueueClosed {
-        messages.queue_closed
-    } else {
-        messages.unavailable
+/// Bookings are shown by the page with script only.
+pub(super) fn bookings(messages: &Messages) -> Markup {
+    let body = html! {
+        h1 { (messages.bookings) }
+        p { (messages.bookings_hint) }
+        p { a .button href="/?plain" { (messages.events) } }
     };
+    layout(messages, messages.bookings, None, &body)
+}
 
-    layout(
-        messages,
-        text,
-        None,
-        &html! { h1 { (text) } p { a href="?plain" { (messages.events) } } },
-    )
+pub(super) fn queue_closed(messages: &Messages, event: EventId) -> Markup {
+    let text = messages.queue_closed;
+    let back = format!("/e/{event}?plain");
+    let body = html! { h1 { (text) } p { a href=(back) { (messages.back) } } };
+    layout(messages, text, None, &body)
 }
 
 fn action_form(event: &EventSummary, action: &str, label: &str, class: &str) -> Markup {

@@ -24,6 +24,7 @@ use super::{
     client_address::{AddressLimiter, AddressPermit, client_address, is_trusted},
     connection_slots::{ConnectionSlot, ConnectionSlots},
     not_found,
+    problem_page::Navigation,
     proxy_monitor::ProxyMonitor,
     serve_limits::{ServeLimits, Serves, is_ops_path},
 };
@@ -232,6 +233,7 @@ impl ConnectionLimiter {
             return Err(Evicted);
         }
 
+        let navigation = Navigation::of(&request);
         let is_ops = is_ops_path(request.uri().path());
         let place = match &*admitted {
             Admitted::Overflow(rejected, _) if !is_ops => Err(rejected.response()),
@@ -255,6 +257,10 @@ impl ConnectionLimiter {
         let (response, place) = match place {
             Ok(place) => (self.route(peer, place.clone(), request).await, place),
             Err(refused) => (refused, None),
+        };
+        let response = match navigation {
+            Some(navigation) => navigation.page_for(response),
+            None => response,
         };
         let upgrades = response.status() == StatusCode::SWITCHING_PROTOCOLS;
         let response = if self.lifecycle.is_stopping() && !upgrades {

@@ -20,6 +20,11 @@ export function Nodes({ nodes }: { nodes: Node[] }) {
         <tr key={node.node} data-testid="node">
           <th scope="row">
             <span title={node.node}>{shortened(node.node)}</span> <small>{node.version}</small>
+            {node.guest_majority && (
+              <p class="notice" data-testid="guest-majority">
+                {labels.guestMajority(node.guest_majority.network, node.guest_majority.percent)}
+              </p>
+            )}
           </th>
           <td>{node.roles.join(", ")}</td>
           <td>{q.whole(node.connections)}</td>

@@ -162,6 +162,8 @@ export const english = {
     tasks: "Tasks",
     since: "Running since",
     none: "No running process is known.",
+    guestMajority: (network: string, percent: number) =>
+      `${percent} % of the new guests come from one address in ${network}. If it is a proxy, name it in --trusted-proxies; if many people share it, raise --guests-per-address.`,
   },
 
   inventory: {

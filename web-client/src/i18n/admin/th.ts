@@ -162,6 +162,8 @@ export const thai: Messages = {
     tasks: "งานย่อย",
     since: "ทำงานตั้งแต่",
     none: "ขณะนี้ไม่พบโปรเซส",
+    guestMajority: (network: string, percent: number) =>
+      `ผู้เยี่ยมชมใหม่ ${percent} % มาจากที่อยู่เดียวใน ${network} หากเป็นพร็อกซี ให้ระบุไว้ใน --trusted-proxies หากมีหลายคนใช้ที่อยู่ร่วมกัน ให้เพิ่มค่า --guests-per-address`,
   },
 
   inventory: {
