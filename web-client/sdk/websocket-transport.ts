@@ -4,12 +4,13 @@ import { backoffMs } from "./backoff";
 import { mayReconnect } from "./close-codes";
 import { type Transport, StatefulTransport } from "./transport";
 import type { ClientMessage, ServerMessage, ServerMessages } from "./messages";
+import type { Socket } from "./platform";
 
 export interface WebSocketTransportOptions {
   url: string;
   /** Called for each socket, because tokens expire. */
   token: () => string;
-  WebSocket?: (new (url: string, protocols: string) => WebSocket) | undefined;
+  WebSocket?: (new (url: string, protocols: string) => Socket) | undefined;
   /** In [0, 1). */
   random?: () => number;
 }
@@ -26,7 +27,7 @@ const HEARTBEAT_TIMEOUT = 4412;
 export class WebSocketTransport extends StatefulTransport implements Transport {
   readonly #options: WebSocketTransportOptions;
   readonly #random: () => number;
-  #socket: WebSocket | undefined;
+  #socket: Socket | undefined;
   #heartbeatMs = 0;
   #attempt = 0;
   /** When to reconnect after a drain, in milliseconds since the epoch. */
@@ -69,7 +70,7 @@ export class WebSocketTransport extends StatefulTransport implements Transport {
     this.setState({ state: "connecting" });
     this.#armTimeout(HANDSHAKE_TIMEOUT_MS);
 
-    let socket: WebSocket;
+    let socket: Socket;
     try {
       socket = new (this.#options.WebSocket ?? WebSocket)(this.#options.url, SUBPROTOCOL);
     } catch {
@@ -97,13 +98,9 @@ export class WebSocketTransport extends StatefulTransport implements Transport {
         return this.#onReconnectRequest(message.after_ms);
       default:
         this.emit("message", message);
-        if (message.type === "error" && message.code === "TOKEN_EXPIRED") this.#reconnectWithNewToken();
+        // The socket's token expired; the stored one may have been renewed. If not, the server refuses the next socket.
+        if (message.type === "error" && message.code === "TOKEN_EXPIRED" && this.current.state === "connected") this.#onLost(1000);
     }
-  }
-
-  /** The socket's token expired; the stored one may have been renewed. If not, the server refuses the next socket. */
-  #reconnectWithNewToken(): void {
-    if (this.current.state === "connected") this.#onLost(1000);
   }
 
   /** Fields are not validated (decision 0016); unknown message types have no listener. */
