@@ -57,7 +57,7 @@ export interface Client {
 /** Throws if there is neither `origin` nor a page whose origin could be used. Stores nothing and sends nothing by itself. */
 export function createClient(options: ClientOptions = {}): Client {
   const origin = options.origin ?? globalThis.location?.origin;
-  if (!origin) throw new Error("createClient needs an origin here");
+  if (!origin) throw new Error("createClient needs an origin");
   const base = `${origin}/api/v1`;
   const store = guardedStore(() => options.store ?? localStorage);
   const random = options.random ?? Math.random;

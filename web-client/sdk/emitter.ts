@@ -22,8 +22,8 @@ export class Emitter<Events extends object> {
   /** @internal */
   emit<Name extends keyof Events>(name: Name, payload: Events[Name]): void {
     for (const listener of [...(this.#listeners?.get(name) ?? [])]) {
-      // A listener may remove others, or end all.
-      if (this.#listeners?.get(name)?.has(listener)) (listener as (payload: Events[Name]) => void)(payload);
+      // A listener may end all.
+      if (this.#listeners) (listener as (payload: Events[Name]) => void)(payload);
     }
   }
 }

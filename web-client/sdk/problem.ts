@@ -24,7 +24,6 @@ export function isServiceProblem(body: unknown): boolean {
  * `UNAVAILABLE` if an intermediary responded in its place. The request may or may not have arrived then.
  */
 export class Problem extends Error {
-
   declare readonly status: number;
   declare readonly code: string;
   declare readonly detail: string;
@@ -42,8 +41,7 @@ export class Problem extends Error {
     const wait = Number(response.headers.get("Retry-After") ?? NaN);
     const body = await response.json().catch(() => null);
     if (isServiceProblem(body)) return Problem.read(body, status, wait);
-    const detail = `HTTP ${status}`;
-    return new Problem(0, "UNAVAILABLE", detail, Math.min(wait, MAX_INTERMEDIARY_RETRY_AFTER_S) || undefined);
+    return new Problem(0, "UNAVAILABLE", `HTTP ${status}`, Math.min(wait, MAX_INTERMEDIARY_RETRY_AFTER_S) || undefined);
   }
 
   /** `status` applies if the body has none. */

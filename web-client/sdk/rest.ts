@@ -79,8 +79,7 @@ export class Rest {
 
   /** The same key with the same request never books twice. */
   reserve(request: ReserveRequest, queuePass: string, idempotencyKey: string): Promise<Booking> {
-    const headers = { "X-Queue-Pass": queuePass, "Idempotency-Key": idempotencyKey };
-    return this.call("POST", "/bookings/reserve", request, headers, "booking_id");
+    return this.call("POST", "/bookings/reserve", request, { "X-Queue-Pass": queuePass, "Idempotency-Key": idempotencyKey }, "booking_id");
   }
 
   /**

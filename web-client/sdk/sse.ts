@@ -1,12 +1,14 @@
 // Server-sent events over `fetch`: EventSource cannot send an Authorization header. https://html.spec.whatwg.org/#event-stream-interpretation
 
+import type { FetchResponse } from "./platform";
+
 export interface ServerSentEvent {
   name: string;
   data: string;
 }
 
 /** Yields undefined for a comment, which is a heartbeat. */
-export async function* parseServerSentEvents(body: ReadableStream<Uint8Array>): AsyncGenerator<ServerSentEvent | undefined> {
+export async function* parseServerSentEvents(body: FetchResponse["body"]): AsyncGenerator<ServerSentEvent | undefined> {
   const decoder = new TextDecoder();
   const reader = body.getReader();
   let rest = "";

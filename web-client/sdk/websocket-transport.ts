@@ -1,7 +1,6 @@
 // A transport over WebSockets: connects, authenticates, detects dead sockets by missing heartbeats, and reconnects unless the
 // close code forbids it. It knows neither queues nor passes.
 import { backoffMs } from "./backoff";
-import { mayReconnect } from "./close-codes";
 import { type Transport, StatefulTransport } from "./transport";
 import type { ClientMessage, ServerMessage, ServerMessages } from "./messages";
 import type { Socket } from "./platform";
@@ -131,8 +130,8 @@ export class WebSocketTransport extends StatefulTransport implements Transport {
   }
 
   #armHeartbeatTimeout(): void {
+    clearTimeout(this.#timeout);
     if (this.#heartbeatMs > 0) this.#armTimeout(MISSED_HEARTBEATS * this.#heartbeatMs);
-    else clearTimeout(this.#timeout);
   }
 
   #armTimeout(ms: number): void {
@@ -143,7 +142,8 @@ export class WebSocketTransport extends StatefulTransport implements Transport {
   #onLost(code: number, reason = ""): void {
     const reconnectAt = this.#reconnectAt;
     this.#discardSocket(code === HEARTBEAT_TIMEOUT ? HEARTBEAT_TIMEOUT : 1000);
-    if (!mayReconnect(code)) return this.setState({ state: "refused", code, reason });
+    // The same request cannot succeed later (`close-codes.ts`).
+    if (code >= 4500 && code <= 4999) return this.setState({ state: "refused", code, reason });
 
     const in_ms = reconnectAt === undefined ? backoffMs(this.#attempt++, this.#random()) : Math.max(0, reconnectAt - Date.now());
     this.#retryTimer = setTimeout(() => this.#connect(), in_ms);
