@@ -68,7 +68,7 @@ for (const as of ["react", "vue", "element"]) {
   });
 }
 
-test("waits in a browser that blocks the site's data", async () => {
+test("waits in a browser that blocks the site's data", async (t) => {
   const sale = await server.openSale("Blocked", { ahead: 1 });
   const profile = join(folder, "profile");
   await mkdir(join(profile, "Default"), { recursive: true });
@@ -76,6 +76,7 @@ test("waits in a browser that blocks the site's data", async () => {
   await writeFile(join(profile, "Default/Preferences"), JSON.stringify(preferences));
   const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium";
   const context = await chromium.launchPersistentContext(profile, { executablePath, args: ["--no-sandbox", "--headless", "--disable-gpu"] });
+  t.after(() => context.close());
   context.setDefaultTimeout(TEST_TIMEOUT_MS);
   const page = await context.newPage();
   await page.goto(`${network.origin}/?as=element&event=${sale.event_id}`);
@@ -93,5 +94,4 @@ test("waits in a browser that blocks the site's data", async () => {
   await page.screenshot({ path: new URL("artifacts/sdk-blocked.png", import.meta.url).pathname });
   await sale.open();
   await page.getByText("Choose your seats").waitFor();
-  await context.close();
 });

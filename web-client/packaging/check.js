@@ -14,7 +14,7 @@ const run = (command, args, cwd = sdk) => execFileSync(command, args, { cwd, std
 const { exports } = JSON.parse(readFileSync(`${sdk}/package.json`, "utf8"));
 const entries = Object.keys(exports).filter((entry) => typeof exports[entry] === "object");
 const names = entries.map((entry) => `@stanchion/client${entry.slice(1)}`);
-const contents = ["LICENSE", "README.md", "CHANGELOG.md", "docs/recipes.md", "docs/reference/index.md", "dist/client.js.map"];
+const contents = ["LICENSE", "README.md", "CHANGELOG.md", "docs/recipes.md", "docs/reference/README.md", "dist/client.js.map"];
 /** The web component needs the DOM by its nature, the composable Vue's types. */
 const withoutDom = names.filter((name) => !/element$|vue$/.test(name));
 

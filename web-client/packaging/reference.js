@@ -19,7 +19,7 @@ const app = await Application.bootstrapWithPlugins({
   readme: "none",
   out,
   router: "module",
-  entryFileName: "index.md",
+  entryFileName: "README.md",
   excludeInternal: true,
   excludePrivate: true,
   excludeExternals: true,
