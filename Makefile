@@ -18,6 +18,8 @@ WEB_MODULES := $(WEB)/node_modules/.package-lock.json
 WEB_DIST := $(WEB)/dist/index.html
 OPENAPI_TYPES := $(WEB)/openapi
 OPENAPI_TYPES_MODULES := $(OPENAPI_TYPES)/node_modules/.package-lock.json
+SDK_PACKAGING := $(WEB)/packaging
+SDK_PACKAGING_MODULES := $(SDK_PACKAGING)/node_modules/.package-lock.json
 WEB_SOURCES := $(shell find $(WEB) \( -name node_modules -o -name dist \) -prune -o -type f -print 2>/dev/null)
 BROWSER := tests/browser
 BROWSER_MODULES := $(BROWSER)/node_modules/.package-lock.json
@@ -128,7 +130,7 @@ bench-strategies: services release ## four ways to bring a pass to its user, sid
 		--runs 3 --table docs/benchmarks/strategies.md --plot docs/performance/strategies.svg
 
 .PHONY: check
-check: $(WEB_DIST) $(OPENAPI_TYPES_MODULES) ## formatting, lints, unused dependencies, documentation, types, metrics; warnings are errors
+check: $(WEB_DIST) $(OPENAPI_TYPES_MODULES) $(SDK_PACKAGING_MODULES) ## formatting, lints, unused dependencies, documentation, types, metrics; warnings are errors
 	$(call say,format)
 	$(CARGO) fmt --all --check
 	$(call say,lints)
@@ -142,6 +144,8 @@ check: $(WEB_DIST) $(OPENAPI_TYPES_MODULES) ## formatting, lints, unused depende
 	$(call say,types)
 	$(NPM) --prefix $(WEB) run check
 	$(NPM) --prefix $(OPENAPI_TYPES) run check
+	$(call say,package of the SDK)
+	$(NPM) --prefix $(SDK_PACKAGING) run check
 	$(call say,shell scripts)
 	if command -v shellcheck >/dev/null; then
 		{ git grep -lE '^#!.*\b(ba)?sh$$'; git ls-files '*.bash'; } | sort -u | xargs shellcheck -x
@@ -154,14 +158,15 @@ check: $(WEB_DIST) $(OPENAPI_TYPES_MODULES) ## formatting, lints, unused depende
 	STANCHION_BIN="$(TARGET)/debug/stanchion" tests/services/embedded tests/services/check-metrics
 
 .PHONY: documents
-documents: $(OPENAPI_TYPES_MODULES) ## write docs/openapi.json, docs/asyncapi.json, docs/observability.md and the client's types from the code
+documents: $(OPENAPI_TYPES_MODULES) $(WEB_MODULES) $(SDK_PACKAGING_MODULES) ## write docs/openapi.json, docs/asyncapi.json, docs/observability.md, the client's types and the SDK's reference from the code
 	UPDATE_DOCS=1 $(CARGO) test $(LOCKED) -p stanchion --test interface --test observability
 	$(NPM) --prefix $(OPENAPI_TYPES) run generate
+	$(NPM) --prefix $(SDK_PACKAGING) run reference
 
 .PHONY: clean
 clean: ## remove what was built and what was installed into this clone
 	$(CARGO) clean
-	rm -rf $(WEB)/dist $(WEB)/node_modules $(OPENAPI_TYPES)/node_modules $(BROWSER)/node_modules .venv
+	rm -rf $(WEB)/dist $(WEB)/node_modules $(OPENAPI_TYPES)/node_modules $(SDK_PACKAGING)/node_modules $(BROWSER)/node_modules .venv
 
 $(WEB_DIST): $(WEB_MODULES) $(WEB_SOURCES)
 	$(call say,web client)

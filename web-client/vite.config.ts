@@ -31,10 +31,10 @@ export default defineConfig({
   base: "/",
   resolve: {
     // Pages and examples import the package by its public name.
-    alias: {
-      "@stanchion/client/shop": `${import.meta.dirname}/sdk/shop.ts`,
-      "@stanchion/client": `${import.meta.dirname}/sdk/index.ts`,
-    },
+    alias: [
+      { find: /^@stanchion\/client\/(\w+)$/, replacement: `${import.meta.dirname}/sdk/$1.ts` },
+      { find: /^@stanchion\/client$/, replacement: `${import.meta.dirname}/sdk/index.ts` },
+    ],
   },
   plugins: [compressed()],
   oxc: { jsx: { runtime: "automatic", importSource: "preact" } },

@@ -169,6 +169,27 @@ test("falls back to a stream and returns to a socket", async () => {
   await context.close();
 });
 
+test("takes the place at once when sockets stay silent", async () => {
+  const sale = await server.openSale("Silent Proxy", { ahead: 1 });
+  const { context, faults } = await user(browser, network.origin);
+  network.sockets = "silent";
+  const page = await open(context, network.origin, sale.path);
+  const pressed = Date.now();
+  await join(page);
+  const ms = Date.now() - pressed;
+  assert.ok(ms < 3_000, `the place came after ${ms} ms`);
+  assert.equal(await position(page), 2);
+  await via(page, "stream");
+
+  network.permit("sockets");
+  // The silent socket may still be in its handshake at the first of these events.
+  await page.evaluate(() => setInterval(() => dispatchEvent(new Event("online")), 200));
+  await via(page, "socket");
+  assert.equal(await position(page), 2);
+  assert.deepEqual(faults, []);
+  await context.close();
+});
+
 test("falls back to polling when streams are buffered", async () => {
   const sale = await server.openSale("Old Proxy", { ahead: 1 });
   const { context, faults } = await user(browser, network.origin);

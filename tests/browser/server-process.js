@@ -2,7 +2,7 @@
 // test can cut, or make as unfriendly as real ones are.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import http from "node:http";
 import net from "node:net";
 import { tmpdir } from "node:os";
@@ -71,8 +71,11 @@ export class ServerProcess {
 
 /** A proxy: `sockets` and `streams` say what it lets through, `cut` ends everything. */
 export class Network {
+  /** "silent": accepted, and never answered. */
   sockets = true;
   streams = true;
+  /** A folder of pages that are served in place of the server's own, under a strict policy. */
+  pages;
   #up = true;
   #open = new Set();
 
@@ -107,6 +110,11 @@ export class Network {
     this.#drop();
   }
 
+  permit(what) {
+    this[what] = true;
+    this.#drop();
+  }
+
   end() {
     this.#drop();
     this.server.close();
@@ -121,6 +129,7 @@ export class Network {
 
   #pass(request, response) {
     const { method, url, headers } = request;
+    if (this.pages && !url.startsWith("/api/")) return void this.#serve(url, response);
     const held = !this.streams && url.endsWith("/stream");
     const forward = http.request({ ...address(this.target), method, path: url, headers }, (answer) => {
       if (held) return answer.resume();
@@ -132,7 +141,21 @@ export class Network {
     request.pipe(forward);
   }
 
+  async #serve(url, response) {
+    const { pathname } = new URL(url, this.origin);
+    const name = pathname === "/" ? "/index.html" : pathname;
+    const type = { html: "text/html", js: "text/javascript" }[name.split(".").at(-1)] ?? "application/octet-stream";
+    const policy = "default-src 'self'; img-src data:";
+    try {
+      const content = await readFile(join(this.pages, name));
+      response.writeHead(200, { "Content-Type": type, "Content-Security-Policy": policy }).end(content);
+    } catch {
+      response.writeHead(404).end();
+    }
+  }
+
   #upgrade({ method, url, headers }, socket, head) {
+    if (this.sockets === "silent") return;
     if (!this.sockets) return socket.end("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n");
     const through = net.connect(address(this.target), () => {
       const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`);

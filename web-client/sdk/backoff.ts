@@ -6,5 +6,5 @@ const MAX_DELAY_MS = 20_000;
 
 /** `attempt` counts from 0, `random` is in [0, 1). */
 export function backoffMs(attempt: number, random: number): number {
-  return Math.floor(random * Math.min(MAX_DELAY_MS, BASE_DELAY_MS * 2 ** Math.min(attempt, 20)));
+  return random * Math.min(MAX_DELAY_MS, BASE_DELAY_MS * 2 ** attempt);
 }

@@ -1,5 +1,5 @@
 // Fallback from sockets to plain HTTP, and back.
-import { beforeEach, afterEach, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { FallbackTransport } from "./fallback-transport";
 import { WebSocketTransport } from "./websocket-transport";
 import { FakeSocket } from "./fake-socket";
@@ -83,6 +83,46 @@ beforeEach(() => {
 afterEach(() => {
   transport.close();
   vi.useRealTimers();
+});
+
+describe("a socket that does not speak", () => {
+  test("has the place taken over HTTP within two seconds", async () => {
+    FakeSocket.last.onopen?.(); // accepted, then silent
+    await vi.advanceTimersByTimeAsync(1_499);
+    expect(requests).toEqual([]);
+    expect(heard, "no place before the server said so").toEqual([]);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(requests[0]).toBe("POST /queue/join");
+    expect(heard[0]).toMatchObject({ type: "queued", ticket: "t", position: 3 });
+    expect(last()).toEqual({ state: "connected", via: "stream" });
+    expect(FakeSocket.last.closedWith, "its handshake continues").toBeUndefined();
+  });
+
+  test("takes over from HTTP when it speaks", async () => {
+    await vi.advanceTimersByTimeAsync(4_000);
+    FakeSocket.last.accept();
+    expect(last()).toEqual({ state: "connected", via: "socket" });
+    expect(FakeSocket.last.sent.at(-1)).toMatchObject({ type: "join", ticket: "t" });
+    const asked = requests.length;
+    await vi.advanceTimersByTimeAsync(20_000);
+    expect([FakeSocket.all.length, requests.length]).toEqual([1, asked]);
+  });
+
+  test("is given up after the handshake's time and tried again rarely", async () => {
+    await vi.advanceTimersByTimeAsync(10_500);
+    expect(FakeSocket.last.closedWith).toBe(4412);
+    expect(last()).toMatchObject({ state: "connected" });
+    await vi.advanceTimersByTimeAsync(45_000);
+    expect(FakeSocket.all).toHaveLength(1);
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(FakeSocket.all).toHaveLength(2);
+  });
+
+  test("gets no company once it is closed", async () => {
+    transport.close();
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(requests).toEqual([]);
+  });
 });
 
 test("keeps the socket after a single loss", async () => {

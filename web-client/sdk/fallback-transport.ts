@@ -5,6 +5,8 @@ import type { ClientMessage } from "./messages";
 
 /** Consecutive failed handshakes before HTTP is tried. A single failure is most likely a restart of the server. */
 const MAX_FAILED_HANDSHAKES = 2;
+/** A socket that does not speak in this time gets company: the place is taken over HTTP while its handshake continues. */
+const SILENT_HANDSHAKE_MS = 1_500;
 /** Interval between socket attempts while HTTP works; up to 50 % jitter is added. */
 const SOCKET_RETRY_MS = 40_000;
 
@@ -16,6 +18,7 @@ export class FallbackTransport extends Emitter<TransportEvents> implements Trans
   #failures = 0;
   #inHandshake = false;
   #retry: ReturnType<typeof setTimeout> | undefined;
+  #silence: ReturnType<typeof setTimeout> | undefined;
 
   constructor(socket: Transport, http: Transport, random: () => number) {
     super();
@@ -55,6 +58,8 @@ export class FallbackTransport extends Emitter<TransportEvents> implements Trans
   }
 
   #onSocketState(state: ConnectionState): void {
+    clearTimeout(this.#silence);
+    if (state.state === "connecting") this.#silence = setTimeout(() => this.#useHttp(), SILENT_HANDSHAKE_MS);
     if (state.state === "connected") this.#useSocket();
     if (state.state === "reconnecting" && this.#inHandshake && ++this.#failures >= MAX_FAILED_HANDSHAKES) this.#useHttp();
     this.#inHandshake = state.state === "connecting";
@@ -86,13 +91,13 @@ export class FallbackTransport extends Emitter<TransportEvents> implements Trans
   #useHttp(): void {
     if (this.#active !== this.#socket) return;
     this.#active = this.#http;
-    this.#scheduleSocketRetry();
     this.#http.open();
   }
 
   #forward(transport: Transport): void {
-    transport.on("connected", (message) => void (transport === this.#active && this.emit("connected", message)));
-    transport.on("message", (message) => void (transport === this.#active && this.emit("message", message)));
+    for (const name of ["connected", "message"] as const) {
+      transport.on(name, (message) => void (transport === this.#active && this.emit(name, message)));
+    }
   }
 
   /** Replaces the socket's own reconnect attempts, which are more frequent. */

@@ -3,10 +3,11 @@
 import { backoffMs } from "./backoff";
 import { BAD_TOKEN } from "./close-codes";
 import { type Carrier, type Transport, StatefulTransport } from "./transport";
-import type { ClientMessage, ClientMessages, ServerMessage } from "./messages";
+import type { ClientMessage, ClientMessages, ServerMessage, ServerMessages } from "./messages";
 import { Problem } from "./problem";
 import type { Place } from "./openapi";
 import type { Rest } from "./rest";
+import { retryDelayMs } from "./retry";
 
 /** A user who polls stays present for at least three of these intervals. */
 const POLL_INTERVAL_MS = 5_000;
@@ -44,8 +45,9 @@ export class HttpTransport extends StatefulTransport implements Transport {
   /** No request is due before the first join; its response decides whether the state becomes `connected`. */
   open(): void {
     if (!this.isClosed) return;
-    this.setState({ state: "connecting" });
-    this.emit("connected", { type: "connected", node: "", user_id: this.#userId(), heartbeat_ms: 0 });
+    // Not reported: to the user, this is the same attempt as the socket's.
+    this.current = { state: "connecting" };
+    this.emit("connected", { user_id: this.#userId() } as ServerMessages["connected"]);
   }
 
   close(): void {
@@ -102,7 +104,7 @@ export class HttpTransport extends StatefulTransport implements Transport {
       }
     } catch (error) {
       // Only the service's own refusal ends the subscription; a broken stream does not.
-      if (error instanceof Problem && error.status !== 0) throw error;
+      if ((error as Problem).status) throw error;
     }
 
     if (!received) subscription.polls = POLLS_BEFORE_STREAM_RETRY;
@@ -113,8 +115,7 @@ export class HttpTransport extends StatefulTransport implements Transport {
   async *#stream(subscription: Subscription) {
     const request = new AbortController();
     const end = () => request.abort();
-    subscription.wake = end;
-    subscription.stop.signal.addEventListener("abort", end);
+    subscription.wake = end; // also called when the subscription stops
 
     let timeout = setTimeout(end, FIRST_EVENT_TIMEOUT_MS);
     try {
@@ -125,7 +126,6 @@ export class HttpTransport extends StatefulTransport implements Transport {
       }
     } finally {
       clearTimeout(timeout);
-      subscription.stop.signal.removeEventListener("abort", end);
     }
   }
 
@@ -143,8 +143,8 @@ export class HttpTransport extends StatefulTransport implements Transport {
     const { is_ready, pass_id, queue_pass, queue_pass_expires_at: expires_at, hold, left, ...rest } = place;
     subscription.pass = queue_pass;
     subscription.join = { ...subscription.join, ...place };
-    if (!is_ready || !pass_id || !queue_pass || !expires_at) return this.#emitMessage({ type: "queued", ...rest });
-    this.#emitMessage({ type: "pass", event_id: place.event_id, pass_id, queue_pass, expires_at, hold, left });
+    if (!is_ready || !queue_pass) return this.#emitMessage({ type: "queued", ...rest });
+    this.#emitMessage({ type: "pass", event_id: place.event_id, pass_id: pass_id!, queue_pass, expires_at: expires_at!, hold, left });
   }
 
   async #leave(event_id: string): Promise<void> {
@@ -164,7 +164,7 @@ export class HttpTransport extends StatefulTransport implements Transport {
 
   /** Returns the delay before the next attempt, or undefined if the client stops asking for this queue. */
   #onFailure(eventId: string, error: unknown, failures: number): number | undefined {
-    const problem = error instanceof Problem ? error : Problem.noAnswer();
+    const problem = Problem.from(error);
     if (problem.status === 401) {
       this.close();
       this.setState({ state: "refused", code: BAD_TOKEN, reason: problem.detail });
@@ -172,8 +172,8 @@ export class HttpTransport extends StatefulTransport implements Transport {
     }
 
     const isTransient = problem.undecided && problem.code !== "QUEUE_FULL";
-    if (isTransient || problem.status === 429 || UNROUTED_CODES.includes(problem.code)) {
-      const in_ms = (problem.retryAfterSeconds ?? 0) * 1_000 + backoffMs(failures, this.#random());
+    if (isTransient || UNROUTED_CODES.includes(problem.code)) {
+      const in_ms = retryDelayMs(problem, failures, this.#random());
       this.setState({ state: "reconnecting", in_ms });
       return in_ms;
     }
@@ -184,7 +184,7 @@ export class HttpTransport extends StatefulTransport implements Transport {
   }
 
   #emitError(ref: string, error: unknown): void {
-    const { code, detail } = error instanceof Problem ? error : Problem.noAnswer();
+    const { code, detail } = Problem.from(error);
     this.#emitMessage({ type: "error", code, message: detail, ref });
   }
 

@@ -1,6 +1,6 @@
 // When a guest's token is renewed.
 import { expect, test } from "vitest";
-import { isPastHalfLife, needsRenewal } from "./identities";
+import { HALF_LIFE_MS, RENEW_AFTER_MS, isGuestOlderThan } from "./identities";
 
 const NOW = Date.parse("2026-06-01T18:00:00Z");
 const DAY_MS = 24 * 3_600_000;
@@ -10,14 +10,14 @@ function madeAgo(ms: number, user_id = "guest-1") {
 }
 
 test("renews only guests, and only with a token that is not recent", () => {
-  expect(needsRenewal(madeAgo(0), NOW)).toBe(false);
-  expect(needsRenewal(madeAgo(60_000), NOW)).toBe(false);
-  expect(needsRenewal(madeAgo(180_000), NOW)).toBe(true);
-  expect(needsRenewal(madeAgo(180_000, "alice"), NOW)).toBe(false);
+  expect(isGuestOlderThan(RENEW_AFTER_MS, madeAgo(0), NOW)).toBe(false);
+  expect(isGuestOlderThan(RENEW_AFTER_MS, madeAgo(60_000), NOW)).toBe(false);
+  expect(isGuestOlderThan(RENEW_AFTER_MS, madeAgo(180_000), NOW)).toBe(true);
+  expect(isGuestOlderThan(RENEW_AFTER_MS, madeAgo(180_000, "alice"), NOW)).toBe(false);
 });
 
 test("renews a guest's token past half of its life", () => {
-  expect(isPastHalfLife(madeAgo(DAY_MS / 2 - 1), NOW)).toBe(false);
-  expect(isPastHalfLife(madeAgo(DAY_MS / 2 + 1), NOW)).toBe(true);
-  expect(isPastHalfLife(madeAgo(DAY_MS / 2 + 1, "alice"), NOW)).toBe(false);
+  expect(isGuestOlderThan(HALF_LIFE_MS, madeAgo(DAY_MS / 2 - 1), NOW)).toBe(false);
+  expect(isGuestOlderThan(HALF_LIFE_MS, madeAgo(DAY_MS / 2 + 1), NOW)).toBe(true);
+  expect(isGuestOlderThan(HALF_LIFE_MS, madeAgo(DAY_MS / 2 + 1, "alice"), NOW)).toBe(false);
 });

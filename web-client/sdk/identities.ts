@@ -1,7 +1,7 @@
 // The user's identity, stored in the browser: a guest identity or a token of the shop's own login.
 import { decodeClaims } from "./jwt";
-import type { Store } from "./place-store";
 import type { Token as Identity } from "./openapi";
+import { type Store, readJson } from "./store";
 
 const KEY = "stanchion.identity";
 
@@ -16,12 +16,8 @@ export class Identities {
 
   /** Undefined if there is none or it has expired. */
   current(): Identity | undefined {
-    try {
-      const kept = JSON.parse(this.#store.getItem(KEY)!) as Identity;
-      return Date.parse(kept.expires_at) > this.#now() ? kept : undefined;
-    } catch {
-      return undefined;
-    }
+    const kept = readJson<Identity>(this.#store, KEY);
+    return kept && Date.parse(kept.expires_at) > this.#now() ? kept : undefined;
   }
 
   keep(kept: Identity): Identity {
@@ -35,20 +31,13 @@ export class Identities {
 }
 
 const GUEST_TTL_MS = 24 * 3_600_000;
-/** By default, the server lets a guest take new places for ten minutes after its token was issued. */
-const RENEW_AFTER_MS = 2 * 60_000;
-
-/** Before a guest takes a new place, its token must be recent. Renewal keeps the guest and issues a new token. */
-export function needsRenewal(identity: Identity, now: number): boolean {
-  return isGuestOlderThan(RENEW_AFTER_MS, identity, now);
-}
-
+/** By default, the server lets a guest take new places for ten minutes after its token was issued. Renewal keeps the guest and issues a new token. */
+export const RENEW_AFTER_MS = 2 * 60_000;
 /** A wait may outlast the token, so it is renewed while it is still valid and proves the guest's identity. */
-export function isPastHalfLife(identity: Identity, now: number): boolean {
-  return isGuestOlderThan(GUEST_TTL_MS / 2, identity, now);
-}
+export const HALF_LIFE_MS = GUEST_TTL_MS / 2;
 
-function isGuestOlderThan(ageMs: number, { user_id, expires_at }: Identity, now: number): boolean {
+/** False for a user of the shop's own login. */
+export function isGuestOlderThan(ageMs: number, { user_id, expires_at }: Identity, now: number): boolean {
   return user_id.startsWith("guest-") && Date.parse(expires_at) - GUEST_TTL_MS + ageMs < now;
 }
 

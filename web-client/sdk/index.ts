@@ -2,9 +2,10 @@
 export { type Client, type ClientOptions, createClient } from "./client";
 export { BAD_TOKEN, EVENT_CLOSED } from "./close-codes";
 export type { Booking, Place, SaleState, Token as Identity, ZoneLeft } from "./openapi";
-export { PlaceStore, type Store } from "./place-store";
+export { PlaceStore } from "./place-store";
 export { Problem } from "./problem";
 export type { ReserveRequest, Rest } from "./rest";
+export type { KeptStore, Store } from "./store";
 export type { Carrier, ConnectionState, Transport, TransportEvents } from "./transport";
 export type { NextAction, Position, SeatPreferences, WaitingRoom, WaitingRoomEvents } from "./waiting-room";
 

@@ -3,6 +3,6 @@
 /** The claims of a token; throws if it is malformed. */
 export function decodeClaims(token: string): Record<string, unknown> {
   const payload = token.split(".")[1]!.replaceAll("-", "+").replaceAll("_", "/");
-  const bytes = Uint8Array.from(atob(payload), (character) => character.charCodeAt(0));
-  return JSON.parse(new TextDecoder().decode(bytes)) as Record<string, unknown>;
+  // `escape` makes each byte of `atob` one of UTF-8 to `decodeURIComponent`.
+  return JSON.parse(decodeURIComponent(escape(atob(payload)))) as Record<string, unknown>;
 }

@@ -1,5 +1,7 @@
 // Places in queues, stored in the browser: the ticket, the lowest position shown for it, and the seat preferences.
+import { normalId } from "./ids";
 import type { ClientMessages } from "./messages";
+import { type Store, readJson } from "./store";
 
 /**
  * `first` is the position at the join, `position` the lowest one shown since then. A pass may arrive before any ticket: then the
@@ -10,8 +12,6 @@ export interface StoredPlace extends Pick<ClientMessages["join"], "ticket" | "wi
   position?: number | undefined;
 }
 
-export type Store = Pick<Storage, "getItem" | "setItem" | "removeItem">;
-
 /** Keyed by event and user: the server refuses another user's ticket. */
 export class PlaceStore {
   readonly #store: Store;
@@ -21,15 +21,11 @@ export class PlaceStore {
   }
 
   static key(userId: string, eventId: string): string {
-    return `stanchion.place.${eventId}.${userId}`;
+    return `stanchion.place.${normalId(eventId)}.${userId}`;
   }
 
   find(userId: string, eventId: string): StoredPlace | undefined {
-    try {
-      return JSON.parse(this.#store.getItem(PlaceStore.key(userId, eventId))!) ?? undefined;
-    } catch {
-      return undefined;
-    }
+    return readJson(this.#store, PlaceStore.key(userId, eventId));
   }
 
   keep(userId: string, eventId: string, place: StoredPlace): void {

@@ -1,5 +1,7 @@
 // An error response of the REST interface (RFC 9457), or the lack of a response from the service, as an exception.
 
+import type { FetchResponse } from "./platform";
+
 /** Limit for `Retry-After` of an intermediary, which must not keep a client away for longer. */
 const MAX_INTERMEDIARY_RETRY_AFTER_S = 30;
 
@@ -22,41 +24,47 @@ export function isServiceProblem(body: unknown): boolean {
  * `UNAVAILABLE` if an intermediary responded in its place. The request may or may not have arrived then.
  */
 export class Problem extends Error {
-  override readonly name = "Problem";
+  declare readonly status: number;
+  declare readonly code: string;
+  declare readonly detail: string;
+  declare readonly retryAfterSeconds?: number;
+  /** The request field that has an invalid value. */
+  declare readonly field?: string;
 
-  constructor(
-    readonly status: number,
-    readonly code: string,
-    readonly detail: string,
-    readonly retryAfterSeconds?: number,
-    /** The request field that has an invalid value. */
-    readonly field?: string,
-  ) {
+  constructor(status: number, code: string, detail: string, retryAfterSeconds?: number, field?: string) {
     super(detail);
+    Object.assign(this, { name: "Problem", status, code, detail, retryAfterSeconds, field });
   }
 
-  static async of(response: Response): Promise<Problem> {
+  static async of(response: FetchResponse): Promise<Problem> {
     const { status } = response;
     const wait = Number(response.headers.get("Retry-After") ?? NaN);
     const body = await response.json().catch(() => null);
     if (isServiceProblem(body)) return Problem.read(body, status, wait);
-    const detail = `The service is not available right now (${status}).`;
-    return new Problem(0, "UNAVAILABLE", detail, Math.min(wait, MAX_INTERMEDIARY_RETRY_AFTER_S) || undefined);
+    return new Problem(0, "UNAVAILABLE", `HTTP ${status}`, Math.min(wait, MAX_INTERMEDIARY_RETRY_AFTER_S) || undefined);
   }
 
   /** `status` applies if the body has none. */
   static read(body: unknown, status: number, wait = NaN): Problem {
     const read = body as Body;
-    const retryAfter = Number.isNaN(wait) ? read.retry_after : wait;
-    return new Problem(read.status ?? status, read.code ?? "INTERNAL", read.detail ?? "", retryAfter, read.field);
+    return new Problem(read.status ?? status, read.code ?? "INTERNAL", read.detail ?? "", Number.isNaN(wait) ? read.retry_after : wait, read.field);
   }
 
   static noAnswer(): Problem {
-    return new Problem(0, "NO_ANSWER", "The server did not answer.");
+    // A browser does not say why a request to another origin failed.
+    return new Problem(0, "NO_ANSWER", "No answer, or CORS forbids it.");
   }
 
-  /** True if the same request may be sent again: its effect is unknown, or it had none. */
+  /** Any failure as a problem: an exception without an answer of the service is the lack of one. */
+  static from(error: unknown): Problem {
+    return error instanceof Problem ? error : Problem.noAnswer();
+  }
+
+  /**
+   * True if the failure decides nothing, so that the same request may be sent again: its effect is unknown, or it had none because
+   * there were too many requests.
+   */
   get undecided(): boolean {
-    return this.status === 0 || this.status >= 500;
+    return this.status === 0 || this.status === 429 || this.status >= 500;
   }
 }

@@ -1,6 +1,8 @@
 // The REST routes of the queue, typed, with a timeout on each; and generic calls for all other routes.
+import { idSegment } from "./ids";
 import type { ClientMessages } from "./messages";
 import type { Booking, Place, SaleNews as SaleUpdate, Token as Identity } from "./openapi";
+import type { Fetch, FetchResponse, Signal } from "./platform";
 import { Problem } from "./problem";
 import { type ServerSentEvent, parseServerSentEvents } from "./sse";
 
@@ -13,7 +15,14 @@ export interface RestOptions {
   base: string;
   /** Undefined before the user has an identity. */
   token: () => string | undefined;
-  fetch?: typeof fetch | undefined;
+  fetch?: Fetch | undefined;
+}
+
+interface Request {
+  method?: string;
+  headers: Record<string, string>;
+  body?: string;
+  signal: Signal;
 }
 
 /** The seats to reserve. */
@@ -42,13 +51,13 @@ export class Rest {
     try {
       return await this.call("POST", "/guest", undefined, {}, "token");
     } catch (error) {
-      if (error instanceof Problem && error.status === 404) return undefined;
+      if ((error as Problem).status === 404) return undefined;
       throw error;
     }
   }
 
   place(eventId: string): Promise<Place> {
-    return this.call("GET", `/queue/position/${encodeURIComponent(eventId)}`, undefined, {}, "ticket");
+    return this.call("GET", `/queue/position/${idSegment(eventId)}`, undefined, {}, "ticket");
   }
 
   join({ event_id, ticket, position, wish }: Omit<ClientMessages["join"], "type">): Promise<Place> {
@@ -56,22 +65,21 @@ export class Rest {
   }
 
   leave(eventId: string): Promise<unknown> {
-    return this.call("DELETE", `/queue/leave?event_id=${encodeURIComponent(eventId)}`);
+    return this.call("DELETE", `/queue/leave?event_id=${idSegment(eventId)}`);
   }
 
   status(eventId: string): Promise<SaleUpdate> {
-    return this.call("GET", `/queue/status/${encodeURIComponent(eventId)}`);
+    return this.call("GET", `/queue/status/${idSegment(eventId)}`);
   }
 
   /** The place as server-sent events, until `signal` aborts. */
-  stream(eventId: string, signal: AbortSignal): AsyncGenerator<ServerSentEvent | undefined> {
-    return this.events(`/queue/position/${encodeURIComponent(eventId)}/stream`, signal);
+  stream(eventId: string, signal: Signal): AsyncGenerator<ServerSentEvent | undefined> {
+    return this.events(`/queue/position/${idSegment(eventId)}/stream`, signal);
   }
 
   /** The same key with the same request never books twice. */
   reserve(request: ReserveRequest, queuePass: string, idempotencyKey: string): Promise<Booking> {
-    const headers = { "X-Queue-Pass": queuePass, "Idempotency-Key": idempotencyKey };
-    return this.call("POST", "/bookings/reserve", request, headers, "booking_id");
+    return this.call("POST", "/bookings/reserve", request, { "X-Queue-Pass": queuePass, "Idempotency-Key": idempotencyKey }, "booking_id");
   }
 
   /**
@@ -96,7 +104,7 @@ export class Rest {
   }
 
   /** Reads any route of server-sent events; yields undefined for a heartbeat. */
-  async *events(path: string, signal: AbortSignal): AsyncGenerator<ServerSentEvent | undefined> {
+  async *events(path: string, signal: Signal): AsyncGenerator<ServerSentEvent | undefined> {
     const type = "text/event-stream";
     const response = await this.#fetch(path, { headers: { Accept: type }, signal });
     if (!response.body || !response.headers.get("Content-Type")?.startsWith(type)) throw Problem.noAnswer();
@@ -104,14 +112,13 @@ export class Rest {
     yield* parseServerSentEvents(response.body);
   }
 
-  async #fetch(path: string, request: RequestInit): Promise<Response> {
+  async #fetch(path: string, request: Request): Promise<FetchResponse> {
     const token = this.#options.token();
     const headers = { ...request.headers, ...(token && { Authorization: `Bearer ${token}` }) };
-    const response = await (this.#options.fetch ?? fetch)(`${this.#options.base}${path}`, {
+    const response = await (this.#options.fetch ?? (fetch as Fetch))(`${this.#options.base}${path}`, {
       ...request,
       headers,
       cache: "no-store",
-      credentials: "same-origin",
     }).catch(() => {
       throw Problem.noAnswer();
     });
@@ -123,7 +130,7 @@ export class Rest {
   }
 
   /** Call it for responses of the service only: by an intermediary's clock an identity could appear expired. */
-  #adjustClock({ headers }: Response): void {
+  #adjustClock({ headers }: FetchResponse): void {
     const offset = Date.parse(headers.get("Date") ?? "") - Date.now();
     if (!Number.isNaN(offset)) this.#clockOffsetMs = Math.abs(offset) > CLOCK_TOLERANCE_MS ? offset : 0;
   }

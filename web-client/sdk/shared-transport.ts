@@ -1,7 +1,8 @@
 // One transport for all tabs of a user: the tab that holds a Web Lock (the leader) opens it, the others (followers) send and
 // receive through that tab over a BroadcastChannel. Some phones lack SharedWorker, so this does not use it. If the browser lacks
-// locks or channels, each tab has its own transport.
+// locks or channels, or refuses them, each tab has its own transport.
 import type { ClientMessage, ServerMessage, ServerMessages } from "./messages";
+import type { Channel, Locks } from "./platform";
 import { type ConnectionState, StatefulTransport, type Transport } from "./transport";
 
 /** Interval of the leader's heartbeats. */
@@ -20,8 +21,8 @@ type ChannelMessage =
   | { type: "state"; state: ConnectionState; connected?: ServerMessages["connected"] | undefined; isNew?: boolean };
 
 export interface Browser {
-  locks?: Pick<LockManager, "request"> | undefined;
-  BroadcastChannel?: typeof BroadcastChannel | undefined;
+  locks?: Locks | undefined;
+  BroadcastChannel?: (new (name: string) => Channel) | undefined;
 }
 
 export const browser = (): Browser => ({
@@ -34,7 +35,7 @@ export class SharedTransport extends StatefulTransport implements Transport {
   readonly #createTransport: () => Transport;
   readonly #browser: Browser;
   #connected: ServerMessages["connected"] | undefined;
-  #channel: BroadcastChannel | undefined;
+  #channel: Channel | undefined;
   /** Set in the leader only. */
   #transport: Transport | undefined;
   /** Releases the lock, or withdraws the request for it. */
@@ -57,12 +58,17 @@ export class SharedTransport extends StatefulTransport implements Transport {
   open(): void {
     if (this.#transport) return this.#transport.open();
     if (this.#channel) return this.#post({ type: "hello" });
-    const { locks, BroadcastChannel: Channel } = this.#browser;
-    if (!locks || !Channel) return this.#lead();
 
-    this.#channel = new Channel(this.#name());
+    const { locks, BroadcastChannel } = this.#browser;
+    try {
+      this.#channel = locks && BroadcastChannel && new BroadcastChannel(this.#name());
+    } catch {
+      // The browser forbids channels.
+    }
+    if (!this.#channel) return this.#lead();
     this.#channel.onmessage = ({ data }) => this.#onMessage(data as ChannelMessage);
-    this.setState({ state: "connecting" });
+    // Not reported: the leader's transport, or this tab's own, does.
+    this.current = { state: "connecting" };
     this.#watchLeader(REPLY_TIMEOUT_MS);
     this.#requestLeadership(false);
     this.#post({ type: "hello" });
@@ -73,10 +79,16 @@ export class SharedTransport extends StatefulTransport implements Transport {
     this.#release?.();
     this.#release = undefined;
     clearTimeout(this.#leaderTimer);
-    this.#channel?.close();
-    this.#channel = undefined;
+    this.#closeChannel();
     this.#connected = undefined;
     this.setState({ state: "idle" });
+  }
+
+  /** Closes for good: reports nothing, not even this, and never opens again. */
+  override end(): void {
+    super.end();
+    this.close();
+    this.open = () => {};
   }
 
   send(message: ClientMessage): boolean {
@@ -90,6 +102,11 @@ export class SharedTransport extends StatefulTransport implements Transport {
   probe(): void {
     if (this.#transport) return this.#transport.probe();
     if (this.#channel) this.#query("probe");
+  }
+
+  #closeChannel(): void {
+    this.#channel?.close();
+    this.#channel = undefined;
   }
 
   /** Waits for the lock, or takes it from an unresponsive leader at once (`steal`). */
@@ -109,8 +126,14 @@ export class SharedTransport extends StatefulTransport implements Transport {
 
     const options = steal ? { steal } : { signal: stop.signal };
     this.#browser.locks!.request(this.#name(), options, lead).catch(() => {
+      if (stop.signal.aborted) return;
+      if (!this.#transport) {
+        // The browser refuses locks, for example because it blocks the site's data: this tab is on its own.
+        this.#closeChannel();
+        return this.#lead();
+      }
+
       // Another tab took the lock while this one was frozen: continue as a follower.
-      if (stop.signal.aborted || !this.#transport) return;
       this.#stepDown();
       this.#requestLeadership(false);
       this.#post({ type: "hello" });

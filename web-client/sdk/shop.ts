@@ -1,7 +1,10 @@
 // The shop's routes: events, free seats, and the user's bookings.
+import { idSegment } from "./ids";
 import type { Availability, Booking, Event as EventDetail, EventHead as EventSummary } from "./openapi";
+import type { Signal } from "./platform";
 import type { Rest } from "./rest";
 
+export { type RetryOptions, retry } from "./retry";
 export { followSeats } from "./seat-stream";
 export type { Appearance, Availability, Event as EventDetail, EventHead as EventSummary, Show, Zone } from "./openapi";
 
@@ -17,12 +20,12 @@ export class Shop {
   }
 
   event(eventId: string): Promise<EventDetail> {
-    return this.#rest.call("GET", `/events/${encodeURIComponent(eventId)}`, undefined, {}, "shows");
+    return this.#rest.call("GET", `/events/${idSegment(eventId)}`, undefined, {}, "shows");
   }
 
   /** Changes of free seats, max one update per second; a server without this stream responds with `NOT_FOUND`. */
-  async *availability(eventId: string, signal: AbortSignal): AsyncGenerator<Availability> {
-    for await (const event of this.#rest.events(`/events/${encodeURIComponent(eventId)}/availability/stream`, signal)) {
+  async *availability(eventId: string, signal: Signal): AsyncGenerator<Availability> {
+    for await (const event of this.#rest.events(`/events/${idSegment(eventId)}/availability/stream`, signal)) {
       if (event?.name === "availability") yield JSON.parse(event.data) as Availability;
     }
   }
@@ -50,6 +53,6 @@ export class Shop {
   }
 
   #booking(method: string, bookingId: string, action = ""): Promise<Booking> {
-    return this.#rest.call(method, `/bookings/${encodeURIComponent(bookingId)}${action}`, undefined, {}, "booking_id");
+    return this.#rest.call(method, `/bookings/${idSegment(bookingId)}${action}`, undefined, {}, "booking_id");
   }
 }

@@ -1,12 +1,14 @@
 // Server-sent events over `fetch`: EventSource cannot send an Authorization header. https://html.spec.whatwg.org/#event-stream-interpretation
 
+import type { FetchResponse } from "./platform";
+
 export interface ServerSentEvent {
   name: string;
   data: string;
 }
 
 /** Yields undefined for a comment, which is a heartbeat. */
-export async function* parseServerSentEvents(body: ReadableStream<Uint8Array>): AsyncGenerator<ServerSentEvent | undefined> {
+export async function* parseServerSentEvents(body: FetchResponse["body"]): AsyncGenerator<ServerSentEvent | undefined> {
   const decoder = new TextDecoder();
   const reader = body.getReader();
   let rest = "";
@@ -17,7 +19,7 @@ export async function* parseServerSentEvents(body: ReadableStream<Uint8Array>): 
 
       // The last block is incomplete until its empty line arrives.
       const blocks = (rest + decoder.decode(value, { stream: true })).replaceAll("\r\n", "\n").split("\n\n");
-      rest = blocks.pop() ?? "";
+      rest = blocks.pop()!;
       for (const block of blocks) yield parseBlock(block);
     }
   } finally {
@@ -27,12 +29,7 @@ export async function* parseServerSentEvents(body: ReadableStream<Uint8Array>): 
 }
 
 function parseBlock(block: string): ServerSentEvent | undefined {
-  let name = "message";
-  const data: string[] = [];
-  for (const line of block.split("\n")) {
-    const [, field, value = ""] = /^([^:]+)(?:: ?(.*))?$/.exec(line) ?? [];
-    if (field === "event") name = value;
-    if (field === "data") data.push(value);
-  }
-  return data.length > 0 ? { name, data: data.join("\n") } : undefined;
+  const values = (field: string) => [...block.matchAll(RegExp(`^${field}: ?(.*)`, "gm"))].map(([, value]) => value!);
+  const data = values("data");
+  return data.length > 0 ? { name: values("event").pop() ?? "message", data: data.join("\n") } : undefined;
 }

@@ -2,6 +2,7 @@
 // position than before.
 import { backoffMs } from "./backoff";
 import { Emitter } from "./emitter";
+import { normalId } from "./ids";
 import { decodeClaims } from "./jwt";
 import type { ClientMessages, ServerMessage, ServerMessages } from "./messages";
 import type { PlaceStore } from "./place-store";
@@ -43,7 +44,7 @@ interface JoinIntent {
 }
 
 /** Errors that do not end the place: the client joins again. After an unclaimed pass is revoked, the ticket stays valid. */
-const RETRYABLE = new Set(["RATE_LIMITED", "UNAVAILABLE", "INTERNAL", "PASS_REVOKED", "TOKEN_EXPIRED"]);
+const RETRYABLE = ["RATE_LIMITED", "UNAVAILABLE", "INTERNAL", "PASS_REVOKED", "TOKEN_EXPIRED"];
 
 export class WaitingRoom extends Emitter<WaitingRoomEvents> {
   readonly #transport: Transport;
@@ -66,34 +67,48 @@ export class WaitingRoom extends Emitter<WaitingRoomEvents> {
 
   /**
    * Takes a place, or resumes it after a reload. Applies to every reconnect until `leave` or `finish`. `wish` replaces earlier
-   * preferences; if it is undefined they are kept.
+   * preferences; if it is undefined they are kept. Does nothing after the client's `close`.
    */
   join(eventId: string, wish?: SeatPreferences): void {
-    this.#cancelRetry(eventId);
-    if (this.#transport.current.state !== "connected") this.#pendingLeaves.delete(eventId);
-    this.#intents.set(eventId, { wish, retries: 0 });
+    const id = normalId(eventId);
+    this.#cancelRetry(id);
+    if (this.#transport.current.state !== "connected") this.#pendingLeaves.delete(id);
+    this.#intents.set(id, { wish, retries: 0 });
     this.#transport.open();
-    this.#sendJoin(eventId);
+    this.#sendJoin(id);
   }
 
-  /** Gives the place up. */
+  /** Gives the place up. Does nothing after the client's `close`. */
   leave(eventId: string): void {
-    this.finish(eventId);
-    this.#pendingLeaves.add(eventId);
-    this.#transport.send({ type: "leave", event_id: eventId });
+    const id = normalId(eventId);
+    this.finish(id);
+    this.#pendingLeaves.add(id);
+    this.#transport.send({ type: "leave", event_id: id });
     this.#transport.open();
   }
 
   /** Removes the place locally without giving it up: the pass was used, or the server no longer has the place. */
   finish(eventId: string): void {
-    this.#cancelRetry(eventId);
-    this.#intents.delete(eventId);
-    this.#places.forget(this.#userId, eventId);
+    const id = normalId(eventId);
+    this.#cancelRetry(id);
+    this.#intents.delete(id);
+    this.#places.forget(this.#userId, id);
+  }
+
+  /**
+   * Ends all retries and listeners; places are kept.
+   * @internal
+   */
+  override end(): void {
+    super.end();
+    // A retry that is due finds no intent.
+    this.#intents.clear();
+    this.join = this.leave = this.finish = () => {};
   }
 
   /** The answer is `reserved` or `error`, with the idempotency key as `ref`. Returns false if there is no connection. */
   reserve(request: SocketReserveRequest): boolean {
-    return this.#transport.send({ type: "reserve", ...request });
+    return this.#transport.send({ type: "reserve", ...request, event_id: normalId(request.event_id) });
   }
 
   #resume(userId: string): void {
@@ -125,9 +140,8 @@ export class WaitingRoom extends Emitter<WaitingRoomEvents> {
       case "error":
         return this.#onError(message);
       case "reserved":
-        return this.emit("reserved", message);
       case "event":
-        return this.emit("event", message);
+        return this.emit(message.type, message as never);
     }
   }
 
@@ -175,25 +189,25 @@ export class WaitingRoom extends Emitter<WaitingRoomEvents> {
   }
 
   #onError(message: ServerMessages["error"]): void {
-    if (message.code === "NOT_IN_QUEUE" && message.ref !== undefined && this.#pendingLeaves.has(message.ref)) {
-      return this.#onLeft({ event_id: message.ref });
+    const { code, ref } = message;
+    if (code === "NOT_IN_QUEUE" && this.#pendingLeaves.has(ref!)) return this.#onLeft({ event_id: ref! });
+
+    let then: NextAction = "none";
+    const found = [...this.#intents].find(([id, { pass_id }]) => ref === id || ref === pass_id);
+    if (found) {
+      const [eventId, intent] = found;
+      const isFull = code === "QUEUE_FULL" && this.#places.find(this.#userId, eventId)?.ticket !== undefined;
+      if (RETRYABLE.includes(code) || isFull) {
+        this.#scheduleJoin(eventId, intent);
+        then = "retrying";
+      } else {
+        // A rejected acknowledgement: the join after the next reconnect delivers the pass again.
+        if (ref !== eventId) return;
+        this.finish(eventId);
+        then = "gone";
+      }
     }
-
-    const found = [...this.#intents].find(([id, { pass_id }]) => message.ref === id || message.ref === pass_id);
-    if (!found) return this.emit("error", { ...message, then: "none" });
-
-    const [eventId, intent] = found;
-    const ticket = this.#places.find(this.#userId, eventId)?.ticket;
-    const full = message.code === "QUEUE_FULL" && ticket !== undefined;
-    if (RETRYABLE.has(message.code) || full) {
-      this.#scheduleJoin(eventId, intent);
-      return this.emit("error", { ...message, then: "retrying" });
-    }
-
-    // A rejected acknowledgement: the join after the next reconnect delivers the pass again.
-    if (message.ref !== eventId) return;
-    this.finish(eventId);
-    this.emit("error", { ...message, then: "gone" });
+    this.emit("error", { ...message, then });
   }
 
   #scheduleJoin(eventId: string, intent: JoinIntent): void {

@@ -1,15 +1,15 @@
 // A transport over WebSockets: connects, authenticates, detects dead sockets by missing heartbeats, and reconnects unless the
 // close code forbids it. It knows neither queues nor passes.
 import { backoffMs } from "./backoff";
-import { mayReconnect } from "./close-codes";
 import { type Transport, StatefulTransport } from "./transport";
 import type { ClientMessage, ServerMessage, ServerMessages } from "./messages";
+import type { Socket } from "./platform";
 
 export interface WebSocketTransportOptions {
   url: string;
   /** Called for each socket, because tokens expire. */
   token: () => string;
-  WebSocket?: (new (url: string, protocols: string) => WebSocket) | undefined;
+  WebSocket?: (new (url: string, protocols: string) => Socket) | undefined;
   /** In [0, 1). */
   random?: () => number;
 }
@@ -26,7 +26,7 @@ const HEARTBEAT_TIMEOUT = 4412;
 export class WebSocketTransport extends StatefulTransport implements Transport {
   readonly #options: WebSocketTransportOptions;
   readonly #random: () => number;
-  #socket: WebSocket | undefined;
+  #socket: Socket | undefined;
   #heartbeatMs = 0;
   #attempt = 0;
   /** When to reconnect after a drain, in milliseconds since the epoch. */
@@ -69,7 +69,7 @@ export class WebSocketTransport extends StatefulTransport implements Transport {
     this.setState({ state: "connecting" });
     this.#armTimeout(HANDSHAKE_TIMEOUT_MS);
 
-    let socket: WebSocket;
+    let socket: Socket;
     try {
       socket = new (this.#options.WebSocket ?? WebSocket)(this.#options.url, SUBPROTOCOL);
     } catch {
@@ -97,13 +97,9 @@ export class WebSocketTransport extends StatefulTransport implements Transport {
         return this.#onReconnectRequest(message.after_ms);
       default:
         this.emit("message", message);
-        if (message.type === "error" && message.code === "TOKEN_EXPIRED") this.#reconnectWithNewToken();
+        // The socket's token expired; the stored one may have been renewed. If not, the server refuses the next socket.
+        if (message.type === "error" && message.code === "TOKEN_EXPIRED" && this.current.state === "connected") this.#onLost(1000);
     }
-  }
-
-  /** The socket's token expired; the stored one may have been renewed. If not, the server refuses the next socket. */
-  #reconnectWithNewToken(): void {
-    if (this.current.state === "connected") this.#onLost(1000);
   }
 
   /** Fields are not validated (decision 0016); unknown message types have no listener. */
@@ -134,8 +130,8 @@ export class WebSocketTransport extends StatefulTransport implements Transport {
   }
 
   #armHeartbeatTimeout(): void {
+    clearTimeout(this.#timeout);
     if (this.#heartbeatMs > 0) this.#armTimeout(MISSED_HEARTBEATS * this.#heartbeatMs);
-    else clearTimeout(this.#timeout);
   }
 
   #armTimeout(ms: number): void {
@@ -146,7 +142,8 @@ export class WebSocketTransport extends StatefulTransport implements Transport {
   #onLost(code: number, reason = ""): void {
     const reconnectAt = this.#reconnectAt;
     this.#discardSocket(code === HEARTBEAT_TIMEOUT ? HEARTBEAT_TIMEOUT : 1000);
-    if (!mayReconnect(code)) return this.setState({ state: "refused", code, reason });
+    // The same request cannot succeed later (`close-codes.ts`).
+    if (code >= 4500 && code <= 4999) return this.setState({ state: "refused", code, reason });
 
     const in_ms = reconnectAt === undefined ? backoffMs(this.#attempt++, this.#random()) : Math.max(0, reconnectAt - Date.now());
     this.#retryTimer = setTimeout(() => this.#connect(), in_ms);

@@ -1,7 +1,8 @@
 import { createClient } from "@stanchion/client";
 
 export async function wait(eventId: string, show: (text: string) => void) {
-  const stanchion = createClient({ origin: "https://tickets.example" });
+  const stanchion = createClient(); // the page's own origin
+  if (stanchion.store.inMemory) show("keep this page open: a reload loses your place");
   stanchion.room.on("position", ({ position, total_in_queue }) => show(`${position} of ${total_in_queue}`));
   stanchion.room.on("pass", ({ expires_at }) => show(`your turn, until ${expires_at}`));
   stanchion.room.on("connection", ({ state }) => show(state));
@@ -9,5 +10,5 @@ export async function wait(eventId: string, show: (text: string) => void) {
 
   await stanchion.guest(); // or stanchion.signIn(token)
   stanchion.room.join(eventId);
-  return stanchion;
+  return stanchion; // close() it when the view ends
 }
