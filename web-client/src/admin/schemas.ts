@@ -44,13 +44,13 @@ const zone: Field<Zone> = object({
   capacity: nonNegativeInt,
   available: nonNegativeInt,
 } satisfies FieldsOf<Zone>);
-const show: Field<Show> = object({
+const show = object({
   show_id: string,
   name: string,
   starts_at: nullable(timestamp),
   starts_at_local: optional(string),
   zones: array(zone),
-} satisfies FieldsOf<Show>);
+} satisfies FieldsOf<Show>) as Field<Show>;
 
 export const operatorEvent = object({
   event_id: string,
