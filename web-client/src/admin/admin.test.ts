@@ -97,5 +97,7 @@ test.each([401, 403])("%i from the service signs out and ends the live stream", 
 test("shows the problem's detail at the field it names", () => {
   const problem = Problem.read({ code: "INVALID_REQUEST", detail: "name is too long", field: "name" }, 422);
   expect(fieldError(problem, "name")).toBe("is too long");
+  const elsewhere = Problem.read({ code: "INVALID_REQUEST", detail: "time_zone: must be a zone", field: "time_zone" }, 422);
+  expect(fieldError(elsewhere, "time_zone")).toBe("must be a zone");
   expect([fieldError(problem, "currency"), fieldError(undefined, "name")]).toEqual(["", ""]);
 });

@@ -32,7 +32,9 @@ export function Waiting({ state, journey }: Props) {
         <Heading>{t.waiting.title}</Heading>
         {state.event && (
           <p class="hint" data-testid="where-and-when">
-            {placeLine(state.event)} <EventTime event={state.event} at={state.event.starts_at} />
+            {placeLine(state.event)}
+            {placeLine(state.event) && state.event.starts_at && " · "}
+            <EventTime event={state.event} at={state.event.starts_at} />
           </p>
         )}
         {position ? <Place state={state} position={position} /> : <p class="reading">{t.waiting.reading}</p>}
