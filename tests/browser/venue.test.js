@@ -263,6 +263,7 @@ test("brings a ticket back after site data was cleared", async () => {
   await elsewhere.getByTestId("recovered").getByTestId("qr").waitFor();
   assert.equal(new URL(elsewhere.url()).hash, "", "the address does not keep the code");
   await inspect(elsewhere, "recovered-thai", { document: false });
+  assert.ok((await server.metric("stanchion_booking_recovery_attempts_total")) >= 4, "found thrice, unknown once");
   assert.deepEqual([...faults, ...other.faults], []);
   await Promise.all([context.close(), other.context.close()]);
 });

@@ -6,8 +6,11 @@ export type Forms = { other: string } & Partial<Record<Intl.LDMLPluralRule, stri
 
 export interface Format {
   whole(count: number): string;
-  /** `amount` is in the currency's minor unit, which has that many digits: browsers disagree about them, so the server says. */
-  money(amount: number, currency: string, digits: number): string;
+  /**
+   * `amount` is in the currency's minor unit, which has that many digits: browsers disagree about them, so the server says. Only a
+   * booking process of an earlier release does not, during an update.
+   */
+  money(amount: number, currency: string, digits: number | undefined): string;
   plural(count: number, forms: Forms): string;
   dateTime(time: string): string;
   /** Day and time with the name of the zone: the event's or, if it has none, the user's. */
@@ -38,9 +41,9 @@ export function formatFor(language: Language, preferences: readonly string[] = [
   };
 }
 
-function moneyIn(locale: string, amount: number, currency: string, digits: number): string {
+function moneyIn(locale: string, amount: number, currency: string, digits: number | undefined): string {
   const format = new Intl.NumberFormat(locale, { style: "currency", currency, minimumFractionDigits: digits, maximumFractionDigits: digits });
-  return format.format(amount / 10 ** digits);
+  return format.format(amount / 10 ** (digits ?? format.resolvedOptions().maximumFractionDigits ?? 2));
 }
 
 function eventTimeFormat(locale: string, timeZone?: string): Intl.DateTimeFormat {

@@ -20,6 +20,7 @@ test("money is in minor units of its currency", () => {
   expect(formatFor("th").money(12_500, "THB", 2)).toBe("฿125.00");
   expect(formatFor("th").money(12_500, "JPY", 0)).toContain("12,500");
   for (const currency of ["HUF", "IDR", "COP", "LAK"]) expect(formatFor("en").money(1_250_000, currency, 2)).toContain("12,500.00");
+  expect(formatFor("en").money(1_250, "EUR", undefined), "an earlier release of booking").toContain("12.50");
   expect(formatFor("en").money(1_250_000, "KWD", 3)).toContain("1,250.000");
 });
 
