@@ -4,6 +4,7 @@ mod admin;
 mod audit;
 mod availability;
 mod bookings;
+mod calendar;
 mod events;
 mod extract;
 mod inventory;
@@ -11,6 +12,7 @@ mod live;
 mod new_event;
 mod params;
 mod problems;
+mod recovery;
 mod reserve;
 mod sse;
 
@@ -42,9 +44,14 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(bookings::pending))
         .routes(routes!(bookings::summary))
         .routes(routes!(bookings::get, bookings::delete))
+        .routes(routes!(calendar::of_event))
+        .routes(routes!(calendar::of_booking))
+        .routes(routes!(recovery::code))
+        .routes(routes!(recovery::recover))
         .routes(routes!(bookings::confirm))
         .routes(routes!(bookings::cancel))
         .routes(routes!(admin::list, admin::create))
+        .routes(routes!(admin::currencies))
         .routes(routes!(admin::queue, admin::update_queue))
         .routes(routes!(admin::remove_place))
         .routes(routes!(admin::update_appearance))

@@ -47,6 +47,16 @@ impl RequestAuthenticator {
         Ok((identity.user, guest_address))
     }
 
+    /// The address of a client without an identity, if it is known.
+    pub(crate) fn client_address(&self, parts: &Parts) -> Option<IpAddr> {
+        let ConnectInfo(peer) = parts.extensions.get::<ConnectInfo<SocketAddr>>()?;
+        Some(client_address(
+            peer.ip(),
+            &parts.headers,
+            &self.trusted_proxies,
+        ))
+    }
+
     /// The address that a gateway has signed; without a gateway, that of the connection, or the one
     /// that a trusted proxy names.
     fn address(&self, user: &UserId, parts: &Parts) -> Option<IpAddr> {
@@ -57,13 +67,6 @@ impl RequestAuthenticator {
 
         vouched
             .and_then(|value| self.addresses.verify(user, value))
-            .or_else(|| {
-                let ConnectInfo(peer) = parts.extensions.get::<ConnectInfo<SocketAddr>>()?;
-                Some(client_address(
-                    peer.ip(),
-                    &parts.headers,
-                    &self.trusted_proxies,
-                ))
-            })
+            .or_else(|| self.client_address(parts))
     }
 }

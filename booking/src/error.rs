@@ -65,6 +65,15 @@ pub enum BookingError {
     /// more.
     #[error("too many bookings of guests from one address")]
     GuestLimitExceeded(Duration),
+    /// The code is of no booking.
+    #[error("no booking has this code")]
+    CodeUnknown,
+    /// Too many codes from one address were none; the time until one more may be tried.
+    #[error("too many wrong codes from one address")]
+    TooManyCodes(Duration),
+    /// It is not known when the show begins, so that a calendar cannot have it.
+    #[error("no start time")]
+    NoStartTime,
     /// The idempotency key was used for another request.
     #[error("the idempotency key was used for another request")]
     IdempotencyMismatch,
@@ -102,9 +111,9 @@ impl BookingError {
     pub fn code(&self) -> Code {
         match self {
             Self::EventNotFound => Code::EventNotFound,
-            Self::ShowNotFound => Code::ShowNotFound,
+            Self::ShowNotFound | Self::NoStartTime => Code::ShowNotFound,
             Self::ZoneNotFound => Code::ZoneNotFound,
-            Self::BookingNotFound => Code::BookingNotFound,
+            Self::BookingNotFound | Self::CodeUnknown => Code::BookingNotFound,
             Self::PassRequired => Code::PassRequired,
             Self::PassInvalid => Code::PassInvalid,
             Self::PassExpired => Code::PassExpired,
@@ -115,7 +124,7 @@ impl BookingError {
             Self::InsufficientSeats(_) => Code::InsufficientSeats,
             Self::UserLimit(_) => Code::UserLimitExceeded,
             Self::SaleClosed => Code::QueueClosed,
-            Self::GuestLimitExceeded(_) => Code::RateLimited,
+            Self::GuestLimitExceeded(_) | Self::TooManyCodes(_) => Code::RateLimited,
             Self::NotInQueue => Code::NotInQueue,
             Self::IdempotencyMismatch => Code::IdempotencyMismatch,
             Self::BookingExpired => Code::BookingExpired,
@@ -139,6 +148,11 @@ impl BookingError {
             Self::ShowNotFound => "the event has no show with this show_id".into(),
             Self::ZoneNotFound => "the show has no zone with this zone_id".into(),
             Self::BookingNotFound => "you have no booking with this id".into(),
+            Self::CodeUnknown => "no booking has this code".into(),
+            Self::TooManyCodes(_) => {
+                "too many codes of this address were wrong; try again in a moment".into()
+            }
+            Self::NoStartTime => "it is not known when the show begins".into(),
             Self::PassRequired => {
                 "send the pass in the header X-Queue-Pass or in queue_pass".into()
             }
@@ -202,7 +216,9 @@ impl From<BookingError> for Problem {
         }
 
         match error {
-            BookingError::GuestLimitExceeded(after) => problem.retry_after(after),
+            BookingError::GuestLimitExceeded(after) | BookingError::TooManyCodes(after) => {
+                problem.retry_after(after)
+            }
             _ if matches!(code, Code::Unavailable | Code::RateLimited) => {
                 problem.retry_after(RETRY_AFTER)
             }

@@ -9,6 +9,7 @@
 mod admin_actions;
 mod api;
 mod authentication;
+mod calendar;
 mod catalogue;
 mod database_clock;
 mod engine_timeout;

@@ -15,6 +15,7 @@ define_metrics! {
     SSE_SUBSCRIBERS: gauge "stanchion_sse_subscribers" (was "stanchion_feed_readers") ["feed"] = "Open streams of server-sent events.";
     GATEWAYS_KNOWN: gauge "stanchion_gateways_known" [] = "Gateways that booking waits for after a loss of the queue.";
     GUESTS_REJECTED: counter "stanchion_guests_rejected_total" (was "stanchion_guests_refused_total") ["reason"] = "Guests that were rejected because an address or network has too many.";
+    RECOVERY_ATTEMPTS: counter "stanchion_booking_recovery_attempts_total" ["outcome"] = "Recovery codes that were tried: found, unknown, or limited because too many of an address were unknown.";
     OUTAGES: counter "stanchion_booking_outages_total" [] = "Times in which nothing could be written to the database.";
     OUTAGE_SECONDS: counter "stanchion_booking_outage_seconds_total" [] = "Seconds in which nothing could be written to the database.";
     HOLDS_PROLONGED: counter "stanchion_booking_holds_prolonged_total" [] = "Holds that got the time of an outage back.";

@@ -6,3 +6,5 @@ pub mod booking;
 pub mod event;
 pub mod money;
 pub mod outbox;
+pub mod recovery_code;
+pub mod venue;

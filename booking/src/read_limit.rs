@@ -28,7 +28,8 @@ struct InFlightReads {
 #[derive(Debug)]
 pub(crate) struct ReadPermit<'a> {
     limiter: &'a ReadLimiter,
-    user: UserId,
+    /// None for a read that is nobody's in particular.
+    user: Option<UserId>,
 }
 
 impl ReadLimiter {
@@ -47,18 +48,37 @@ impl ReadLimiter {
             return Err(BookingError::TooManyReads);
         }
 
-        if in_flight.total >= MAX_READS {
+        in_flight.begin()?;
+        *in_flight.per_user.entry(user.clone()).or_default() += 1;
+        Ok(ReadPermit {
+            limiter: self,
+            user: Some(user.clone()),
+        })
+    }
+
+    /// A permit for one read of a client without an identity.
+    ///
+    /// # Errors
+    /// [`BookingError::Unavailable`] if there are too many reads in flight.
+    pub(crate) fn acquire_shared(&self) -> Result<ReadPermit<'_>, BookingError> {
+        self.0.lock().begin()?;
+        Ok(ReadPermit {
+            limiter: self,
+            user: None,
+        })
+    }
+}
+
+impl InFlightReads {
+    fn begin(&mut self) -> Result<(), BookingError> {
+        if self.total >= MAX_READS {
             return Err(BookingError::Unavailable(
                 "too many requests for bookings are under way",
             ));
         }
 
-        in_flight.total += 1;
-        *in_flight.per_user.entry(user.clone()).or_default() += 1;
-        Ok(ReadPermit {
-            limiter: self,
-            user: user.clone(),
-        })
+        self.total += 1;
+        Ok(())
     }
 }
 
@@ -66,13 +86,14 @@ impl Drop for ReadPermit<'_> {
     fn drop(&mut self) {
         let mut in_flight = self.limiter.0.lock();
         in_flight.total -= 1;
-        let left = in_flight.per_user.get_mut(&self.user).map(|reads| {
+        let Some(user) = &self.user else { return };
+        let left = in_flight.per_user.get_mut(user).map(|reads| {
             *reads -= 1;
             *reads
         });
 
         if left == Some(0) {
-            in_flight.per_user.remove(&self.user);
+            in_flight.per_user.remove(user);
         }
     }
 }

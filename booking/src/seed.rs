@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::civil::Weekday;
 use uuid::Uuid;
 use waitingroom_domain::{
     clock::Timestamp,
@@ -18,6 +19,7 @@ use crate::{
         audit_log::AuditContext,
         event::{Event, Show, Zone},
         money::Currency,
+        venue::Venue,
     },
     store::{SharedStore, StoreError},
 };
@@ -147,6 +149,7 @@ fn load_test(event: u16, size: SeedSize) -> Event {
     Event {
         event_id: load_test_event_id(event),
         name: format!("Load test {event}"),
+        venue: Venue::default(),
         currency: Currency::EUR,
         max_seats_per_user: 10,
         hold_seconds: 600,
@@ -180,11 +183,29 @@ fn load_test_show(show: u16, size: SeedSize) -> Show {
     }
 }
 
+/// The hour at which the demo's shows begin.
+const CURTAIN: i8 = 20;
+
 fn demo(now: Timestamp) -> Event {
-    let day = Duration::from_secs(24 * 3600);
+    let venue = Venue {
+        name: Some("Harbour Stage".into()),
+        city: Some("Hamburg".into()),
+        time_zone: "Europe/Berlin".parse().ok(),
+    };
+    let friday = venue
+        .time_zone
+        .as_ref()
+        .and_then(|zone| zone.next(Weekday::Friday, CURTAIN, now));
+    // In the venue's time, also if the clocks are changed in between.
+    let saturday = friday.and_then(|friday| {
+        let zone = venue.time_zone.as_ref()?;
+        zone.next(Weekday::Saturday, CURTAIN, friday)
+    });
+
     Event {
         event_id: numbered(0xd000_0000, 1, 0).into(),
         name: "The Velvet Rope: live at the Harbour".into(),
+        venue,
         currency: Currency::EUR,
         max_seats_per_user: 6,
         hold_seconds: 300,
@@ -199,13 +220,13 @@ fn demo(now: Timestamp) -> Event {
         },
         appearance: Appearance::default(),
         shows: vec![
-            demo_show(1, "Friday evening", now.plus(day * 30)),
-            demo_show(2, "Saturday evening", now.plus(day * 31)),
+            demo_show(1, "Friday evening", friday),
+            demo_show(2, "Saturday evening", saturday),
         ],
     }
 }
 
-fn demo_show(show: u16, name: &str, starts_at: Timestamp) -> Show {
+fn demo_show(show: u16, name: &str, starts_at: Option<Timestamp>) -> Show {
     let zones = [
         ("Front row", 14_900, 40),
         ("Stalls", 8_900, 400),
@@ -222,7 +243,7 @@ fn demo_show(show: u16, name: &str, starts_at: Timestamp) -> Show {
     Show {
         show_id: numbered(0xd100_0000, show, 0).into(),
         name: name.into(),
-        starts_at: Some(starts_at),
+        starts_at,
         zones: (1..).zip(zones).map(zone).collect(),
     }
 }
@@ -230,6 +251,31 @@ fn demo_show(show: u16, name: &str, starts_at: Timestamp) -> Show {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn demo_is_on_days_that_its_names_say() {
+        for now in [
+            "2026-11-28T05:00:00Z",
+            "2026-11-27T12:00:00Z",
+            "2027-03-25T23:30:00Z",
+        ] {
+            let now = Timestamp::parse(now).unwrap();
+            let event = demo(now);
+            let shown = |show: usize| {
+                let starts_at = event.shows[show].starts_at.unwrap();
+                assert!(starts_at > now && starts_at.since(now) < Duration::from_secs(9 * 86_400));
+                event.venue.wall_time(starts_at).unwrap()
+            };
+
+            assert_eq!(
+                [shown(0).weekday(), shown(1).weekday()],
+                [Weekday::Friday, Weekday::Saturday]
+            );
+            for show in [0, 1] {
+                assert!(shown(show).to_minute().ends_with(" 20:00"));
+            }
+        }
+    }
 
     #[test]
     fn ids_match_load_tests() {

@@ -28,6 +28,7 @@ use crate::{
         LoadMonitor,
         probes::{DatabaseProbe, QueueProbe},
     },
+    model::recovery_code::RecoveryKey,
     outbox_publisher::{OutboxPublisher, OutboxRelay},
     pipeline::{Pipeline, PipelineDeps, PipelineReceivers},
     reservations::{
@@ -36,6 +37,7 @@ use crate::{
         guest_limits::{GuestLimiter, GuestLimits},
         key_cleanup::KeyCleanup,
         queries::BookingQueries,
+        recovery::{MissLimiter, RecoveryService},
         request_validator::RequestValidator,
         reserve::ReservationService,
     },
@@ -61,6 +63,8 @@ pub struct Backends {
     pub pass_key: PassKey,
     /// Verifies the addresses of guests that gateways sign.
     pub addresses: GuestAddressKey,
+    /// Makes the codes with which bookings are recovered.
+    pub recovery_key: RecoveryKey,
     /// The status of every process.
     pub process_registry: SharedProcessRegistry,
     /// The clock.
@@ -107,6 +111,7 @@ struct HandlerServices {
     reservations: Arc<ReservationService>,
     transitions: Arc<TransitionService>,
     bookings: Arc<BookingQueries>,
+    recovery: Arc<RecoveryService>,
     availability: Arc<AvailabilityService>,
     dashboard: Arc<DashboardService>,
     admin: Arc<AdminService>,
@@ -129,6 +134,7 @@ extract_by_type! {
     reservations: ReservationService,
     transitions: TransitionService,
     bookings: BookingQueries,
+    recovery: RecoveryService,
     availability: AvailabilityService,
     dashboard: DashboardService,
     admin: AdminService,
@@ -182,6 +188,7 @@ struct Shared {
     load: Arc<LoadMonitor>,
     database_clock: Arc<DatabaseClock>,
     guest_limiter: GuestLimiter,
+    recovery_misses: MissLimiter,
 }
 
 impl Shared {
@@ -202,6 +209,7 @@ impl Shared {
             load: Arc::default(),
             database_clock: Arc::new(DatabaseClock::new(clock.clone(), store.clone())),
             guest_limiter: GuestLimiter::new(config.guest_limits),
+            recovery_misses: MissLimiter::default(),
         }
     }
 }
@@ -313,7 +321,18 @@ fn app_state(
         guest_limiter: shared.guest_limiter.clone(),
         clock: clock.clone(),
     };
-    let bookings = BookingQueries::new(store.clone(), Arc::clone(&shared.database_clock));
+    let bookings = Arc::new(BookingQueries::new(
+        store.clone(),
+        Arc::clone(&shared.database_clock),
+    ));
+    let recovery = RecoveryService::new(
+        store.clone(),
+        Arc::clone(&bookings),
+        backends.recovery_key.clone(),
+        clock.clone(),
+        Arc::clone(&shared.database_clock),
+        shared.recovery_misses.clone(),
+    );
     let admin = AdminService {
         store: store.clone(),
         catalogue: Arc::clone(&shared.catalogue),
@@ -329,7 +348,8 @@ fn app_state(
         catalogue: Arc::clone(&shared.catalogue),
         reservations: Arc::new(reservations),
         transitions: Arc::new(transitions),
-        bookings: Arc::new(bookings),
+        bookings,
+        recovery: Arc::new(recovery),
         availability: Arc::clone(&live.availability),
         dashboard: Arc::clone(&live.dashboard),
         admin: Arc::new(admin),
@@ -360,6 +380,7 @@ fn task_services(
         key_cleanup: KeyCleanup {
             store: store.clone(),
             guest_limiter: shared.guest_limiter,
+            recovery_misses: shared.recovery_misses,
             clock,
             database_clock: Arc::clone(&shared.database_clock),
             key_ttl: config.idempotency_key_ttl,

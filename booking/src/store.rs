@@ -27,6 +27,7 @@ use crate::model::{
     event::Event,
     money::Currency,
     outbox::OutboxBatch,
+    recovery_code::CodeDigest,
 };
 
 mod connection;
@@ -293,6 +294,17 @@ pub trait BookingStore: Send + Sync + 'static {
 
     /// Clears the keys of at most `limit` attempts made before `before`; returns how many.
     async fn clear_expired_keys(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
+
+    /// Stores the digest of a booking's recovery code; nothing happens if it is stored.
+    async fn keep_recovery_code(
+        &self,
+        digest: &CodeDigest,
+        booking: BookingId,
+        now: Timestamp,
+    ) -> Result<(), StoreError>;
+
+    /// The booking whose code has this digest.
+    async fn recovered_booking(&self, digest: &CodeDigest) -> Result<Option<Booking>, StoreError>;
 
     /// Removes every booking and every message, and counts all seats as free.
     async fn reset(&self) -> Result<(), StoreError>;

@@ -14,10 +14,12 @@ mod http {
     mod app;
     mod availability;
     mod catalogue;
+    mod codes;
     mod decisions;
     mod faults;
     mod live;
     mod outages;
     mod recovery;
     mod reserving;
+    mod venues;
 }

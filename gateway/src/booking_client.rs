@@ -53,6 +53,65 @@ pub(crate) struct EventSummary {
     pub(crate) name: String,
     pub(crate) state: SaleState,
     pub(crate) message: Option<String>,
+    /// Every seat is sold. Booking of an earlier release does not say so.
+    #[serde(default)]
+    pub(crate) sold_out: bool,
+    pub(crate) venue: Option<String>,
+    pub(crate) city: Option<String>,
+    pub(crate) time_zone: Option<String>,
+    pub(crate) starts_at: Option<String>,
+    pub(crate) starts_at_local: Option<String>,
+    /// Only of a single event.
+    #[serde(default)]
+    pub(crate) shows: Vec<ShowSummary>,
+}
+
+/// A show as pages without script show it.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct ShowSummary {
+    pub(crate) name: String,
+    pub(crate) starts_at: Option<String>,
+    pub(crate) starts_at_local: Option<String>,
+}
+
+impl EventSummary {
+    /// Venue and city, as far as they are known.
+    pub(crate) fn place(&self) -> Option<String> {
+        let known: Vec<&str> = [&self.venue, &self.city]
+            .into_iter()
+            .filter_map(|part| part.as_deref())
+            .collect();
+        (!known.is_empty()).then(|| known.join(", "))
+    }
+
+    /// When the first show begins, with the zone's name.
+    pub(crate) fn time(&self) -> Option<String> {
+        self.named_time(self.starts_at.as_deref(), self.starts_at_local.as_deref())
+    }
+
+    /// When a show begins, with the zone's name.
+    pub(crate) fn time_of(&self, show: &ShowSummary) -> Option<String> {
+        self.named_time(show.starts_at.as_deref(), show.starts_at_local.as_deref())
+    }
+
+    /// Pages without script do not know their visitor's zone: without the venue's, it is UTC.
+    fn named_time(&self, utc: Option<&str>, local: Option<&str>) -> Option<String> {
+        let (moment, zone) = match (local, &self.time_zone) {
+            (Some(local), Some(zone)) => (local, zone.as_str()),
+            _ => (utc?, "UTC"),
+        };
+        let to_minute = moment.get(..16)?.replace('T', " ");
+        Some(format!("{to_minute} ({zone})"))
+    }
+
+    /// The state as users should know it: an open sale of which every seat is sold is sold out.
+    pub(crate) fn sale(&self) -> SaleState {
+        if self.sold_out && self.state == SaleState::Open {
+            SaleState::SoldOut
+        } else {
+            self.state
+        }
+    }
 }
 
 #[derive(Deserialize)]

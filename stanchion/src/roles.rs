@@ -9,7 +9,7 @@ mod shared_settings;
 use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
-use booking::BookingService;
+use booking::{BookingService, model::recovery_code::RecoveryKey};
 use gateway::{Dependencies, Gateway, GatewayConfig, booking_api::SharedBookingApi};
 use queue_worker::{Worker, WorkerConfig};
 use waitingroom_domain::{
@@ -211,6 +211,7 @@ impl Backends {
             authenticator,
             pass_key: PassKey::new(secret),
             addresses: GuestAddressKey::new(secret),
+            recovery_key: RecoveryKey::new(secret),
             process_registry: self.registry.clone(),
             clock: self.clock.clone(),
         })

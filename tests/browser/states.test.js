@@ -44,9 +44,11 @@ test("shows paused, open, sold out and closed while waiting", async () => {
   const shown = await position(page);
   await inspect(page, "moving");
   await sale.set({ state: "sold_out", message: "Thank you for your patience." });
-  await says(page, "All seats are taken for now");
+  await page.getByTestId("sold-out").waitFor();
   await says(page, "Thank you for your patience.");
   await inspect(page, "sold-out");
+  await sale.set({ state: "open" });
+  await page.getByTestId("position").waitFor();
   assert.ok((await position(page)) <= shown, "a position never grows");
   await sale.set({ state: "closed" });
   await says(page, "This sale is over");

@@ -31,6 +31,7 @@ def open_sale():
             {
                 "show_id": SHOW,
                 "name": "All evenings",
+                "starts_at": "2030-05-03T18:00:00Z",
                 "zones": [{"zone_id": ZONE, "name": "Everywhere", "capacity": 10000000, "unit_price": 100}],
             }
         ],
@@ -58,6 +59,13 @@ def before_load_schema(context, schema):
                 operation["responses"].pop("default", None)
 
 
+def place(event):
+    """Zones are names of a database, which no pattern states: of those that are made up, every second becomes one of it."""
+    turns["createEvent"] += 1
+    if turns["createEvent"] % 2 and isinstance(event.get("time_zone"), str):
+        event["time_zone"] = "Europe/Oslo"
+
+
 turns = collections.Counter()
 
 
@@ -65,6 +73,8 @@ turns = collections.Counter()
 def before_call(context, case, kwargs):
     """Every second good reservation comes with a pass and asks for seats that there are: what is made up has neither."""
     operation = case.operation.definition.raw.get("operationId")
+    if operation == "createEvent" and isinstance(case.body, dict):
+        place(case.body)
     if TOKEN is None or operation not in ("reserveSeats", "reserveFirstThatFits"):
         return
     if not (case.meta and case.meta.generation.mode.is_positive and isinstance(case.body, dict)):
@@ -85,10 +95,13 @@ def before_call(context, case, kwargs):
 
 @schemathesis.hook
 def filter_failure(context, failure, case, response):
-    """What is refused for a reason that no schema can state: a key of an earlier request, two events at once, or none in either place."""
+    """What is refused for a reason that no schema can state: a key of an earlier request, two events at once, or none in either place; a
+    currency or a time zone that a list does not have, and a time that does not exist."""
     if response.status_code != 422:
         return True
     problem = response.json()
+    if case.operation.path == "/api/v1/admin/events" and problem.get("field", "").endswith(("currency", "time_zone", "starts_at_local")):
+        return False
     if case.operation.path == "/api/v1/queue/leave" and problem["detail"] == "event_id is required":
         return False
     return problem["code"] != "IDEMPOTENCY_MISMATCH" and "the same in the query and in the body" not in problem["detail"]

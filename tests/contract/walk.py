@@ -67,7 +67,11 @@ def operators(olga):
     name = f"The walk {uuid.uuid4()}"
     zones = [{"name": "Stalls", "capacity": 4, "unit_price": 8900}]
     draft = {"name": name, "currency": "THB", "queue": {"state": "paused"}, "appearance": {"accent": "#0a7f5a"}}
-    event = ask("createEvent", 201, olga, {**draft, "shows": [{"name": "Friday", "zones": zones}]})["event_id"]
+    draft |= {"venue": "Lumpinee", "city": "Bangkok", "time_zone": "Asia/Bangkok"}
+    show = {"name": "Friday", "starts_at_local": "2030-05-03T20:00", "zones": zones}
+    event = ask("createEvent", 201, olga, {**draft, "shows": [show]})["event_id"]
+    assert {"currency": "THB", "currency_digits": 2} in ask("listCurrencies", 200, olga)["currencies"]
+    ask("getEventCalendar", 200, event_id=event)
     again = {**draft, "event_id": event, "shows": [{"name": "Friday", "zones": zones}]}
     refused("ALREADY_EXISTS", "createEvent", 409, olga, again)
     ask("listOperatedEvents", 200, olga)
@@ -109,6 +113,10 @@ def bookings(ann, bob):
     refused("PASS_USED", "reserveSeats", 409, ann, {"event_id": hooks.SALE, **seats}, headers=other)
     ask("listPendingBookings", 200, ann)
     ask("confirmBooking", 200, ann, booking_id=bought)
+    code = ask("createBookingCode", 200, ann, booking_id=bought)["code"]
+    assert ask("recoverBooking", 200, body={"code": code})["booking_id"] == bought
+    refused("BOOKING_NOT_FOUND", "recoverBooking", 404, body={"code": "0" * 16})
+    ask("getBookingCalendar", 200, ann, booking_id=bought)
     refused("BOOKING_NOT_PENDING", "cancelBooking", 409, ann, booking_id=bought)
     refused("BOOKING_NOT_FOUND", "getBooking", 404, bob, booking_id=bought)
     given_back, headers = reserve(ann, "reserveFirstThatFits", "walk-3", options=[{"zone_id": hooks.ZONE, "quantity": 1}])

@@ -13,6 +13,7 @@ const bookingFields = {
   unit_price: nonNegativeInt,
   total_price: nonNegativeInt,
   currency: string,
+  currency_digits: nonNegativeInt,
   status: openEnum("reserved", "confirmed", "cancelled", "expired"),
   created_at: timestamp,
   expires_at: timestamp,

@@ -63,6 +63,7 @@ export interface components {
          *       "booking_id": "0197a4c7-11d2-7b60-8e4f-93a5c0b7d201",
          *       "created_at": "2026-06-01T18:00:12.345Z",
          *       "currency": "EUR",
+         *       "currency_digits": 2,
          *       "event_id": "d0000000-0000-0001-0000-000000000000",
          *       "expires_at": "2026-06-01T18:05:12.345Z",
          *       "quantity": 2,
@@ -81,6 +82,11 @@ export interface components {
             /** @description The time of the reservation. */
             created_at: components["schemas"]["Timestamp"];
             currency: components["schemas"]["Currency"];
+            /**
+             * Format: uint8
+             * @description Decimals of the currency's minor unit, by ISO 4217.
+             */
+            currency_digits: number;
             event_id: components["schemas"]["EventId"];
             /** @description When the hold expires unless it is confirmed. */
             expires_at: components["schemas"]["Timestamp"];
@@ -102,6 +108,23 @@ export interface components {
             zone_id: components["schemas"]["ZoneId"];
         };
         /**
+         * @description The code of a booking.
+         * @example {
+         *       "booking_id": "0197a4c7-11d2-7b60-8e4f-93a5c0b7d201",
+         *       "code": "7K3M-QX4V-9T2B-H8WD",
+         *       "path": "/bookings#code=7K3M-QX4V-9T2B-H8WD"
+         *     }
+         */
+        BookingCode: {
+            booking_id: components["schemas"]["BookingId"];
+            code: components["schemas"]["RecoveryCode"];
+            /**
+             * @description The page of this site that opens the booking. The code is behind `#`: browsers send it to no
+             *     server.
+             */
+            path: string;
+        };
+        /**
          * Format: uuid
          * @description One reservation, from hold to its end.
          */
@@ -114,6 +137,7 @@ export interface components {
          *           "booking_id": "0197a4c7-11d2-7b60-8e4f-93a5c0b7d201",
          *           "created_at": "2026-06-01T18:00:12.345Z",
          *           "currency": "EUR",
+         *           "currency_digits": 2,
          *           "event_id": "d0000000-0000-0001-0000-000000000000",
          *           "expires_at": "2026-06-01T18:05:12.345Z",
          *           "quantity": 2,
@@ -143,6 +167,15 @@ export interface components {
             total: number;
         };
         /**
+         * @description A request for the booking of a code.
+         * @example {
+         *       "code": "7K3M-QX4V-9T2B-H8WD"
+         *     }
+         */
+        BookingRecovery: {
+            code: components["schemas"]["RecoveryCode"];
+        };
+        /**
          * @description The status of a booking. Only `reserved` can change.
          * @enum {string}
          */
@@ -153,6 +186,7 @@ export interface components {
          *       "bookings": 3,
          *       "confirmed_seats": 4,
          *       "currency": "EUR",
+         *       "currency_digits": 2,
          *       "reserved_seats": 2,
          *       "total_spent": 35600
          *     }
@@ -170,6 +204,11 @@ export interface components {
             confirmed_seats: number;
             /** @description Absent if there are no bookings, or bookings in several currencies. */
             currency?: components["schemas"]["Currency"];
+            /**
+             * Format: uint8
+             * @description Decimals of the currency's minor unit, by ISO 4217; absent as `currency` is.
+             */
+            currency_digits?: number;
             /**
              * Format: uint64
              * @description Seats held at present.
@@ -236,8 +275,20 @@ export interface components {
          * @enum {string}
          */
         Code: "ALREADY_EXISTS" | "BOOKING_EXPIRED" | "BOOKING_NOT_FOUND" | "BOOKING_NOT_PENDING" | "EVENT_NOT_FOUND" | "FORBIDDEN" | "GUEST_TOO_OLD" | "IDEMPOTENCY_MISMATCH" | "INSUFFICIENT_SEATS" | "INTERNAL" | "INVALID_REQUEST" | "METHOD_NOT_ALLOWED" | "NOT_FOUND" | "NOT_IN_QUEUE" | "PASS_EXPIRED" | "PASS_INVALID" | "PASS_REQUIRED" | "PASS_REVOKED" | "PASS_USED" | "PASS_WRONG_EVENT" | "PASS_WRONG_USER" | "PAYLOAD_TOO_LARGE" | "QUEUE_CLOSED" | "QUEUE_FULL" | "RATE_LIMITED" | "SHOW_NOT_FOUND" | "TOKEN_EXPIRED" | "UNAUTHORIZED" | "UNAVAILABLE" | "UNSUPPORTED_MEDIA_TYPE" | "USER_LIMIT_EXCEEDED" | "ZONE_NOT_FOUND";
-        /** @description A currency by its ISO 4217 code. Only the form is checked, not the list. */
+        /**
+         * @description A currency by its ISO 4217 code. What clients send must be in the list and in use; a stored code
+         *     stays valid when the list drops it.
+         */
         Currency: string;
+        /** @description A currency of ISO 4217. */
+        CurrencyInUse: {
+            currency: components["schemas"]["Currency"];
+            /**
+             * Format: uint8
+             * @description Decimals of its minor unit.
+             */
+            currency_digits: number;
+        };
         /**
          * @description A request for a development token.
          * @example {
@@ -252,7 +303,9 @@ export interface components {
         /**
          * @description An event with its shows, zones and available seats.
          * @example {
+         *       "city": "Hamburg",
          *       "currency": "EUR",
+         *       "currency_digits": 2,
          *       "event_id": "d0000000-0000-0001-0000-000000000000",
          *       "hold_seconds": 300,
          *       "max_seats_per_user": 6,
@@ -261,12 +314,14 @@ export interface components {
          *         {
          *           "name": "Friday evening",
          *           "show_id": "d1000000-0000-0001-0000-000000000000",
-         *           "starts_at": "2026-07-01T18:00:00Z",
+         *           "starts_at": "2026-07-03T18:00:00Z",
+         *           "starts_at_local": "2026-07-03T20:00:00",
          *           "zones": [
          *             {
          *               "available": 398,
          *               "capacity": 400,
          *               "currency": "EUR",
+         *               "currency_digits": 2,
          *               "name": "Stalls",
          *               "unit_price": 8900,
          *               "zone_id": "d2000000-0000-0001-0002-000000000000"
@@ -274,12 +329,22 @@ export interface components {
          *           ]
          *         }
          *       ],
-         *       "state": "open"
+         *       "sold_out": false,
+         *       "starts_at": "2026-07-03T18:00:00Z",
+         *       "starts_at_local": "2026-07-03T20:00:00",
+         *       "state": "open",
+         *       "time_zone": "Europe/Berlin",
+         *       "venue": "Harbour Stage"
          *     }
          */
         Event: components["schemas"]["EventHead"] & {
             appearance?: components["schemas"]["Appearance"];
             currency: components["schemas"]["Currency"];
+            /**
+             * Format: uint8
+             * @description Decimals of the currency's minor unit, by ISO 4217.
+             */
+            currency_digits: number;
             /**
              * Format: uint32
              * @description Duration of a hold.
@@ -294,11 +359,22 @@ export interface components {
         };
         /** @description The name and the state of an event. */
         EventHead: {
+            city?: string;
             event_id: components["schemas"]["EventId"];
             /** @description The operator's message to all users. */
             message?: string;
             name: string;
+            /** @description Every seat is sold, and none is held that could come back. */
+            sold_out: boolean;
+            /** @description When its first show begins. */
+            starts_at?: components["schemas"]["Timestamp"];
+            /** @description The same as the clocks at the venue show it; absent if `time_zone` is. */
+            starts_at_local?: components["schemas"]["WallTime"];
             state: components["schemas"]["SaleState"];
+            /** @description The zone in which the event's times are meant. */
+            time_zone?: components["schemas"]["TimeZone"];
+            /** @description The house or ground. */
+            venue?: string;
         };
         /**
          * Format: uuid
@@ -604,6 +680,7 @@ export interface components {
         /**
          * @description An event to be added.
          * @example {
+         *       "city": "Hamburg",
          *       "currency": "EUR",
          *       "name": "An evening",
          *       "queue": {
@@ -612,6 +689,7 @@ export interface components {
          *       "shows": [
          *         {
          *           "name": "Friday",
+         *           "starts_at_local": "2030-05-03T20:00",
          *           "zones": [
          *             {
          *               "capacity": 400,
@@ -620,11 +698,14 @@ export interface components {
          *             }
          *           ]
          *         }
-         *       ]
+         *       ],
+         *       "time_zone": "Europe/Berlin",
+         *       "venue": "Harbour Stage"
          *     }
          */
         NewEvent: {
             appearance?: components["schemas"]["AppearancePatch"];
+            city?: null | components["schemas"]["Name"];
             /** @default EUR */
             currency?: null | components["schemas"]["Currency"];
             event_id?: null | components["schemas"]["EventId"];
@@ -682,12 +763,15 @@ export interface components {
                 state?: components["schemas"]["SaleState"] | null;
             };
             shows: components["schemas"]["NewShow"][];
+            time_zone?: null | components["schemas"]["TimeZone"];
+            venue?: null | components["schemas"]["Name"];
         };
         /** @description A show of an event to be added. */
         NewShow: {
             name: components["schemas"]["Name"];
             show_id?: null | components["schemas"]["ShowId"];
             starts_at?: null | components["schemas"]["Timestamp"];
+            starts_at_local?: null | components["schemas"]["WallTime"];
             zones: components["schemas"]["NewZone"][];
         };
         /** @description A zone of an event to be added. */
@@ -697,7 +781,7 @@ export interface components {
             name: components["schemas"]["Name"];
             /**
              * Format: int64
-             * @description Price of one seat, in minor units.
+             * @description Price of one seat, in minor units; 0 for a free seat.
              */
             unit_price: number;
             zone_id?: null | components["schemas"]["ZoneId"];
@@ -707,7 +791,9 @@ export interface components {
         /**
          * @description An event as operators see it: with the settings of its queue.
          * @example {
+         *       "city": "Hamburg",
          *       "currency": "EUR",
+         *       "currency_digits": 2,
          *       "event_id": "d0000000-0000-0001-0000-000000000000",
          *       "hold_seconds": 300,
          *       "max_seats_per_user": 6,
@@ -727,12 +813,14 @@ export interface components {
          *         {
          *           "name": "Friday evening",
          *           "show_id": "d1000000-0000-0001-0000-000000000000",
-         *           "starts_at": "2026-07-01T18:00:00Z",
+         *           "starts_at": "2026-07-03T18:00:00Z",
+         *           "starts_at_local": "2026-07-03T20:00:00",
          *           "zones": [
          *             {
          *               "available": 398,
          *               "capacity": 400,
          *               "currency": "EUR",
+         *               "currency_digits": 2,
          *               "name": "Stalls",
          *               "unit_price": 8900,
          *               "zone_id": "d2000000-0000-0001-0002-000000000000"
@@ -740,7 +828,12 @@ export interface components {
          *           ]
          *         }
          *       ],
-         *       "state": "open"
+         *       "sold_out": false,
+         *       "starts_at": "2026-07-03T18:00:00Z",
+         *       "starts_at_local": "2026-07-03T20:00:00",
+         *       "state": "open",
+         *       "time_zone": "Europe/Berlin",
+         *       "venue": "Harbour Stage"
          *     }
          */
         OperatedEvent: components["schemas"]["Event"] & {
@@ -932,6 +1025,54 @@ export interface components {
             total_in_queue: number;
         };
         /**
+         * @description A booking as the bearer of its code sees it: without its user.
+         * @example {
+         *       "booking_id": "0197a4c7-11d2-7b60-8e4f-93a5c0b7d201",
+         *       "confirmed_at": "2026-06-01T18:02:40.002Z",
+         *       "created_at": "2026-06-01T18:00:12.345Z",
+         *       "currency": "EUR",
+         *       "currency_digits": 2,
+         *       "event_id": "d0000000-0000-0001-0000-000000000000",
+         *       "expires_at": "2026-06-01T18:05:12.345Z",
+         *       "quantity": 2,
+         *       "show_id": "d1000000-0000-0001-0000-000000000000",
+         *       "status": "confirmed",
+         *       "total_price": 17800,
+         *       "unit_price": 8900,
+         *       "zone_id": "d2000000-0000-0001-0002-000000000000"
+         *     }
+         */
+        RecoveredBooking: {
+            booking_id: components["schemas"]["BookingId"];
+            confirmed_at?: components["schemas"]["Timestamp"];
+            created_at: components["schemas"]["Timestamp"];
+            currency: components["schemas"]["Currency"];
+            /**
+             * Format: uint8
+             * @description Decimals of the currency's minor unit, by ISO 4217.
+             */
+            currency_digits: number;
+            event_id: components["schemas"]["EventId"];
+            expires_at: components["schemas"]["Timestamp"];
+            /** Format: uint32 */
+            quantity: number;
+            show_id: components["schemas"]["ShowId"];
+            status: components["schemas"]["BookingStatus"];
+            /**
+             * Format: int64
+             * @description In minor units.
+             */
+            total_price: number;
+            /**
+             * Format: int64
+             * @description In minor units.
+             */
+            unit_price: number;
+            zone_id: components["schemas"]["ZoneId"];
+        };
+        /** @description 16 letters and digits. Spaces, dashes and case do not matter; O is read as 0, I and L as 1. */
+        RecoveryCode: string;
+        /**
          * @description Seats to reserve.
          * @example {
          *       "event_id": "d0000000-0000-0001-0000-000000000000",
@@ -996,6 +1137,8 @@ export interface components {
             name: string;
             show_id: components["schemas"]["ShowId"];
             starts_at: null | components["schemas"]["Timestamp"];
+            /** @description The same as the clocks at the venue show it; absent if the event's `time_zone` is. */
+            starts_at_local?: components["schemas"]["WallTime"];
             zones: components["schemas"]["Zone"][];
         };
         /**
@@ -1045,6 +1188,8 @@ export interface components {
          * @description RFC 3339 in UTC.
          */
         Timestamp: string;
+        /** @description A time zone of the IANA database, for example `Europe/Oslo`. */
+        TimeZone: string;
         /** @description A token. */
         Token: {
             /** @description When the token expires. */
@@ -1078,6 +1223,8 @@ export interface components {
          * @enum {string}
          */
         WaitReason: "paused" | "sold_out" | "slowed" | "returned" | "counting";
+        /** @description What the clocks at the venue show: date and time without an offset. */
+        WallTime: string;
         /** @description One seat preference. */
         WishItem: {
             /**
@@ -1102,6 +1249,11 @@ export interface components {
              */
             capacity: number;
             currency: components["schemas"]["Currency"];
+            /**
+             * Format: uint8
+             * @description Decimals of the currency's minor unit, by ISO 4217.
+             */
+            currency_digits: number;
             name: string;
             /**
              * Format: int64
@@ -1179,13 +1331,16 @@ export type AppearancePatch = components['schemas']['AppearancePatch'];
 export type AuditEntry = components['schemas']['AuditEntry'];
 export type Availability = components['schemas']['Availability'];
 export type Booking = components['schemas']['Booking'];
+export type BookingCode = components['schemas']['BookingCode'];
 export type BookingId = components['schemas']['BookingId'];
 export type BookingPage = components['schemas']['BookingPage'];
+export type BookingRecovery = components['schemas']['BookingRecovery'];
 export type BookingStatus = components['schemas']['BookingStatus'];
 export type BookingSummary = components['schemas']['BookingSummary'];
 export type BookingVitals = components['schemas']['BookingVitals'];
 export type Code = components['schemas']['Code'];
 export type Currency = components['schemas']['Currency'];
+export type CurrencyInUse = components['schemas']['CurrencyInUse'];
 export type DevelopmentUser = components['schemas']['DevelopmentUser'];
 export type Event = components['schemas']['Event'];
 export type EventHead = components['schemas']['EventHead'];
@@ -1213,6 +1368,8 @@ export type ProcessStatus = components['schemas']['ProcessStatus'];
 export type QueuePatch = components['schemas']['QueuePatch'];
 export type QueueSettings = components['schemas']['QueueSettings'];
 export type QueueStatus = components['schemas']['QueueStatus'];
+export type RecoveredBooking = components['schemas']['RecoveredBooking'];
+export type RecoveryCode = components['schemas']['RecoveryCode'];
 export type Reserve = components['schemas']['Reserve'];
 export type ReserveFirst = components['schemas']['ReserveFirst'];
 export type Role = components['schemas']['Role'];
@@ -1223,10 +1380,12 @@ export type ShowId = components['schemas']['ShowId'];
 export type Synced = components['schemas']['Synced'];
 export type ThrottleReason = components['schemas']['ThrottleReason'];
 export type Timestamp = components['schemas']['Timestamp'];
+export type TimeZone = components['schemas']['TimeZone'];
 export type Token = components['schemas']['Token'];
 export type UserId = components['schemas']['UserId'];
 export type WaitRange = components['schemas']['WaitRange'];
 export type WaitReason = components['schemas']['WaitReason'];
+export type WallTime = components['schemas']['WallTime'];
 export type WishItem = components['schemas']['WishItem'];
 export type Zone = components['schemas']['Zone'];
 export type ZoneAvailability = components['schemas']['ZoneAvailability'];

@@ -1,12 +1,12 @@
 // The shop's routes: events, free seats, and the user's bookings.
 import { idSegment } from "./ids";
-import type { Availability, Booking, Event as EventDetail, EventHead as EventSummary } from "./openapi";
+import type { Availability, Booking, BookingCode, Event as EventDetail, EventHead as EventSummary, RecoveredBooking } from "./openapi";
 import type { Signal } from "./platform";
 import type { Rest } from "./rest";
 
 export { type RetryOptions, retry } from "./retry";
 export { followSeats } from "./seat-stream";
-export type { Appearance, Availability, Event as EventDetail, EventHead as EventSummary, Show, Zone } from "./openapi";
+export type { Appearance, Availability, BookingCode, RecoveredBooking, Event as EventDetail, EventHead as EventSummary, Show, Zone } from "./openapi";
 
 export class Shop {
   readonly #rest: Rest;
@@ -50,6 +50,16 @@ export class Shop {
   /** Newest first. */
   async bookings(limit = 50): Promise<Booking[]> {
     return (await this.#rest.call<{ bookings: Booking[] }>("GET", `/bookings?limit=${limit}`, undefined, {}, "bookings")).bookings;
+  }
+
+  /** A code that shows the booking on any device, and permits nothing else. The same each time. */
+  code(bookingId: string): Promise<BookingCode> {
+    return this.#rest.call("POST", `/bookings/${idSegment(bookingId)}/code`, undefined, {}, "code");
+  }
+
+  /** The booking of a code; `BOOKING_NOT_FOUND` if there is none. Needs no identity. */
+  recover(code: string): Promise<RecoveredBooking> {
+    return this.#rest.call("POST", "/bookings/recover", { code }, {}, "booking_id");
   }
 
   #booking(method: string, bookingId: string, action = ""): Promise<Booking> {

@@ -10,6 +10,7 @@ import { applyBranding } from "./shared/appearance";
 import { VisitorFrame, Heading } from "./shared/visitor-frame";
 import { BookingView } from "./shop/booking";
 import { Bookings } from "./shop/bookings";
+import { Recover } from "./shop/recover";
 import { Seats } from "./shop/seats";
 import type { Dependencies } from "./visitor/dependencies";
 import type { Journey } from "./visitor/journey";
@@ -57,7 +58,12 @@ function View({ state, journey, deps }: AppProps) {
   if (stage.at === "starting") return <h1 class="card reading">{t.starting}</h1>;
   if (page === "events") return <Events state={state} now={now} />;
   if (page === "bookings") {
-    return <Bookings state={state} onOpen={({ user_id, event_id, booking_id }) => deps.bookings.keep(user_id, event_id, booking_id)} />;
+    return (
+      <>
+        <Bookings state={state} onOpen={({ user_id, event_id, booking_id }) => deps.bookings.keep(user_id, event_id, booking_id)} />
+        <Recover shop={deps.shop} />
+      </>
+    );
   }
   switch (stage.at) {
     case "missing":
@@ -69,7 +75,7 @@ function View({ state, journey, deps }: AppProps) {
     case "shopping":
       return <Seats state={state} journey={journey} now={now} />;
     case "booking":
-      return <BookingView state={state} booking={stage.booking} journey={journey} now={now} />;
+      return <BookingView state={state} booking={stage.booking} journey={journey} shop={deps.shop} now={now} />;
     default:
       return <EventPage state={state} journey={journey} />;
   }

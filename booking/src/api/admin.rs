@@ -19,7 +19,7 @@ use waitingroom_server::{
 };
 
 use super::{
-    events::{OperatorEventResponse, operator_event_example, operator_response},
+    events::{EventSeats, OperatorEventResponse, operator_event_example, operator_response},
     extract::Operator,
     new_event::NewEvent,
     params,
@@ -28,8 +28,10 @@ use super::{
 use crate::{
     admin_actions::AdminService,
     catalogue::Catalogue,
-    live::availability::AvailabilityService,
-    model::appearance::{Appearance, AppearancePatch},
+    model::{
+        appearance::{Appearance, AppearancePatch},
+        money::Currency,
+    },
 };
 
 #[derive(Serialize, ToSchema)]
@@ -52,11 +54,11 @@ pub(super) struct OperatorEventList {
 pub(super) async fn list(
     _: Operator,
     State(admin): State<Arc<AdminService>>,
-    State(availability): State<Arc<AvailabilityService>>,
+    State(seats): State<EventSeats>,
 ) -> Result<Json<OperatorEventList>, Problem> {
     let mut events = Vec::new();
     for event in admin.events(None).await? {
-        events.push(operator_response(&availability, &event).await?);
+        events.push(operator_response(&seats, &event).await?);
     }
 
     Ok(Json(OperatorEventList { events }))
@@ -78,7 +80,7 @@ pub(super) async fn list(
 pub(super) async fn create(
     Operator(operator): Operator,
     State(admin): State<Arc<AdminService>>,
-    State(availability): State<Arc<AvailabilityService>>,
+    State(seats): State<EventSeats>,
     LargeJson(request): LargeJson<NewEvent>,
 ) -> Result<impl IntoResponse, Problem> {
     let event = request.into_event()?;
@@ -86,8 +88,51 @@ pub(super) async fn create(
 
     Ok((
         StatusCode::CREATED,
-        Json(operator_response(&availability, &created).await?),
+        Json(operator_response(&seats, &created).await?),
     ))
+}
+
+/// The currencies in which seats can be sold.
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({ "currencies": [
+    { "currency": "EUR", "currency_digits": 2 },
+    { "currency": "JPY", "currency_digits": 0 }
+] }))]
+pub(super) struct CurrencyList {
+    currencies: Vec<CurrencyResponse>,
+}
+
+/// A currency of ISO 4217.
+#[derive(Serialize, ToSchema)]
+#[schema(as = CurrencyInUse)]
+struct CurrencyResponse {
+    currency: Currency,
+    /// Decimals of its minor unit.
+    #[schema(maximum = 4)]
+    currency_digits: u8,
+}
+
+/// The currencies in which seats can be sold
+#[utoipa::path(
+    get,
+    path = "/api/v1/admin/currencies",
+    operation_id = "listCurrencies",
+    tag = "operators",
+    description = "Those of ISO 4217 that are in use and have a minor unit. Amounts are integers in that unit: a         price of 1250 is 12.50 in a currency with two decimals and 1250 in one without.",
+    responses(
+        (status = 200, description = "By code.", body = inline(CurrencyList)),
+        Unauthorized, Forbidden
+    )
+)]
+pub(super) async fn currencies(_: Operator) -> Json<CurrencyList> {
+    let mut currencies: Vec<_> = Currency::all()
+        .map(|currency| CurrencyResponse {
+            currency,
+            currency_digits: currency.digits(),
+        })
+        .collect();
+    currencies.sort_by(|one, other| one.currency.as_str().cmp(other.currency.as_str()));
+    Json(CurrencyList { currencies })
 }
 
 /// The settings of an event's queue.

@@ -228,7 +228,8 @@ pub(super) struct SummaryQuery {
 /// The user's bookings in numbers.
 #[derive(Default, Serialize, ToSchema)]
 #[schema(as = BookingSummary, example = json!({
-    "reserved_seats": 2, "confirmed_seats": 4, "bookings": 3, "total_spent": 35600, "currency": "EUR"
+    "reserved_seats": 2, "confirmed_seats": 4, "bookings": 3, "total_spent": 35600, "currency": "EUR",
+    "currency_digits": 2
 }))]
 pub(super) struct SummaryResponse {
     /// Seats held at present.
@@ -244,6 +245,10 @@ pub(super) struct SummaryResponse {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     currency: Option<Currency>,
+    /// Decimals of the currency's minor unit, by ISO 4217; absent as `currency` is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, maximum = 4)]
+    currency_digits: Option<u8>,
 }
 
 /// The user's bookings in numbers
@@ -280,6 +285,7 @@ fn total(summaries: &[Summary]) -> SummaryResponse {
         bookings: sum.bookings + part.bookings,
         total_spent: sum.total_spent + part.total_spent,
         currency,
+        currency_digits: currency.map(Currency::digits),
     };
 
     summaries.iter().fold(SummaryResponse::default(), add)

@@ -1,8 +1,11 @@
 //! The public catalogue, and an event as operators see it.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
-use axum::extract::State;
+use axum::extract::{FromRef, State};
 use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -21,19 +24,27 @@ use super::params;
 use crate::{
     catalogue::Catalogue,
     error::BookingError,
-    live::availability::AvailabilityService,
+    live::{availability::AvailabilityService, dashboard::DashboardService},
     model::{
         appearance::Appearance,
         event::{Event, Show, Zone},
         money::Currency,
+        venue::{VenueTimeZone, WallTime},
     },
+    state::AppState,
 };
 
 #[derive(Serialize, ToSchema)]
 #[schema(example = json!({ "events": [{
     "event_id": "d0000000-0000-0001-0000-000000000000",
     "name": "The Velvet Rope: live at the Harbour",
-    "state": "open"
+    "state": "open",
+    "sold_out": false,
+    "venue": "Harbour Stage",
+    "city": "Hamburg",
+    "time_zone": "Europe/Berlin",
+    "starts_at": "2026-07-03T18:00:00Z",
+    "starts_at_local": "2026-07-03T20:00:00"
 }] }))]
 pub(super) struct EventList {
     events: Vec<EventSummary>,
@@ -50,6 +61,27 @@ struct EventSummary {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     message: Option<String>,
+    /// Every seat is sold, and none is held that could come back.
+    sold_out: bool,
+    /// The house or ground.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    venue: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    city: Option<String>,
+    /// The zone in which the event's times are meant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    time_zone: Option<VenueTimeZone>,
+    /// When its first show begins.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    starts_at: Option<Timestamp>,
+    /// The same as the clocks at the venue show it; absent if `time_zone` is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    starts_at_local: Option<WallTime>,
 }
 
 /// An event with its shows, zones and available seats.
@@ -59,6 +91,9 @@ pub(super) struct EventResponse {
     #[serde(flatten)]
     summary: EventSummary,
     currency: Currency,
+    /// Decimals of the currency's minor unit, by ISO 4217.
+    #[schema(maximum = 4)]
+    currency_digits: u8,
     /// Max seats that one user may hold or have bought.
     max_seats_per_user: u32,
     /// Duration of a hold.
@@ -86,6 +121,10 @@ struct ShowResponse {
     name: String,
     #[schema(required)]
     starts_at: Option<Timestamp>,
+    /// The same as the clocks at the venue show it; absent if the event's `time_zone` is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    starts_at_local: Option<WallTime>,
     zones: Vec<ZoneResponse>,
 }
 
@@ -99,6 +138,9 @@ struct ZoneResponse {
     #[schema(minimum = 0)]
     unit_price: i64,
     currency: Currency,
+    /// Decimals of the currency's minor unit, by ISO 4217.
+    #[schema(maximum = 4)]
+    currency_digits: u8,
     /// All seats.
     capacity: u32,
     /// Seats that can be reserved now.
@@ -111,18 +153,27 @@ fn event_example() -> Value {
         "event_id": "d0000000-0000-0001-0000-000000000000",
         "name": "The Velvet Rope: live at the Harbour",
         "state": "open",
+        "sold_out": false,
+        "venue": "Harbour Stage",
+        "city": "Hamburg",
+        "time_zone": "Europe/Berlin",
+        "starts_at": "2026-07-03T18:00:00Z",
+        "starts_at_local": "2026-07-03T20:00:00",
         "currency": "EUR",
+        "currency_digits": 2,
         "max_seats_per_user": 6,
         "hold_seconds": 300,
         "shows": [{
             "show_id": "d1000000-0000-0001-0000-000000000000",
             "name": "Friday evening",
-            "starts_at": "2026-07-01T18:00:00Z",
+            "starts_at": "2026-07-03T18:00:00Z",
+            "starts_at_local": "2026-07-03T20:00:00",
             "zones": [{
                 "zone_id": "d2000000-0000-0001-0002-000000000000",
                 "name": "Stalls",
                 "unit_price": 8900,
                 "currency": "EUR",
+                "currency_digits": 2,
                 "capacity": 400,
                 "available": 398,
             }],
@@ -146,12 +197,16 @@ pub(super) fn operator_event_example() -> Value {
     responses((status = 200, description = "In the order of their creation.", body = inline(EventList))),
     security(())
 )]
-pub(super) async fn list(State(catalogue): State<Arc<Catalogue>>) -> Json<EventList> {
+pub(super) async fn list(
+    State(catalogue): State<Arc<Catalogue>>,
+    State(dashboard): State<Arc<DashboardService>>,
+) -> Json<EventList> {
+    let sold_out = dashboard.sold_out();
     Json(EventList {
         events: catalogue
             .events()
             .iter()
-            .map(|event| summary(event))
+            .map(|event| summary(event, &sold_out))
             .collect(),
     })
 }
@@ -171,19 +226,35 @@ pub(super) async fn list(State(catalogue): State<Arc<Catalogue>>) -> Json<EventL
 )]
 pub(super) async fn get(
     State(catalogue): State<Arc<Catalogue>>,
-    State(availability): State<Arc<AvailabilityService>>,
+    State(seats): State<EventSeats>,
     Path(event): Path<String>,
 ) -> Result<Json<EventResponse>, Problem> {
     let event = catalogue.event(params::event_id(&event)?).await?;
-    Ok(Json(event_response(&availability, &event).await?))
+    Ok(Json(event_response(&seats, &event).await?))
+}
+
+/// What is known of the seats of events.
+#[derive(Clone)]
+pub(super) struct EventSeats {
+    availability: Arc<AvailabilityService>,
+    dashboard: Arc<DashboardService>,
+}
+
+impl FromRef<AppState> for EventSeats {
+    fn from_ref(state: &AppState) -> Self {
+        Self {
+            availability: FromRef::from_ref(state),
+            dashboard: FromRef::from_ref(state),
+        }
+    }
 }
 
 /// The event with its available seats.
 pub(super) async fn event_response(
-    availability: &AvailabilityService,
+    seats: &EventSeats,
     event: &Event,
 ) -> Result<EventResponse, BookingError> {
-    let available = availability.available(event.event_id).await?;
+    let available = seats.availability.available(event.event_id).await?;
     let shows = event
         .shows
         .iter()
@@ -191,8 +262,9 @@ pub(super) async fn event_response(
         .collect();
 
     Ok(EventResponse {
-        summary: summary(event),
+        summary: summary(event, &seats.dashboard.sold_out()),
         currency: event.currency,
+        currency_digits: event.currency.digits(),
         max_seats_per_user: event.max_seats_per_user,
         hold_seconds: event.hold_seconds,
         appearance: event.appearance.clone(),
@@ -202,21 +274,28 @@ pub(super) async fn event_response(
 
 /// The event as operators see it.
 pub(super) async fn operator_response(
-    availability: &AvailabilityService,
+    seats: &EventSeats,
     event: &Event,
 ) -> Result<OperatorEventResponse, BookingError> {
     Ok(OperatorEventResponse {
-        event: event_response(availability, event).await?,
+        event: event_response(seats, event).await?,
         queue: event.queue.clone(),
     })
 }
 
-fn summary(event: &Event) -> EventSummary {
+fn summary(event: &Event, sold_out: &HashSet<EventId>) -> EventSummary {
+    let starts_at = event.starts_at();
     EventSummary {
         event_id: event.event_id,
         name: event.name.clone(),
         state: event.queue.state,
         message: event.queue.message.clone(),
+        sold_out: sold_out.contains(&event.event_id),
+        venue: event.venue.name.clone(),
+        city: event.venue.city.clone(),
+        time_zone: event.venue.time_zone.clone(),
+        starts_at,
+        starts_at_local: starts_at.and_then(|at| event.venue.wall_time(at)),
     }
 }
 
@@ -226,6 +305,7 @@ fn show_response(event: &Event, show: &Show, available: &HashMap<ZoneId, u32>) -
         name: zone.name.clone(),
         unit_price: zone.unit_price,
         currency: event.currency,
+        currency_digits: event.currency.digits(),
         capacity: zone.capacity,
         available: available.get(&zone.zone_id).copied().unwrap_or(0),
     };
@@ -234,6 +314,7 @@ fn show_response(event: &Event, show: &Show, available: &HashMap<ZoneId, u32>) -
         show_id: show.show_id,
         name: show.name.clone(),
         starts_at: show.starts_at,
+        starts_at_local: show.starts_at.and_then(|at| event.venue.wall_time(at)),
         zones: show.zones.iter().map(zone_response).collect(),
     }
 }

@@ -20,6 +20,9 @@ pub(super) struct Buyer {
     pub(super) guest_address: Option<IpAddr>,
 }
 
+/// The address of a client without an identity, if it is known.
+pub(super) struct ClientAddress(pub(super) Option<IpAddr>);
+
 /// A user whose token has the role `admin`.
 pub(super) struct Operator(pub(super) UserId);
 
@@ -50,6 +53,19 @@ where
             user,
             guest_address,
         })
+    }
+}
+
+impl<S> FromRequestParts<S> for ClientAddress
+where
+    S: Send + Sync,
+    Arc<RequestAuthenticator>: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let authenticator = Arc::<RequestAuthenticator>::from_ref(state);
+        Ok(Self(authenticator.client_address(parts)))
     }
 }
 

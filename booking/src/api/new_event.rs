@@ -20,6 +20,7 @@ use crate::model::{
     appearance::{Appearance, AppearancePatch},
     event::{Event, Show, Zone},
     money::Currency,
+    venue::{Venue, VenueTimeZone, WallTime},
 };
 
 const DEFAULT_HOLD_SECONDS: u32 = 600;
@@ -39,16 +40,28 @@ const MAX_PRICE: i64 = 1_000_000_000_000;
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({
     "name": "An evening",
+    "venue": "Harbour Stage",
+    "city": "Hamburg",
+    "time_zone": "Europe/Berlin",
     "currency": "EUR",
     "queue": { "rate_per_second": 20 },
     "shows": [{
-        "name": "Friday", "zones": [{ "name": "Stalls", "capacity": 400, "unit_price": 8900 }]
+        "name": "Friday", "starts_at_local": "2030-05-03T20:00", "zones": [{ "name": "Stalls", "capacity": 400, "unit_price": 8900 }]
     }]
 }))]
 pub(super) struct NewEvent {
     event_id: Option<EventId>,
     #[schema(value_type = Name)]
     name: String,
+    /// The house or ground.
+    #[schema(value_type = Option<Name>)]
+    venue: Option<String>,
+    #[schema(value_type = Option<Name>)]
+    city: Option<String>,
+    /// The zone in which the event's times are meant: pages show them in it, wherever their visitor
+    /// is. Without it, they show the visitor's.
+    time_zone: Option<VenueTimeZone>,
+    /// A currency of ISO 4217 that is in use, see `GET /admin/currencies`.
     #[schema(default = "EUR")]
     currency: Option<Currency>,
     /// Max seats that one user may hold or have bought.
@@ -74,6 +87,9 @@ struct NewShow {
     #[schema(value_type = Name)]
     name: String,
     starts_at: Option<Timestamp>,
+    /// The same as the clocks at the venue show it, instead of `starts_at`; it needs the event's
+    /// `time_zone`. Of a time that they show twice, the first is meant.
+    starts_at_local: Option<WallTime>,
     #[schema(min_items = 1, max_items = 500)]
     zones: Vec<NewZone>,
 }
@@ -87,7 +103,7 @@ struct NewZone {
     name: String,
     #[schema(minimum = 1, maximum = 10000000)]
     capacity: u32,
-    /// Price of one seat, in minor units.
+    /// Price of one seat, in minor units; 0 for a free seat.
     #[schema(minimum = 0, maximum = 1000000000000_i64)]
     unit_price: i64,
 }
@@ -131,6 +147,12 @@ impl NewEvent {
             "must be from 1 to 100000",
         )?;
 
+        let venue = Venue {
+            name: optional_name(self.venue, "venue")?,
+            city: optional_name(self.city, "city")?,
+            time_zone: self.time_zone,
+        };
+
         let shows = self.shows.into_iter().enumerate();
         Ok(Event {
             event_id: self.event_id.unwrap_or_else(|| Uuid::now_v7().into()),
@@ -145,14 +167,16 @@ impl NewEvent {
                 .with(&self.appearance)
                 .map_err(|invalid| invalid_setting("appearance.", &invalid))?,
             shows: shows
-                .map(|(at, show)| show.into_show(&format!("shows[{at}]")))
+                .map(|(at, show)| show.into_show(&format!("shows[{at}]"), &venue))
                 .collect::<Result<_, _>>()?,
+            venue,
         })
     }
 }
 
 impl NewShow {
-    fn into_show(self, path: &str) -> Result<Show, Problem> {
+    fn into_show(self, path: &str, venue: &Venue) -> Result<Show, Problem> {
+        let starts_at = self.moment(&format!("{path}.starts_at_local"), venue)?;
         let zones = format!("{path}.zones");
         check(
             !self.zones.is_empty() && self.zones.len() <= MAX_ZONES,
@@ -164,11 +188,32 @@ impl NewShow {
         Ok(Show {
             show_id: self.show_id.unwrap_or_else(|| Uuid::now_v7().into()),
             name: name(self.name, &format!("{path}.name"))?,
-            starts_at: self.starts_at,
+            starts_at,
             zones: all
                 .map(|(at, zone)| zone.into_zone(&format!("{zones}[{at}]")))
                 .collect::<Result<_, _>>()?,
         })
+    }
+
+    /// When it begins, from whichever of the two fields says so.
+    fn moment(&self, field: &str, venue: &Venue) -> Result<Option<Timestamp>, Problem> {
+        let Some(shown) = self.starts_at_local else {
+            return Ok(self.starts_at);
+        };
+        check(
+            self.starts_at.is_none(),
+            field,
+            "must not be given together with starts_at",
+        )?;
+
+        let zone = venue
+            .time_zone
+            .as_ref()
+            .ok_or_else(|| Problem::invalid(field, "needs the time_zone of the event"))?;
+        let moment = zone.moment(shown);
+        moment
+            .map(Some)
+            .map_err(|error| Problem::invalid(field, error.to_string()))
     }
 }
 
@@ -195,6 +240,10 @@ impl NewZone {
             capacity: self.capacity,
         })
     }
+}
+
+fn optional_name(text: Option<String>, field: &str) -> Result<Option<String>, Problem> {
+    text.map(|text| name(text, field)).transpose()
 }
 
 fn name(text: String, field: &str) -> Result<String, Problem> {

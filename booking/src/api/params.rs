@@ -1,7 +1,7 @@
 //! Parses the parameters of paths and queries.
 
 use waitingroom_domain::{
-    ids::{BookingId, EventId},
+    ids::{BookingId, EventId, ShowId},
     queue::InvalidSetting,
 };
 use waitingroom_server::problem::Problem;
@@ -15,6 +15,12 @@ pub(super) fn event_id(text: &str) -> Result<EventId, Problem> {
 /// The event that a query is limited to.
 pub(super) fn event_filter(text: Option<&str>) -> Result<Option<EventId>, Problem> {
     text.map(event_id).transpose()
+}
+
+/// The show of a query.
+pub(super) fn show_id(text: &str) -> Result<ShowId, Problem> {
+    text.parse()
+        .map_err(|_| Problem::invalid("show_id", "must be a UUID"))
 }
 
 /// The booking of a path.

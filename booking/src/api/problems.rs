@@ -4,6 +4,8 @@ waitingroom_server::problem_responses! {
     pub(super) fn register;
     AlreadyExists: [AlreadyExists];
     BookingNotFound: [BookingNotFound];
+    CalendarNotFound: [EventNotFound, ShowNotFound];
+    BookingCalendarNotFound: [BookingNotFound, EventNotFound, ShowNotFound];
     NotPending: [BookingExpired, BookingNotPending];
     PassRejected: [
         PassRequired, PassInvalid, PassExpired, PassWrongUser, PassWrongEvent, PassRevoked,

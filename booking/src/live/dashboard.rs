@@ -3,7 +3,7 @@
 //! feed.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -61,6 +61,8 @@ pub(crate) struct DashboardService {
     /// Carries `live` events.
     pub(crate) feed: Feed,
     events: Mutex<HashMap<EventId, SampledEvent>>,
+    /// Events whose seats are all confirmed, by the last counts of the database.
+    sold_out: Mutex<Arc<HashSet<EventId>>>,
 }
 
 #[derive(Debug, Default)]
@@ -138,7 +140,13 @@ impl DashboardService {
             clock,
             feed: Feed::new("live", MAX_DASHBOARD_READERS),
             events: Mutex::default(),
+            sold_out: Mutex::default(),
         }
+    }
+
+    /// Events whose seats are all confirmed: none can come back. About a second old.
+    pub(crate) fn sold_out(&self) -> Arc<HashSet<EventId>> {
+        Arc::clone(&self.sold_out.lock())
     }
 
     fn fresh_snapshot(&self, event: EventId) -> Option<Arc<EventSnapshot>> {
@@ -229,6 +237,10 @@ impl DashboardService {
 
     async fn sample_context(&self) -> SampleContext {
         let (reading, counts) = tokio::join!(self.registry.read(), self.store.zone_counts(None));
+        if let Ok(counts) = &counts {
+            *self.sold_out.lock() = Arc::new(sold_out(counts));
+        }
+
         let by_zone = |counts: Vec<ZoneCount>| {
             counts
                 .into_iter()
@@ -274,6 +286,16 @@ impl DashboardService {
         sampled.latest = Some((sampled_at, Arc::clone(&snapshot)));
         Ok(snapshot)
     }
+}
+
+/// The events of which every seat is confirmed.
+fn sold_out(counts: &[ZoneCount]) -> HashSet<EventId> {
+    let mut events: HashSet<EventId> = counts.iter().map(|zone| zone.event_id).collect();
+    for zone in counts.iter().filter(|zone| zone.confirmed < zone.capacity) {
+        events.remove(&zone.event_id);
+    }
+
+    events
 }
 
 fn snapshot(

@@ -114,6 +114,9 @@ pub(crate) struct BookingDocument<'a> {
     #[schema(minimum = 0)]
     total_price: i64,
     currency: Currency,
+    /// Decimals of the currency's minor unit, by ISO 4217.
+    #[schema(maximum = 4)]
+    currency_digits: u8,
     status: Status,
     /// The time of the reservation.
     created_at: Timestamp,
@@ -138,6 +141,7 @@ impl BookingDocument<'_> {
             "unit_price": 8900,
             "total_price": 17800,
             "currency": "EUR",
+            "currency_digits": 2,
             "status": status,
             "created_at": "2026-06-01T18:00:12.345Z",
             "expires_at": "2026-06-01T18:05:12.345Z",
@@ -162,6 +166,7 @@ impl Serialize for Booking {
             unit_price: self.unit_price.minor,
             total_price: self.unit_price.times(self.quantity).minor,
             currency: self.unit_price.currency,
+            currency_digits: self.unit_price.currency.digits(),
             status: self.status,
             created_at: self.created_at,
             expires_at: self.expires_at,

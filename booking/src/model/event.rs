@@ -11,6 +11,7 @@ use waitingroom_domain::{
 use crate::model::{
     appearance::Appearance,
     money::{Currency, Money},
+    venue::Venue,
 };
 
 /// One event: one line, its shows and their zones.
@@ -20,6 +21,8 @@ pub struct Event {
     pub event_id: EventId,
     /// Its name for people.
     pub name: String,
+    /// Where it takes place.
+    pub venue: Venue,
     /// What its seats are sold in.
     pub currency: Currency,
     /// Most seats that one user may hold and have confirmed.
@@ -41,7 +44,7 @@ pub struct Show {
     pub show_id: ShowId,
     /// Its name for people.
     pub name: String,
-    /// When the doors open, if that is known.
+    /// When it begins, if that is known.
     pub starts_at: Option<Timestamp>,
     /// Its blocks of seats, in the operator's order.
     pub zones: Vec<Zone>,
@@ -64,6 +67,11 @@ impl Event {
     /// Life of a hold.
     pub fn hold(&self) -> Duration {
         Duration::from_secs(self.hold_seconds.into())
+    }
+
+    /// When the first of its shows begins, as far as that is known.
+    pub fn starts_at(&self) -> Option<Timestamp> {
+        self.shows.iter().filter_map(|show| show.starts_at).min()
     }
 
     /// The show of that id, if it is one of the event's.

@@ -33,8 +33,7 @@ fn count<T: TryInto<u32>>(what: &str, number: T) -> Result<u32, StoreError> {
 }
 
 fn currency(code: &str) -> Result<Currency, StoreError> {
-    code.parse()
-        .map_err(|_| corrupt(format!("the currency {code:?}")))
+    Currency::stored(code).map_err(|_| corrupt(format!("the currency {code:?}")))
 }
 
 fn user(name: &str) -> Result<UserId, StoreError> {

@@ -9,6 +9,7 @@ use axum::{
 };
 use booking::{
     Backends, BookingConfig, BookingService,
+    model::recovery_code::RecoveryKey,
     store::{SharedStore, sqlite::SqliteStore},
 };
 use futures_util::{StreamExt, stream::BoxStream};
@@ -195,6 +196,7 @@ impl TestApp {
             authenticator: Authenticator::new(&identity).unwrap(),
             pass_key: PassKey::new(&Secret::from(PASS_SECRET)),
             addresses: GuestAddressKey::new(&Secret::from(PASS_SECRET)),
+            recovery_key: RecoveryKey::new(&Secret::from(PASS_SECRET)),
             process_registry: board.clone(),
             clock: clock.clone(),
         };
@@ -334,6 +336,37 @@ impl TestApp {
             retry_after,
             body: serde_json::from_slice(&bytes).unwrap_or(Value::Null),
         }
+    }
+
+    /// The text of a response, with its status and content type.
+    pub(crate) async fn text(&self, path: &str, token: Option<&str>) -> (u16, String, String) {
+        let mut request = Request::builder().uri(format!("/api/v1{path}"));
+        if let Some(token) = token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+
+        let response = self
+            .router
+            .clone()
+            .oneshot(request.body(Body::empty()).unwrap())
+            .await
+            .unwrap();
+        let status = response.status().as_u16();
+        let content_type = response.headers()["content-type"].to_str().unwrap().into();
+        let bytes = axum::body::to_bytes(response.into_body(), 1 << 20)
+            .await
+            .unwrap();
+        (
+            status,
+            content_type,
+            String::from_utf8(bytes.to_vec()).unwrap(),
+        )
+    }
+
+    /// The answer to an operator who adds this event.
+    pub(crate) async fn created(&self, event: Value) -> Answer {
+        self.send("POST", "/admin/events", Some(&admin()), &[], Some(event))
+            .await
     }
 
     pub(crate) async fn get(&self, path: &str, token: &str) -> Answer {

@@ -11,7 +11,8 @@ async fn catalogue_is_public_with_availability() {
 
     assert_eq!(
         list.body,
-        json!({"events": [{"event_id": app.event, "name": "A Night", "state": "open"}]})
+        json!({"events": [{"event_id": app.event, "name": "A Night", "state": "open", "sold_out": false,
+            "starts_at": "2030-01-01T20:00:00Z"}]})
     );
     app.reserved("ann", 0, 3).await;
 
@@ -34,7 +35,7 @@ async fn catalogue_is_public_with_availability() {
         (&json!("Friday"), &json!("2030-01-01T20:00:00Z"))
     );
 
-    let zone = json!({"zone_id": app.zones[0], "name": "Stalls", "unit_price": 1000, "currency": "THB", "capacity": 20});
+    let zone = json!({"zone_id": app.zones[0], "name": "Stalls", "unit_price": 1000, "currency": "THB", "currency_digits": 2, "capacity": 20});
     for (key, value) in zone.as_object().unwrap() {
         assert_eq!(&show["zones"][0][key], value);
     }

@@ -186,7 +186,7 @@ async fn lists_show_ones_own() {
         )
         .await
         .body;
-    let expected = json!({"reserved_seats": 2, "confirmed_seats": 1, "bookings": 2, "total_spent": 1000, "currency": "THB"});
+    let expected = json!({"reserved_seats": 2, "confirmed_seats": 1, "bookings": 2, "total_spent": 1000, "currency": "THB", "currency_digits": 2});
 
     assert_eq!(summary, expected);
     let nothing = app.get("/bookings/summary", &token("cat")).await.body;

@@ -9,6 +9,7 @@ use booking::{
         booking::{Booking, Idempotency, NewBooking, Status},
         event::{Event, Show, Zone},
         money::{Currency, Money},
+        venue::Venue,
     },
     store::{SharedStore, Transition, TransitionRequest},
 };
@@ -45,6 +46,11 @@ pub(crate) fn event(capacities: &[u32]) -> Event {
     Event {
         event_id: Uuid::new_v4().into(),
         name: "A Night".into(),
+        venue: Venue {
+            name: Some("The Hall".into()),
+            city: Some("Oslo".into()),
+            time_zone: "Europe/Oslo".parse().ok(),
+        },
         currency: Currency::EUR,
         max_seats_per_user: 10,
         hold_seconds: 600,

@@ -26,7 +26,7 @@ const SUMMARY: &str = "A realtime waiting room that ends in a seat.";
         title = "Stanchion",
         description = "Join the queue, wait, receive a pass, reserve seats, confirm. `asyncapi.json` describes \
             the WebSocket.\n\nRequests and responses are JSON; times are RFC 3339 in UTC; money is an integer in the \
-            currency's minor unit. Every error is `application/problem+json` with a stable `code`. Any route may \
+            currency's minor unit, which has `currency_digits` decimals by ISO 4217. Every error is `application/problem+json` with a stable `code`. Any route may \
             also respond with `METHOD_NOT_ALLOWED` (405), `INTERNAL` (500) and, if no role serves the path, \
             `NOT_FOUND` (404). Bodies are at most 16 KiB; those of `POST /admin/events` and \
             `PUT /admin/events/{event_id}/appearance` 256 KiB, those of `POST /dev/token` 1 KiB.",

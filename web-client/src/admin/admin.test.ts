@@ -41,13 +41,23 @@ test("history appends new samples only and drops the oldest", () => {
 
 test("prices are in minor units; invalid numbers become invalid values", () => {
   const zone = (price: string) => ({ name: "Z", capacity: "10", price });
-  const draft = (currency: string, price: string) => ({
-    ...{ name: "N", limit: "6", hold: "600", state: "open" as const, rate: "5", cap: "10", currency },
-    shows: [{ name: "S", startsAt: "", zones: [zone(price)] }],
+  const draft = (currency: string, price: string, timeZone = "", startsAt = "") => ({
+    ...{ name: "N", venue: "", city: "", timeZone, limit: "6", hold: "10", state: "open" as const, rate: "30", cap: "10", currency },
+    shows: [{ name: "S", startsAt, zones: [zone(price)] }],
   });
-  const price = (currency: string, text: string) => toRequest(draft(currency, text)).shows[0]?.zones[0]?.unit_price;
-  expect([price("EUR", "12.5"), price("JPY", "900"), price("??", "1"), price("EUR", "")]).toEqual([1_250, 900, 100, -1]);
-  expect(toRequest(draft("EUR", "1")).shows[0]).not.toHaveProperty("starts_at");
+  const known = new Map([["EUR", 2], ["HUF", 2], ["JPY", 0], ["KWD", 3]]);
+  const request = (...given: Parameters<typeof draft>) => toRequest(draft(...given), known);
+  const price = (currency: string, text: string) => request(currency, text).shows[0]?.zones[0]?.unit_price;
+  expect([price("EUR", "12.5"), price("HUF", "12500"), price("JPY", "900"), price("KWD", "1.5"), price("EUR", "")]).toEqual([
+    1_250, 1_250_000, 900, 1_500, -1,
+  ]);
+  expect(request("EUR", "1")).toMatchObject({ hold_seconds: 600, queue: { rate_per_second: 0.5 } });
+  expect(request("EUR", "1").shows[0]).not.toHaveProperty("starts_at");
+  expect(request("EUR", "1", "Europe/Oslo", "2030-05-03T20:00")).toMatchObject({
+    time_zone: "Europe/Oslo",
+    shows: [{ starts_at_local: "2030-05-03T20:00" }],
+  });
+  expect(request("EUR", "1", "", "2030-05-03T20:00").shows[0]).toHaveProperty("starts_at");
 });
 
 test.each([200, 400, 401, 403, 404, 405, 502, 503])("%i from a proxy neither signs out nor ends the live stream", async (status) => {
@@ -87,5 +97,7 @@ test.each([401, 403])("%i from the service signs out and ends the live stream", 
 test("shows the problem's detail at the field it names", () => {
   const problem = Problem.read({ code: "INVALID_REQUEST", detail: "name is too long", field: "name" }, 422);
   expect(fieldError(problem, "name")).toBe("is too long");
+  const elsewhere = Problem.read({ code: "INVALID_REQUEST", detail: "time_zone: must be a zone", field: "time_zone" }, 422);
+  expect(fieldError(elsewhere, "time_zone")).toBe("must be a zone");
   expect([fieldError(problem, "currency"), fieldError(undefined, "name")]).toEqual(["", ""]);
 });

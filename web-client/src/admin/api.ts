@@ -12,6 +12,7 @@ import {
   type OperatorEvent,
   type SettingsPatch,
   auditPage,
+  currencies,
   eventSnapshot,
   ignored,
   inventoryStatus,
@@ -50,6 +51,12 @@ export class Api {
 
   async events(): Promise<OperatorEvent[]> {
     return (await this.#call("GET", "/admin/events", operatorEvents)).events;
+  }
+
+  /** Decimals of each currency's minor unit, by code. */
+  async currencies(): Promise<Map<string, number>> {
+    const list = (await this.#call("GET", "/admin/currencies", currencies)).currencies;
+    return new Map(list.map(({ currency, currency_digits }) => [currency, currency_digits]));
   }
 
   create(event: NewEvent): Promise<OperatorEvent> {

@@ -3,7 +3,7 @@ import type { Problem } from "../../sdk/problem";
 
 /** The error text of a form field, without the field's name; empty if the problem does not concern the field. */
 export function fieldError(problem: Problem | undefined, field: string): string {
-  return problem?.field === field ? problem.detail.replace(`${field} `, "") : "";
+  return problem?.field === field ? problem.detail.replace(field, "").replace(/^:? /, "") : "";
 }
 
 /** The service rejects the token: it is missing, invalid, expired, or not an operator's. */

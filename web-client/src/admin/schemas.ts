@@ -11,7 +11,7 @@ import type {
   Synced,
   Zone,
 } from "../../sdk/openapi";
-import { type Field, type FieldsOf, SchemaError, anyObject, array, duration, nonNegativeInt, nullable, object, optional, string, timestamp } from "../../sdk/schema";
+import { type Field, type FieldsOf, SchemaError, anyObject, array, boolean, duration, nonNegativeInt, nullable, object, optional, string, timestamp } from "../../sdk/schema";
 import { type CounterName, counterNames, type QueueNumber, queueNumbers } from "./queue-fields";
 
 export type { Appearance, AppearancePatch, NewEvent, QueuePatch as SettingsPatch, QueueSettings as Settings } from "../../sdk/openapi";
@@ -40,22 +40,31 @@ const zone: Field<Zone> = object({
   name: string,
   unit_price: nonNegativeInt,
   currency: string,
+  currency_digits: nonNegativeInt,
   capacity: nonNegativeInt,
   available: nonNegativeInt,
 } satisfies FieldsOf<Zone>);
-const show: Field<Show> = object({
+const show = object({
   show_id: string,
   name: string,
   starts_at: nullable(timestamp),
+  starts_at_local: optional(string),
   zones: array(zone),
-} satisfies FieldsOf<Show>);
+} satisfies FieldsOf<Show>) as Field<Show>;
 
 export const operatorEvent = object({
   event_id: string,
   name: string,
   state: string,
   message: optional(string),
+  sold_out: boolean,
+  venue: optional(string),
+  city: optional(string),
+  time_zone: optional(string),
+  starts_at: optional(timestamp),
+  starts_at_local: optional(string),
   currency: string,
+  currency_digits: nonNegativeInt,
   max_seats_per_user: nonNegativeInt,
   hold_seconds: nonNegativeInt,
   appearance: optional(appearance),
@@ -167,5 +176,6 @@ export const rebuildReport: Field<Synced> = object({
   holds: nonNegativeInt,
   corrected: nonNegativeInt,
 } satisfies FieldsOf<Synced>);
+export const currencies = object({ currencies: array(object({ currency: string, currency_digits: nonNegativeInt })) });
 export const ignored: Field<unknown> = (value) => value;
 export const tokenResponse = object({ token: string });

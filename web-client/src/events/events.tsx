@@ -1,10 +1,11 @@
 // The list of events, with the state of each sale.
 import { useI18n } from "../i18n/visitor";
+import { EventPlace, EventTime } from "../shared/event-time";
 import { Heading } from "../shared/visitor-frame";
 import { useTitle } from "../shared/title";
 import { Unpaid } from "../shop/unpaid";
 import { eventPath } from "../visitor/route";
-import type { State } from "../visitor/state";
+import { type State, shownState } from "../visitor/state";
 
 export function Events({ state, now }: { state: State; now: () => number }) {
   const { t } = useI18n();
@@ -22,7 +23,13 @@ export function Events({ state, now }: { state: State; now: () => number }) {
           <li key={event.event_id}>
             <a class="card event" href={eventPath(event.event_id)} data-testid="event">
               <span class="event-name">{event.name}</span>
-              <Sale state={event.state} />
+              <Sale state={shownState(event)} />
+              <EventPlace event={event} />
+              {event.starts_at && (
+                <small>
+                  <EventTime event={event} at={event.starts_at} />
+                </small>
+              )}
               {event.message && <small>{event.message}</small>}
             </a>
           </li>

@@ -6,10 +6,15 @@ export type Forms = { other: string } & Partial<Record<Intl.LDMLPluralRule, stri
 
 export interface Format {
   whole(count: number): string;
-  /** `amount` is in the currency's minor unit. */
-  money(amount: number, currency: string): string;
+  /**
+   * `amount` is in the currency's minor unit, which has that many digits: browsers disagree about them, so the server says. Only a
+   * booking process of an earlier release does not, during an update.
+   */
+  money(amount: number, currency: string, digits: number | undefined): string;
   plural(count: number, forms: Forms): string;
   dateTime(time: string): string;
+  /** Day and time with the name of the zone: the event's or, if it has none, the user's. */
+  eventTime(time: string, timeZone?: string): string;
   timeOfDay(time: Date): string;
   /** Minutes and seconds, as 4:05. */
   clock(ms: number): string;
@@ -27,17 +32,29 @@ export function formatFor(language: Language, preferences: readonly string[] = [
 
   return {
     whole: (count) => whole.format(count),
-    money: (amount, currency) => moneyIn(locale, amount, currency),
+    money: (amount, currency, digits) => moneyIn(locale, amount, currency, digits),
     plural: (count, forms) => (forms[rules.select(count)] ?? forms.other).replace("{n}", whole.format(count)),
     dateTime: (time) => dateTime.format(new Date(time)),
+    eventTime: (time, timeZone) => eventTimeFormat(locale, timeZone).format(new Date(time)),
     timeOfDay: (time) => timeOfDay.format(time),
     clock,
   };
 }
 
-function moneyIn(locale: string, amount: number, currency: string): string {
-  const format = new Intl.NumberFormat(locale, { style: "currency", currency });
-  return format.format(amount / 10 ** (format.resolvedOptions().maximumFractionDigits ?? 2));
+function moneyIn(locale: string, amount: number, currency: string, digits: number | undefined): string {
+  const format = new Intl.NumberFormat(locale, { style: "currency", currency, minimumFractionDigits: digits, maximumFractionDigits: digits });
+  return format.format(amount / 10 ** (digits ?? format.resolvedOptions().maximumFractionDigits ?? 2));
+}
+
+function eventTimeFormat(locale: string, timeZone?: string): Intl.DateTimeFormat {
+  const day = { weekday: "long", day: "numeric", month: "long", year: "numeric" } as const;
+  const time = { hour: "numeric", minute: "2-digit", timeZoneName: "long" } as const;
+  try {
+    return new Intl.DateTimeFormat(locale, { ...day, ...time, timeZone });
+  } catch {
+    // This browser does not know the zone: the user's own, which is named.
+    return new Intl.DateTimeFormat(locale, { ...day, ...time });
+  }
 }
 
 function clock(ms: number): string {

@@ -17,8 +17,18 @@ test.each([
 });
 
 test("money is in minor units of its currency", () => {
-  expect(formatFor("th").money(12_500, "THB")).toBe("฿125.00");
-  expect(formatFor("th").money(12_500, "JPY")).toContain("12,500");
+  expect(formatFor("th").money(12_500, "THB", 2)).toBe("฿125.00");
+  expect(formatFor("th").money(12_500, "JPY", 0)).toContain("12,500");
+  for (const currency of ["HUF", "IDR", "COP", "LAK"]) expect(formatFor("en").money(1_250_000, currency, 2)).toContain("12,500.00");
+  expect(formatFor("en").money(1_250, "EUR", undefined), "an earlier release of booking").toContain("12.50");
+  expect(formatFor("en").money(1_250_000, "KWD", 3)).toContain("1,250.000");
+});
+
+test("an event's time is in its zone, which is named", () => {
+  const time = (zone?: string) => formatFor("en", ["en-GB"]).eventTime("2030-05-03T18:00:00Z", zone);
+  expect(time("Europe/Oslo")).toMatch(/Friday,? 3 May 2030 at 20:00 Central European Summer Time/);
+  expect(time("Asia/Tokyo")).toMatch(/Saturday,? 4 May 2030 at 0?3:00 Japan Standard Time/);
+  expect(time("Europe/Atlantis")).toBe(time());
 });
 
 test("plurals have the forms of the language", () => {

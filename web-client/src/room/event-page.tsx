@@ -3,13 +3,15 @@ import { useEffect, useRef } from "preact/hooks";
 import { Sale } from "../events/events";
 import { useI18n } from "../i18n/visitor";
 import { Announcer } from "../shared/announcer";
+import { EventPlace, EventTime } from "../shared/event-time";
+import { formatPrice } from "../shared/money";
 import { useTitle } from "../shared/title";
 import { Heading } from "../shared/visitor-frame";
 import type { Journey } from "../visitor/journey";
 import { type State, saleOf } from "../visitor/state";
 import { SeatPreferencePicker } from "./seat-preference";
 
-const JOINABLE = ["open", "paused", "sold_out"];
+const JOINABLE = ["open", "paused"];
 
 export function EventPage({ state, journey }: { state: State; journey: Journey }) {
   const { t } = useI18n();
@@ -25,9 +27,9 @@ export function EventPage({ state, journey }: { state: State; journey: Journey }
         <Heading>{event?.name}</Heading>
         <p>{t.eventPage.lead[sale]}</p>
         {opened && <Announcer text={t.eventPage.opened} urgent />}
-        {sale !== "closed" && (
+        {sale !== "closed" && sale !== "sold_out" && (
           <button type="button" class="big" data-testid="join" disabled={state.busy || !JOINABLE.includes(sale)} onClick={() => void journey.join()}>
-            {state.busy ? t.eventPage.joining : sale === "sold_out" ? t.eventPage.joinSoldOut : t.eventPage.join}
+            {state.busy ? t.eventPage.joining : t.eventPage.join}
           </button>
         )}
       </div>
@@ -48,19 +50,27 @@ function useOpened(sale: string): boolean {
 
 function Shows({ event }: { event: NonNullable<State["event"]> }) {
   const { t, f } = useI18n();
+  const formatFrom = ({ zones }: { zones: { unit_price: number }[] }, { currency, currency_digits: digits }: NonNullable<State["event"]>) => {
+    const prices = zones.map(({ unit_price }) => unit_price);
+    if (Math.max(...prices) === 0) return formatPrice(f, t.free.price, { amount: 0, currency, digits });
+    return t.eventPage.from(f.money(Math.min(...prices), currency, digits));
+  };
   if (event.shows.length === 0) return null;
   return (
     <section class="card" aria-labelledby="shows">
       <h2 id="shows">{t.eventPage.shows}</h2>
+      <EventPlace event={event} />
       <ul class="shows">
         {event.shows.map((show) => (
           <li key={show.show_id}>
             <span>
               <strong>{show.name}</strong>
-              {show.starts_at && <small>{f.dateTime(show.starts_at)}</small>}
+              <small>
+                <EventTime event={event} at={show.starts_at} />
+              </small>
             </span>
             {show.zones.length > 0 && (
-              <span class="numeral">{t.eventPage.from(f.money(Math.min(...show.zones.map(({ unit_price }) => unit_price)), event.currency))}</span>
+              <span class="numeral">{formatFrom(show, event)}</span>
             )}
           </li>
         ))}

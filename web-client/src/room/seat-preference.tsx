@@ -2,6 +2,7 @@
 import type { SeatPreferences } from "@stanchion/client";
 import type { EventDetail, Show, Zone } from "@stanchion/client/shop";
 import { useI18n } from "../i18n/visitor";
+import { formatPrice } from "../shared/money";
 import { type State, freeSeats } from "../visitor/state";
 
 const MAX_CHOICES = 5;
@@ -65,7 +66,7 @@ function ChoiceRow({ state, event, choice, number, changed, removed, onMoveUp }:
   const which = t.seatPreferences.choice(f.whole(number));
   const describe = (show: Show, zone: Zone) => {
     const gone = freeSeats(state, zone) === 0 ? ` (${t.turn.soldOut})` : "";
-    return `${many ? `${show.name} · ` : ""}${zone.name}, ${f.money(zone.unit_price, zone.currency)}${gone}`;
+    return `${many ? `${show.name} · ` : ""}${zone.name}, ${formatPrice(f, t.free.price, { amount: zone.unit_price, currency: zone.currency, digits: zone.currency_digits })}${gone}`;
   };
   const options = event.shows.flatMap((show) => show.zones.map((zone) => ({ value: zone.zone_id, text: describe(show, zone) })));
   const counts = Array.from({ length: maxSeats }, (_, index) => ({ value: index + 1, text: `${f.whole(index + 1)} ×` }));

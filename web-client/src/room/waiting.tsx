@@ -9,8 +9,10 @@ import type { Journey } from "../visitor/journey";
 import { type State, saleOf } from "../visitor/state";
 import { AlertChoice } from "./alerts";
 import { formatWait } from "./format-wait";
+import { EventTime, placeLine } from "../shared/event-time";
 import { QueueProgress } from "./queue-progress";
 import { SeatPreferencePicker } from "./seat-preference";
+import { SoldOut } from "./sold-out";
 
 interface Props {
   state: State;
@@ -23,10 +25,18 @@ export function Waiting({ state, journey }: Props) {
   const name = state.event?.name ?? "";
   useTitle(position ? t.waiting.titleBar(f.whole(position.position), name) : t.waiting.title);
 
+  if (saleOf(state)?.state === "sold_out") return <SoldOut leave={() => journey.queue.leave()} />;
   return (
     <>
       <section class="card place" data-testid="waiting">
         <Heading>{t.waiting.title}</Heading>
+        {state.event && (
+          <p class="hint" data-testid="where-and-when">
+            {placeLine(state.event)}
+            {placeLine(state.event) && state.event.starts_at && " · "}
+            <EventTime event={state.event} at={state.event.starts_at} />
+          </p>
+        )}
         {position ? <Place state={state} position={position} /> : <p class="reading">{t.waiting.reading}</p>}
       </section>
       {state.event && <SeatPreferencePicker state={state} changed={(preferences) => journey.setSeatPreferences(preferences)} />}

@@ -1,6 +1,7 @@
 // The user's bookings, newest first.
 import type { Booking } from "@stanchion/client";
 import { useI18n } from "../i18n/visitor";
+import { formatPrice } from "../shared/money";
 import { useTitle } from "../shared/title";
 import { Heading } from "../shared/visitor-frame";
 import { eventPath } from "../visitor/route";
@@ -10,6 +11,7 @@ import { reference } from "./reference";
 export function Bookings({ state, onOpen }: { state: State; onOpen: (booking: Booking) => void }) {
   const { t, f } = useI18n();
   useTitle(t.bookings.title);
+  const payOrConfirm = ({ total_price }: Booking) => (total_price === 0 ? t.free.confirm : t.bookings.pay);
   const name = (booking: Booking) => state.events?.find(({ event_id }) => event_id === booking.event_id)?.name ?? "";
 
   return (
@@ -24,17 +26,17 @@ export function Bookings({ state, onOpen }: { state: State; onOpen: (booking: Bo
             <span class="event-name">{name(booking)}</span>
             <span class={`sale booking-is-${booking.status}`}>{t.booking.statuses[booking.status]}</span>
             <small>
-              {t.booking.ofSeats(booking.quantity, "").replace(/, $/, "").trim()} · {f.money(booking.total_price, booking.currency)} · {t.bookings.when}{" "}
+              {t.booking.ofSeats(booking.quantity, "").replace(/, $/, "").trim()} · {formatPrice(f, t.free.price, { amount: booking.total_price, currency: booking.currency, digits: booking.currency_digits })} · {t.bookings.when}{" "}
               {f.dateTime(booking.created_at)}
             </small>
             {(booking.status === "reserved" || booking.status === "confirmed") && (
               <a
                 class={booking.status === "reserved" ? "button" : ""}
                 href={eventPath(booking.event_id, true)}
-                aria-label={booking.status === "reserved" ? `${t.bookings.pay}: ${name(booking)}` : t.bookings.open(reference(booking.booking_id))}
+                aria-label={booking.status === "reserved" ? `${payOrConfirm(booking)}: ${name(booking)}` : t.bookings.open(reference(booking.booking_id))}
                 onClick={() => onOpen(booking)}
               >
-                {booking.status === "reserved" ? t.bookings.pay : reference(booking.booking_id)}
+                {booking.status === "reserved" ? payOrConfirm(booking) : reference(booking.booking_id)}
               </a>
             )}
           </li>

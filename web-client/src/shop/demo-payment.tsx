@@ -24,7 +24,7 @@ export function DemoPayment({ booking, busy, paid }: PaymentStepProps) {
         <span>{t.demoPayment.card}</span> <span class="numeral">{t.demoPayment.cardNumber}</span>
       </p>
       <button type="submit" class="big" data-testid="confirm" disabled={busy || paying}>
-        {paying ? t.demoPayment.paying : busy ? t.booking.confirming : t.demoPayment.pay(f.money(booking.total_price, booking.currency))}
+        {paying ? t.demoPayment.paying : busy ? t.booking.confirming : t.demoPayment.pay(f.money(booking.total_price, booking.currency, booking.currency_digits))}
       </button>
     </form>
   );

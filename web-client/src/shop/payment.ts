@@ -3,7 +3,8 @@ import type { ComponentType } from "preact";
 import type { Booking } from "@stanchion/client";
 
 export interface PaymentStepProps {
-  /** The booking to pay before `expires_at`. The amount is `total_price` in the minor unit of `currency`. */
+  /** The booking to pay before `expires_at`. The amount is `total_price` in the minor unit of `currency`, which has `currency_digits`
+   *  decimals by ISO 4217; it is never 0: what costs nothing has no payment step. */
   booking: Booking;
   /** The confirmation after a call of `paid` is in progress. */
   busy: boolean;

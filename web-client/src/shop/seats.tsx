@@ -1,12 +1,15 @@
 // The user has a pass: zones with free seats, the number of seats, and the time left to choose.
 import type { EventDetail, Show, Zone } from "@stanchion/client/shop";
 import { useEffect, useState } from "preact/hooks";
+import type { Format } from "../i18n/format";
 import { useI18n } from "../i18n/visitor";
 import { Countdown } from "../shared/countdown";
+import { EventTime } from "../shared/event-time";
+import { formatPrice } from "../shared/money";
 import { useTitle } from "../shared/title";
 import { Heading } from "../shared/visitor-frame";
 import type { Journey } from "../visitor/journey";
-import { type State, freeSeats } from "../visitor/state";
+import { type State, freeSeats, saleOf } from "../visitor/state";
 
 const MAX_SEATS = 10;
 
@@ -60,12 +63,14 @@ function SeatForm({ state, event, journey }: { state: State; event: EventDetail;
   return (
     <form class="card order" aria-labelledby="choose" onSubmit={submit}>
       <h2 id="choose">{t.turn.choose}</h2>
-      {soldOut && <p class="standing">{t.turn.allGone}</p>}
+      {soldOut && <p class="standing">{saleOf(state)?.state === "sold_out" ? t.soldOut.lead : t.turn.allGone}</p>}
       {event.shows.map((one) => (
         <fieldset key={one.show_id}>
           <legend>
             {one.name}
-            {one.starts_at && <small>{f.dateTime(one.starts_at)}</small>}
+            <small>
+              <EventTime event={event} at={one.starts_at} />
+            </small>
           </legend>
           {one.zones.map((zone) => (
             <ZoneChoice key={zone.zone_id} zone={zone} left={freeSeats(state, zone)} chosen={zone.zone_id === zoneId} choose={() => choose(zone.zone_id)} />
@@ -79,7 +84,7 @@ function SeatForm({ state, event, journey }: { state: State; event: EventDetail;
       </p>
       <div class="checkout">
         <p>
-          <span>{t.turn.total}</span> <output class="total">{zone ? f.money(zone.unit_price * quantity, zone.currency) : "–"}</output>
+          <span>{t.turn.total}</span> <output class="total">{zone ? zonePrice(f, t.free.price, zone, quantity) : "–"}</output>
         </p>
         <button type="submit" class="big" data-testid="reserve" disabled={state.busy || !zone || available < quantity}>
           {state.busy ? t.turn.reserving : t.turn.reserve}
@@ -138,7 +143,7 @@ function ZoneChoice({ zone, left, chosen, choose }: ZoneChoiceProps) {
       <input type="radio" name="zone" data-testid="zone" value={zone.zone_id} checked={chosen} disabled={left === 0} onChange={choose} />
       <span class="zone-name">{zone.name}</span>
       <span class="numeral price">
-        {f.money(zone.unit_price, zone.currency)} <small>{t.turn.each}</small>
+        {zonePrice(f, t.free.price, zone)} {zone.unit_price > 0 && <small>{t.turn.each}</small>}
       </span>
       <span class="free">
         <meter min={0} max={zone.capacity} value={left} aria-hidden="true" />
@@ -146,6 +151,10 @@ function ZoneChoice({ zone, left, chosen, choose }: ZoneChoiceProps) {
       </span>
     </label>
   );
+}
+
+function zonePrice(f: Format, free: string, { unit_price, currency, currency_digits: digits }: Zone, quantity = 1): string {
+  return formatPrice(f, free, { amount: unit_price * quantity, currency, digits });
 }
 
 function find(event: EventDetail, zoneId: string | undefined): [Show, Zone] | [undefined, undefined] {

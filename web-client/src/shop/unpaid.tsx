@@ -11,15 +11,16 @@ export function Unpaid({ bookings, now }: { bookings: Booking[]; now: () => numb
 function UnpaidOne({ booking, now }: { booking: Booking; now: () => number }) {
   const { t, f } = useI18n();
   const left = useMsLeft(booking.expires_at, now);
+  const isFree = booking.total_price === 0;
   if (left <= 0) return null;
 
   return (
     <section class="card unpaid" data-testid="unpaid">
       <p>
-        <strong>{t.unpaid(booking.quantity)}</strong> <span class="numeral">{t.unpaidLeft(f.clock(left))}</span>
+        <strong>{isFree ? t.free.unconfirmed(booking.quantity) : t.unpaid(booking.quantity)}</strong> <span class="numeral">{t.unpaidLeft(f.clock(left))}</span>
       </p>
       <a class="button" href={eventPath(booking.event_id, true)}>
-        {t.unpaidGo}
+        {isFree ? t.free.confirm : t.unpaidGo}
       </a>
     </section>
   );

@@ -19,7 +19,7 @@ const token = `header.${btoa(JSON.stringify({ sub: "alice", exp: 4e9 }))}.signat
 const user = { token, user_id: "alice", expires_at: "2096-01-01T00:00:00Z" };
 
 const event = {
-  ...{ event_id, name: "Night", state: "open", currency: "EUR", max_seats_per_user: 4, hold_seconds: 300 },
+  ...{ event_id, name: "Night", state: "open", currency: "EUR", currency_digits: 2, max_seats_per_user: 4, hold_seconds: 300 },
   shows: [],
 };
 

@@ -71,7 +71,13 @@ export const initialState: State = {
 
 /** The latest known state of the sale. */
 export function saleOf({ event, sale }: State): { state: SaleState; message?: string | undefined } | undefined {
-  return sale ?? event;
+  const latest = sale ?? event;
+  return latest && event ? { ...latest, state: shownState({ ...event, state: latest.state }) } : latest;
+}
+
+/** An open sale of which every seat is sold is sold out, whatever its line says. */
+export function shownState({ state, sold_out }: { state: SaleState; sold_out?: boolean | undefined }): SaleState {
+  return state === "open" && sold_out ? "sold_out" : state;
 }
 
 /** The latest known number of free seats in a zone. */

@@ -38,6 +38,18 @@ macro_rules! rfc_3339 {
 }
 pub(super) use rfc_3339;
 
+/// The decimals of a currency's minor unit, as `Currency::digits` says them.
+macro_rules! currency_digits {
+    () => {
+        "CASE WHEN currency IN ('BIF', 'CLP', 'DJF', 'GNF', 'ISK', 'JPY', 'KMF', 'KRW', 'PYG', 'RWF', 'UGX', 'UYI', 'VND',
+        'VUV', 'XAF', 'XOF', 'XPF') THEN 0
+        WHEN currency IN ('BHD', 'IQD', 'JOD', 'KWD', 'LYD', 'OMR', 'TND') THEN 3
+        WHEN currency IN ('CLF', 'UYW') THEN 4
+        ELSE 2 END"
+    };
+}
+pub(super) use currency_digits;
+
 /// The messages of the rows that a statement has `changed`, as an outbox batch: to the letter those
 /// of `Booking::message` and `outbox::encode`. `chr(123)` is a brace: this is part of formats too.
 macro_rules! messages_of_changed {
@@ -47,7 +59,9 @@ macro_rules! messages_of_changed {
         || '\"booking_id\":\"' || booking_id || '\",\"event_id\":\"' || event_id || '\",\"show_id\":\"' || show_id
         || '\",\"zone_id\":\"' || zone_id || '\",\"user_id\":' || to_json(user_id) || ',\"quantity\":' || quantity
         || ',\"unit_price\":' || unit_price || ',\"total_price\":' || unit_price * quantity
-        || ',\"currency\":\"' || currency || '\",\"status\":\"' || status
+        || ',\"currency\":\"' || currency || '\",\"currency_digits\":' || ",
+            $crate::store::postgres::sql::currency_digits!(),
+            " || ',\"status\":\"' || status
         || '\",\"created_at\":\"' || ",
             $crate::store::postgres::sql::rfc_3339!("created_at_ms"),
             " || '\",\"expires_at\":\"' || ",
@@ -59,3 +73,28 @@ macro_rules! messages_of_changed {
     };
 }
 pub(super) use messages_of_changed;
+
+#[cfg(test)]
+mod tests {
+    use crate::model::money::Currency;
+
+    /// What the expression says of a code.
+    fn digits(code: &str) -> u8 {
+        let quoted = format!("'{code}'");
+        let named = currency_digits!()
+            .split("WHEN currency IN ")
+            .find(|case| case.contains(&quoted));
+        named.map_or(2, |case| {
+            let (_, then) = case.split_once("THEN ").unwrap();
+            then[..1].parse().unwrap()
+        })
+    }
+
+    #[test]
+    fn digits_are_those_of_the_list() {
+        for currency in Currency::all() {
+            assert_eq!(digits(currency.as_str()), currency.digits(), "{currency}");
+        }
+        assert_eq!([digits("JPY"), digits("KWD"), digits("EUR")], [0, 3, 2]);
+    }
+}

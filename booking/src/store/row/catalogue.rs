@@ -14,6 +14,7 @@ use crate::{
     model::{
         appearance::{Appearance, AppearancePatch},
         event::{Event, Show, Zone},
+        venue::{Venue, VenueTimeZone},
     },
     store::StoreError,
 };
@@ -27,6 +28,9 @@ pub(in crate::store) struct EventRow {
     hold_seconds: i32,
     queue_settings: String,
     appearance: String,
+    venue: Option<String>,
+    city: Option<String>,
+    time_zone: Option<String>,
 }
 
 #[derive(FromRow)]
@@ -64,6 +68,18 @@ pub(in crate::store) fn appearance(text: &str) -> Result<Appearance, StoreError>
 
 pub(in crate::store) fn appearance_text(appearance: &Appearance) -> String {
     serde_json::to_string(appearance).expect("an appearance has only text keys")
+}
+
+pub(in crate::store) fn time_zone_text(venue: &Venue) -> Option<String> {
+    venue.time_zone.as_ref().map(|zone| zone.name().to_owned())
+}
+
+/// A later release may know more zones than this one: the event is sold all the same, and its times
+/// are those of an event without a zone.
+fn time_zone(name: &str) -> Option<VenueTimeZone> {
+    name.parse()
+        .inspect_err(|_| tracing::warn!(time_zone = name, "an event's time zone is unknown here"))
+        .ok()
 }
 
 /// Puts the catalogue together; shows and zones come in their order.
@@ -109,6 +125,11 @@ impl EventRow {
         Ok(Event {
             event_id: self.event_id.into(),
             name: self.name.clone(),
+            venue: Venue {
+                name: self.venue.clone(),
+                city: self.city.clone(),
+                time_zone: self.time_zone.as_deref().and_then(time_zone),
+            },
             currency: currency(&self.currency)?,
             max_seats_per_user: count("limit", self.max_seats_per_user)?,
             hold_seconds: count("hold", self.hold_seconds)?,

@@ -10,7 +10,10 @@ use waitingroom_domain::{
 
 use super::{Backend, with_timeout};
 use crate::{
-    model::booking::{Attempt, Booking, NewBooking},
+    model::{
+        booking::{Attempt, Booking, NewBooking},
+        recovery_code::CodeDigest,
+    },
     store::{
         AsOf, BookingStore, HoldResolution, InsertOutcome, Page, StoreError, Summary,
         TransitionOutcome, TransitionRequest,
@@ -56,9 +59,21 @@ const SUMMARY: &str = "SELECT currency,
         AND (status = 'confirmed' OR status = 'reserved' AND expires_at_ms > $3)
     GROUP BY currency ORDER BY currency";
 
+const KEEP_RECOVERY_CODE: &str =
+    "INSERT INTO recovery_codes (digest, booking_id, created_at_ms) VALUES ($1, $2, $3)
+    ON CONFLICT DO NOTHING";
+
+const RECOVERED_BOOKING: &str = concat!(
+    "SELECT ",
+    booking_columns!(),
+    " FROM bookings WHERE booking_id = (SELECT booking_id FROM recovery_codes WHERE digest = $1)
+    AND status <> 'void'"
+);
+
 /// Run in this order, in one transaction.
-const RESET: [&str; 3] = [
+const RESET: [&str; 4] = [
     "DELETE FROM outbox",
+    "DELETE FROM recovery_codes",
     "DELETE FROM bookings",
     "UPDATE zones SET held = 0, confirmed = 0",
 ];
@@ -195,6 +210,37 @@ impl<B: Backend> BookingStore for B {
                 .bind(i64::from(limit));
             let cleared = self.writer().execute(clear).await?;
             Ok(B::Database::rows_affected(&cleared))
+        })
+        .await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all)]
+    async fn keep_recovery_code(
+        &self,
+        digest: &CodeDigest,
+        booking: BookingId,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        with_timeout(async {
+            let keep = statement(KEEP_RECOVERY_CODE)
+                .bind(digest.0.clone())
+                .bind(booking.uuid())
+                .bind(now.millis());
+            self.writer().execute(keep).await?;
+            Ok(())
+        })
+        .await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all)]
+    async fn recovered_booking(&self, digest: &CodeDigest) -> Result<Option<Booking>, StoreError> {
+        with_timeout(async {
+            let recovered = statement(RECOVERED_BOOKING).bind(digest.0.clone());
+            let row = self
+                .user_reader()
+                .fetch_optional::<BookingRow>(recovered)
+                .await?;
+            row.map(TryInto::try_into).transpose()
         })
         .await
     }

@@ -27,7 +27,7 @@ const RAISE_REVISION: &str = "UPDATE catalogue SET revision = revision + 1";
 
 const EVENTS: &str =
     "SELECT event_id, name, currency, max_seats_per_user, hold_seconds, queue_settings,
-        appearance
+        appearance, venue, city, time_zone
     FROM events ORDER BY created_at_ms, event_id";
 
 const SHOWS: &str =
@@ -37,8 +37,9 @@ const ZONES: &str =
     "SELECT zone_id, show_id, name, unit_price, capacity FROM zones ORDER BY event_id, ordinal";
 
 const ADD_EVENT: &str = "INSERT INTO events
-    (event_id, name, currency, max_seats_per_user, hold_seconds, queue_settings, appearance, created_at_ms)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+    (event_id, name, currency, max_seats_per_user, hold_seconds, queue_settings, appearance, created_at_ms,
+        venue, city, time_zone)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
 
 const ADD_SHOW: &str = "INSERT INTO shows (show_id, event_id, name, starts_at_ms, ordinal)
     VALUES ($1, $2, $3, $4, $5)";
@@ -144,7 +145,10 @@ async fn add_event<DB: Dialect>(
         .bind(event.hold_seconds as i32)
         .bind(row::settings_text(&event.queue))
         .bind(row::appearance_text(&event.appearance))
-        .bind(created_at.millis());
+        .bind(created_at.millis())
+        .bind(event.venue.name.clone())
+        .bind(event.venue.city.clone())
+        .bind(row::time_zone_text(&event.venue));
     transaction.execute(add).await?;
 
     for (ordinal, show) in (0i32..).zip(&event.shows) {

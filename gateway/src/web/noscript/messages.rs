@@ -65,7 +65,7 @@ static ENGLISH: Messages = Messages {
     states: |state| match state {
         SaleState::Open => "On sale",
         SaleState::Paused => "Paused. Every place is kept.",
-        SaleState::SoldOut => "Sold out. Seats that are not paid for come back.",
+        SaleState::SoldOut => "Sold out. There are no seats left to sell.",
         SaleState::Closed => "This sale is over.",
         _ => "Not open yet. This page notices when it opens.",
     },
@@ -98,7 +98,7 @@ static THAI: Messages = Messages {
     states: |state| match state {
         SaleState::Open => "เปิดขาย",
         SaleState::Paused => "หยุดชั่วคราว ที่ของทุกคนยังอยู่",
-        SaleState::SoldOut => "บัตรหมด ที่นั่งที่ไม่ได้ชำระเงินจะกลับมา",
+        SaleState::SoldOut => "บัตรหมดแล้ว ไม่มีที่นั่งเหลือขาย",
         SaleState::Closed => "การขายสิ้นสุดแล้ว",
         _ => "ยังไม่เปิด หน้านี้จะรู้เองเมื่อเปิด",
     },

@@ -6,7 +6,7 @@ use maud::{DOCTYPE, Markup, html};
 use waitingroom_domain::{ids::EventId, queue::SaleState};
 
 use super::{RELOAD_INTERVAL, messages::Messages};
-use crate::booking_client::EventSummary;
+use crate::booking_client::{EventSummary, ShowSummary};
 
 /// A guest's state in an event's queue.
 pub(super) enum QueueView {
@@ -37,7 +37,12 @@ pub(super) fn events(messages: &Messages, events: &[EventSummary]) -> Markup {
         h1 { (messages.events) }
         ul .events {
             @for event in events {
-                li { a .card href=(format!("/e/{}?plain", event.event_id)) { strong { (event.name) } " " (messages.state(event.state)) } }
+                li {
+                    a .card href=(format!("/e/{}?plain", event.event_id)) {
+                        strong { (event.name) } " " (messages.state(event.sale()))
+                        (place_and_time(event, event.time()))
+                    }
+                }
             }
         }
     };
@@ -55,6 +60,8 @@ pub(super) fn event(
     let reloads = view.reloads(event.state);
     let body = html! {
         h1 { (event.name) }
+        @if let Some(place) = event.place() { p .hint { (place) } }
+        @if !event.shows.is_empty() { ul .shows { @for show in &event.shows { li { (show_line(event, show)) } } } }
         @if let Some(message) = &event.message { p .notice { (message) } }
         @match view {
             QueueView::NotQueued => (event_intro(messages, event)),
@@ -72,11 +79,21 @@ pub(super) fn event(
     layout(messages, &event.name, reload, &body)
 }
 
+/// In a line of its own, if it is known.
+fn place_and_time(event: &EventSummary, time: Option<String>) -> Markup {
+    let known: Vec<String> = [event.place(), time].into_iter().flatten().collect();
+    html! { @if !known.is_empty() { br; small { (known.join(" · ")) } } }
+}
+
+fn show_line(event: &EventSummary, show: &ShowSummary) -> Markup {
+    html! { strong { (show.name) } @if let Some(time) = event.time_of(show) { " " (time) } }
+}
+
 fn event_intro(messages: &Messages, event: &EventSummary) -> Markup {
-    let joinable = !matches!(event.state, SaleState::Scheduled | SaleState::Closed);
+    let joinable = matches!(event.sale(), SaleState::Open | SaleState::Paused);
     html! {
         section .card {
-            p { (messages.state(event.state)) }
+            p { (messages.state(event.sale())) }
             p .hint { (messages.intro) }
             @if joinable { (action_form(event, "join", messages.join, "big")) }
         }
@@ -101,7 +118,7 @@ fn waiting(
                 p .position { "…" }
                 p { (messages.counting) }
             }
-            @if event.state != SaleState::Open { p .standing { (messages.state(event.state)) } }
+            @if event.sale() != SaleState::Open { p .standing { (messages.state(event.sale())) } }
             @else if let Some(wait) = wait { p { (messages.expected_wait) " " (minutes(wait)) " " (messages.minutes) } }
             p .hint { (messages.keep_page_open) }
         }

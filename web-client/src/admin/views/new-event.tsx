@@ -18,10 +18,15 @@ interface ShowDraft {
 }
 interface Draft {
   name: string;
+  venue: string;
+  city: string;
+  timeZone: string;
   currency: string;
   limit: string;
+  /** In minutes. */
   hold: string;
   state: SaleState;
+  /** Users per minute. */
   rate: string;
   cap: string;
   shows: ShowDraft[];
@@ -29,12 +34,21 @@ interface Draft {
 
 const ZONE: ZoneDraft = { name: "", capacity: "100", price: "50" };
 const SHOW: ShowDraft = { name: "", startsAt: "", zones: [ZONE] };
-const DRAFT: Draft = { name: "", currency: "EUR", limit: "6", hold: "600", state: "scheduled", rate: "50", cap: "1000", shows: [SHOW] };
+const DRAFT: Draft = {
+  ...{ name: "", venue: "", city: "", timeZone: Intl.DateTimeFormat().resolvedOptions().timeZone },
+  ...{ currency: "EUR", limit: "6", hold: "10", state: "scheduled", rate: "600", cap: "1000", shows: [SHOW] },
+};
 const INITIAL_STATES = ["scheduled", "open", "paused"];
 
-/** The draft as a request. Invalid numbers become values that the server rejects, with the field's name. */
-export function toRequest(draft: Draft): NewEvent {
-  const digits = minorDigits(draft.currency);
+/** Decimals of each currency's minor unit, by code. The server says them, since browsers disagree. */
+export type Currencies = ReadonlyMap<string, number>;
+
+/**
+ * The draft as a request. Invalid numbers become values that the server rejects, with the field's name; the price in a currency
+ * that the server does not know is of no meaning, because it rejects the currency.
+ */
+export function toRequest(draft: Draft, currencies: Currencies): NewEvent {
+  const digits = currencies.get(draft.currency) ?? 0;
   const zone = ({ name, capacity, price }: ZoneDraft) => ({
     name,
     capacity: Math.round(Number(capacity)) || 0,
@@ -43,43 +57,47 @@ export function toRequest(draft: Draft): NewEvent {
 
   return {
     name: draft.name,
+    ...(draft.venue.trim() && { venue: draft.venue }),
+    ...(draft.city.trim() && { city: draft.city }),
+    ...(draft.timeZone.trim() && { time_zone: draft.timeZone.trim() }),
     currency: draft.currency,
     max_seats_per_user: Number(draft.limit) || 0,
-    hold_seconds: Number(draft.hold) || 0,
-    queue: { state: draft.state, rate_per_second: Number(draft.rate), max_active: Number(draft.cap) || 0 },
+    hold_seconds: Math.round(Number(draft.hold) * 60) || 0,
+    queue: { state: draft.state, rate_per_second: Number(draft.rate) / 60, max_active: Number(draft.cap) || 0 },
     shows: draft.shows.map(({ name, startsAt, zones }) => ({
       name,
-      ...(startsAt && { starts_at: new Date(startsAt).toISOString() }),
+      ...(startsAt && startOf(startsAt, draft.timeZone.trim())),
       zones: zones.map(zone),
     })),
   };
 }
 
-function minorDigits(currency: string): number {
-  try {
-    return new Intl.NumberFormat("en", { style: "currency", currency }).resolvedOptions().maximumFractionDigits ?? 2;
-  } catch {
-    return 2; // not a currency: the server rejects it
-  }
+/** In the venue's zone, which the server knows; without one, in the operator's. */
+function startOf(shown: string, timeZone: string): { starts_at_local: string } | { starts_at: string } {
+  return timeZone ? { starts_at_local: shown } : { starts_at: new Date(shown).toISOString() };
 }
 
 export function NewEventForm({ api }: { api: Api }) {
   const { t } = useI18n();
   const action = useAction();
   const [draft, setDraft] = useState(DRAFT);
+  const [currencies, setCurrencies] = useState<Currencies>();
+  useEffect(() => void action.run(async () => setCurrencies(await api.currencies())), []);
   const set = (part: Partial<Draft>) => setDraft({ ...draft, ...part });
 
   async function create(event: Event): Promise<void> {
     event.preventDefault();
     await action.run(async () => {
-      const created = await api.create(toRequest(draft));
+      const known = currencies ?? (await api.currencies());
+      setCurrencies(known);
+      const created = await api.create(toRequest(draft, known));
       location.hash = `#/events/${created.event_id}`;
     });
   }
 
   useEffect(() => document.querySelector<HTMLElement>("[aria-invalid=true]")?.focus(), [action.problem]);
-  const field = (name: string, label: string, key: Exclude<keyof Draft, "shows" | "state">, type: Kind = "text", hint?: string) => (
-    <Field name={name} label={label} value={draft[key]} type={type} hint={hint} action={action} set={(value) => set({ [key]: value })} />
+  const field = (name: string, label: string, key: Exclude<keyof Draft, "shows" | "state">, type: Kind = "text", hint?: string, list?: string) => (
+    <Field name={name} label={label} value={draft[key]} type={type} hint={hint} list={list} action={action} set={(value) => set({ [key]: value })} />
   );
 
   return (
@@ -90,7 +108,10 @@ export function NewEventForm({ api }: { api: Api }) {
       <h1>{t.form.title}</h1>
       <div class="card fields named">
         {field("name", t.form.name, "name")}
-        {field("currency", t.form.currency, "currency", "text", t.form.currencyHint)}
+        {field("venue", t.form.venue, "venue")}
+        {field("city", t.form.city, "city")}
+        {field("time_zone", t.form.timeZone, "timeZone", "text", t.form.timeZoneHint, "time-zones")}
+        {field("currency", t.form.currency, "currency", "text", t.form.currencyHint, "currencies")}
         {field("max_seats_per_user", t.form.limit, "limit", "number")}
         {field("hold_seconds", t.form.hold, "hold", "number")}
         <label>
@@ -106,11 +127,14 @@ export function NewEventForm({ api }: { api: Api }) {
         {field("queue.rate_per_second", t.form.rate, "rate", "number")}
         {field("queue.max_active", t.form.cap, "cap", "number")}
       </div>
+      <Suggestions id="time-zones" values={Intl.supportedValuesOf?.("timeZone") ?? []} />
+      <Suggestions id="currencies" values={[...(currencies?.keys() ?? [])]} />
       {draft.shows.map((show, at) => (
         <ShowFields
           key={at}
           at={at}
           show={show}
+          timeZone={draft.timeZone.trim()}
           action={action}
           set={(changed) => set({ shows: draft.shows.with(at, changed) })}
           remove={draft.shows.length > 1 ? () => set({ shows: draft.shows.toSpliced(at, 1) }) : undefined}
@@ -132,12 +156,13 @@ export function NewEventForm({ api }: { api: Api }) {
 interface ShowFieldsProps {
   at: number;
   show: ShowDraft;
+  timeZone: string;
   action: Action;
   set: (show: ShowDraft) => void;
   remove: (() => void) | undefined;
 }
 
-function ShowFields({ at, show, action, set, remove }: ShowFieldsProps) {
+function ShowFields({ at, show, timeZone, action, set, remove }: ShowFieldsProps) {
   const { t } = useI18n();
   const path = `shows[${at}]`;
   const zone = (index: number, part: Partial<ZoneDraft>) => set({ ...show, zones: show.zones.with(index, { ...show.zones[index]!, ...part }) });
@@ -148,8 +173,9 @@ function ShowFields({ at, show, action, set, remove }: ShowFieldsProps) {
       <div class="fields">
         <Field name={`${path}.name`} label={t.form.showName} value={show.name} action={action} set={(name) => set({ ...show, name })} />
         <Field
-          name={`${path}.starts_at`}
+          name={`${path}.starts_at_local`}
           label={t.form.startsAt}
+          hint={timeZone ? t.form.timeAtVenue(timeZone) : t.form.timeHere(DRAFT.timeZone)}
           type="datetime-local"
           value={show.startsAt}
           action={action}
@@ -206,11 +232,23 @@ interface FieldProps {
   value: string;
   type?: Kind;
   hint?: string | undefined;
+  /** The id of suggestions. */
+  list?: string | undefined;
   action: Action;
   set: (value: string) => void;
 }
 
-function Field({ name, label, value, type = "text", hint, action, set }: FieldProps) {
+function Suggestions({ id, values }: { id: string; values: string[] }) {
+  return (
+    <datalist id={id}>
+      {values.map((value) => (
+        <option value={value} key={value} />
+      ))}
+    </datalist>
+  );
+}
+
+function Field({ name, label, value, type = "text", hint, list, action, set }: FieldProps) {
   const error = fieldError(action.problem, name);
   return (
     <label>
@@ -218,6 +256,7 @@ function Field({ name, label, value, type = "text", hint, action, set }: FieldPr
       <input
         {...attributes[type]}
         value={value}
+        list={list}
         data-testid={name}
         aria-invalid={error !== ""}
         aria-describedby={error ? `${name}-error` : undefined}

@@ -31,13 +31,12 @@ export const english = (f: Format) => ({
 
   eventPage: {
     join: "Join the line",
-    joinSoldOut: "Wait for seats that come back",
     joining: "Joining…",
     lead: {
       scheduled: "The sale has not opened yet. This page notices by itself when it does, so there is no need to reload.",
       open: "Take a place in the line. It stays yours, even if you reload, close this page or lose the connection.",
       paused: "The line is standing still for the moment. You can take a place now and keep it.",
-      sold_out: "All seats are taken. Seats that are not paid for come back and go to whoever waits first.",
+      sold_out: "There are no seats left to sell. Thank you for your interest.",
       closed: "This sale is over. Thank you for your interest.",
     } as Record<SaleState, string>,
     opened: "The sale has opened.",
@@ -84,7 +83,7 @@ export const english = (f: Format) => ({
     } as Record<string, string>,
     sales: {
       paused: "The line is paused. Your place is kept, and nobody passes you meanwhile.",
-      sold_out: "All seats are taken for now. Stay if you like: seats that are not paid for come back to the line.",
+      sold_out: "Sold out: there are no seats left to sell.",
       closed: "The sale has ended.",
       scheduled: "The sale has not opened yet. Your place is kept.",
     } as Partial<Record<SaleState, string>>,
@@ -195,6 +194,41 @@ export const english = (f: Format) => ({
     open: (reference: string) => `Open booking ${reference}`,
     pay: "Pay now",
     when: "Booked",
+  },
+
+  soldOut: {
+    title: "Sold out",
+    lead: "There are no seats left to sell, so there is nothing to wait for. Thank you for your patience.",
+  },
+
+  free: {
+    price: "Free",
+    lead: "They are yours until the time is over. They cost nothing: confirm them to keep them.",
+    confirm: "Confirm",
+    ending: (clock: string) => `${clock} left to confirm.`,
+    unconfirmed: (seats: number) => f.plural(seats, { one: "You hold {n} seat that is not confirmed.", other: "You hold {n} seats that are not confirmed." }),
+  },
+
+  keep: {
+    title: "Keep your ticket",
+    lead: "This code opens your ticket on any device, even if this browser forgets it. Show it only to people who may use the ticket.",
+    copy: "Copy the link",
+    copied: "Link copied",
+    copiedHint: "The link opens your ticket. Send it to yourself, or keep it in your notes.",
+    print: "Print",
+    picture: "Save as a picture",
+    calendar: "Add to calendar",
+    failed: "The code could not be read just now.",
+    retry: "Try again",
+  },
+
+  recover: {
+    label: "I have a code",
+    hint: "16 letters and digits, from your ticket. With it, a ticket bought on another device appears here.",
+    go: "Open the ticket",
+    busy: "Opening…",
+    unknown: "No ticket has this code. Please compare it with your ticket, letter by letter.",
+    limited: "Too many codes were tried from this network. Please try again in a moment.",
   },
 
   connection: {
