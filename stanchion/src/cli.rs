@@ -94,6 +94,8 @@ pub enum Command {
     Handover(Handover),
     /// Print a user's token, signed with the configured secret
     Token(Token),
+    /// Print a new key for Web Push, as a line of the settings' file, and its public half
+    PushKey,
     /// Inspect the configuration
     #[command(subcommand)]
     Config(ConfigCommand),

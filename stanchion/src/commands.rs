@@ -25,6 +25,10 @@ pub fn run(arguments: &ArgMatches) -> Result<()> {
         return runtime(Some(1))?.block_on(inspect::health(&health)); // needs no settings
     }
 
+    if let Some(Command::PushKey) = cli.command {
+        return inspect::push_key();
+    }
+
     let loaded = config::load(arguments, cli.config.as_deref())?;
     let settings = loaded.settings;
     process::start_logs(&settings)?;
@@ -66,6 +70,6 @@ async fn dispatch(command: Option<Command>, settings: Settings) -> Result<()> {
         Some(Command::Handover(handover)) => handover::run(&settings, &handover).await,
         Some(Command::Token(token)) => inspect::token(settings, &token),
         Some(Command::Config(ConfigCommand::Check)) => inspect::config_check(&settings),
-        Some(Command::Health(_)) => Ok(()),
+        Some(Command::PushKey | Command::Health(_)) => Ok(()),
     }
 }

@@ -12,7 +12,7 @@ mod url;
 
 pub use self::{
     check::check,
-    data_dir::DataDirectory,
+    data_dir::{DataDirectory, random_push_key},
     environment::injected_variables,
     settings::{SETTING_TABLE, Settings},
     sources::load,

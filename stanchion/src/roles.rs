@@ -123,20 +123,24 @@ impl Backends {
         }
     }
 
-    fn worker(&self, settings: &Settings) -> Worker {
+    fn worker(&self, settings: &Settings) -> Result<Worker> {
         let config = WorkerConfig {
             tick: settings.admission_interval(),
             throttle: settings.throttle(),
             ..WorkerConfig::default()
         };
 
-        Worker::new(
+        let worker = Worker::new(
             self.engine.clone(),
             self.signals.clone(),
             self.registry.clone(),
             self.clock.clone(),
             config,
-        )
+        );
+        Ok(match settings.push()? {
+            Some(push) => worker.with_push(push),
+            None => worker,
+        })
     }
 
     fn gateway(
@@ -154,6 +158,7 @@ impl Backends {
             drain_window: settings.drain_window(),
             trusted_proxies: settings.trusted_proxies.clone(),
             guests: settings.queue_limits(),
+            push: settings.push()?,
             development_secret,
         };
 

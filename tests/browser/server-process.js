@@ -14,8 +14,12 @@ const START_MS = 30_000;
 export class ServerProcess {
   #process;
 
-  static async start() {
+  #settings;
+
+  /** `settings` are variables. */
+  static async start(settings = {}) {
     const server = new ServerProcess();
+    server.#settings = settings;
     server.port = await freePort();
     server.origin = `http://127.0.0.1:${server.port}`;
     server.directory = await mkdtemp(join(tmpdir(), "stanchion-browser-"));
@@ -24,7 +28,7 @@ export class ServerProcess {
   }
 
   async start() {
-    const env = { ...process.env, STANCHION_LISTEN: `127.0.0.1:${this.port}`, STANCHION_DATA_DIR: this.directory };
+    const env = { ...process.env, ...this.#settings, STANCHION_LISTEN: `127.0.0.1:${this.port}`, STANCHION_DATA_DIR: this.directory };
     delete env.STANCHION_URL;
     delete env.STANCHION_BIN;
     const program = process.env.STANCHION_BIN ?? new URL("../../target/debug/stanchion", import.meta.url).pathname;

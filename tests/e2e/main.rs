@@ -31,6 +31,7 @@ mod pending_reservation;
 mod places;
 mod places_after_redis_loss;
 mod positions_after_redis_loss;
+mod pushes;
 mod redis_lost;
 mod restarts;
 mod single_subscription;

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use waitingroom_domain::clock::Clock;
+use waitingroom_domain::{clock::Clock, push::VapidKey};
 use waitingroom_server::auth::{GUEST_PREFIX, mint_user_token};
 
 use crate::{
     cli::{Health, Token},
-    config::{DataDirectory, Settings},
+    config::{DataDirectory, Settings, random_push_key},
     output::print_line,
     roles::authenticator,
 };
@@ -40,6 +40,17 @@ pub fn token(settings: Settings, token: &Token) -> Result<()> {
     );
 
     print_line(&token.context("the token could not be signed")?)
+}
+
+/// Prints a new key pair for Web Push.
+pub fn push_key() -> Result<()> {
+    let secret = random_push_key();
+    let key = VapidKey::parse(&secret).context("push_key")?;
+    print_line(&format!(
+        "# public key: {}\npush_key = \"{}\"",
+        key.public(),
+        secret.expose()
+    ))
 }
 
 /// Prints the effective settings.

@@ -1,8 +1,11 @@
 //! Rules that a value must keep beyond its type, refused at the start.
 
-use std::fmt;
+use std::{fmt, net::SocketAddr};
 
-use waitingroom_domain::secret::{MIN_SECRET_BYTES, Secret};
+use waitingroom_domain::{
+    push::{PushServices, VapidKey, is_contact},
+    secret::{MIN_SECRET_BYTES, Secret},
+};
 
 use super::{Settings, settings::SETTING_TABLE};
 
@@ -49,6 +52,7 @@ pub fn check(settings: &Settings) -> Result<(), Refused> {
         return refuse("admin_listen", "must differ from listen");
     }
 
+    check_push(settings)?;
     check_redis_scheme(settings)?;
     check_booking_scheme(settings)?;
     check_prefix(&settings.redis_prefix, "redis_prefix")?;
@@ -82,6 +86,34 @@ fn check_secret_len(secret: Option<&Secret>, name: &'static str) -> Result<(), R
         ),
         _ => Ok(()),
     }
+}
+
+fn check_push(settings: &Settings) -> Result<(), Refused> {
+    if let Some(Err(invalid)) = settings.push_key.as_ref().map(VapidKey::parse) {
+        return refuse("push_key", invalid.to_string());
+    }
+    if settings
+        .push_contact
+        .as_deref()
+        .is_some_and(|contact| !is_contact(contact))
+    {
+        return refuse("push_contact", "must be mailto:NAME@HOST or https://PAGE");
+    }
+    if let Err(invalid) = PushServices::new(&settings.push_services, None) {
+        return refuse("push_services", format!("has {invalid}"));
+    }
+    let is_origin = |url: &str| {
+        url.strip_prefix("http://")
+            .is_some_and(|address| address.parse::<SocketAddr>().is_ok())
+    };
+    if settings
+        .push_test_origin
+        .as_deref()
+        .is_some_and(|url| !is_origin(url))
+    {
+        return refuse("push_test_origin", "must be http://IP:PORT");
+    }
+    Ok(())
 }
 
 /// An unsupported scheme would show only by requests that fail later.

@@ -142,7 +142,7 @@ async fn serve(settings: &Settings, store: SharedStore, clock: Clock) -> Result<
     gateway.start().await?;
     lifecycle.spawn(
         "worker",
-        queue_worker::run(backends.worker(settings), lifecycle.clone()),
+        queue_worker::run(backends.worker(settings)?, lifecycle.clone()),
     );
     print_line(&format!(
         "listening on http://{}",

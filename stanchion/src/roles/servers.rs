@@ -116,7 +116,7 @@ pub async fn queue_worker(settings: Settings) -> Result<()> {
 
     process.lifecycle.spawn(
         "worker",
-        queue_worker::run(backends.worker(&settings), process.lifecycle.clone()),
+        queue_worker::run(backends.worker(&settings)?, process.lifecycle.clone()),
     );
     tracing::info!(role = "queue-worker", address = %process.address, "listening");
     process.run(&settings, router).await
