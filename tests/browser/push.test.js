@@ -97,7 +97,7 @@ test("shows a push as a notification that opens the event", async () => {
   const { message } = await pushes.push(subscription, await publicKey());
   await deliver(context, page, message);
 
-  const shown = await until("a notification", () => worker.evaluate(notifications));
+  const shown = await until("a notification", () => notified(worker));
   assert.equal(shown.length, 1);
   assert.match(shown[0].title, /It is your turn · Put Away/);
   assert.match(shown[0].body, /^Open the page by \d+:\d\d/);
@@ -125,6 +125,11 @@ async function notifications() {
   return shown.map(({ title, body, tag }) => ({ title, body, tag }));
 }
 
+async function notified(worker) {
+  const shown = await worker.evaluate(notifications);
+  return shown.length > 0 && shown;
+}
+
 /** The page that a click opens. Only a person's click may open a window: what it asks for is taken down instead. */
 async function clicked() {
   const [notification] = await self.registration.getNotifications();
@@ -144,7 +149,7 @@ test("understands no push of another form, and shows something all the same", as
   await page.evaluate(() => navigator.serviceWorker.register("/service-worker.js").then(() => navigator.serviceWorker.ready));
   const worker = await started;
   await deliver(context, page, { event_id: "//attacker.example", open_by: "soon" });
-  const [shown] = await until("a notification", async () => (await worker.evaluate(notifications)).length > 0 && worker.evaluate(notifications));
+  const [shown] = await until("a notification", () => notified(worker));
   assert.equal(shown.title, "It is your turn");
   assert.equal(await worker.evaluate(clicked), "/");
   assert.deepEqual(faults, []);

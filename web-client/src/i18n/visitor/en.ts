@@ -88,7 +88,7 @@ export const english = (f: Format) => ({
       closed: "The sale has ended.",
       scheduled: "The sale has not opened yet. Your place is kept.",
     } as Partial<Record<SaleState, string>>,
-    keep: "You can put this away: your place is kept if you reload, close the page or lose the connection. Be back when it is your turn.",
+    keep: "Your place is kept if you reload, close the page or lose the connection. Come back in time for your turn.",
     leave: "Leave the line",
     leaveSure: "Give up your place? Somebody else gets it, and joining again starts at the end.",
     leaveYes: "Yes, leave",
