@@ -11,6 +11,20 @@ const pages = readdirSync(import.meta.dirname).filter((name) => name.endsWith(".
 /** The style of the pages without script, which the gateway renders: its name has no hash. */
 const plain = "plain.css";
 
+/** At the root, so that it may control every page; its name has no hash, because browsers look for a new one under the same name. */
+const serviceWorker = "service-worker.js";
+
+/** Builds the service worker beside the pages: one file, which shares no code with them. */
+function withServiceWorker(): Plugin {
+  return {
+    name: "service-worker",
+    apply: "build",
+    buildStart() {
+      this.emitFile({ type: "chunk", id: "src/service-worker/service-worker.ts", fileName: serviceWorker });
+    },
+  };
+}
+
 /** Writes a gzip and a brotli variant of each file, so that the server need not compress responses. */
 function compressed(): Plugin {
   return {
@@ -36,7 +50,7 @@ export default defineConfig({
       { find: /^@stanchion\/client$/, replacement: `${import.meta.dirname}/sdk/index.ts` },
     ],
   },
-  plugins: [compressed()],
+  plugins: [withServiceWorker(), compressed()],
   oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
   build: {
     target: "es2022",

@@ -17,6 +17,7 @@ mod node;
 mod openapi;
 mod place_presenter;
 mod position_updates;
+mod push;
 mod queue_service;
 mod router;
 mod state;

@@ -8,6 +8,7 @@ define_metrics! {
     GUESTS_REJECTED: counter "stanchion_guests_rejected_total" (was "stanchion_guests_refused_total") ["reason"] = "Guests that were rejected because an address or network has too many, or the guest is too old.";
     PASSES_DELIVERED: counter "stanchion_passes_delivered_total" (was "stanchion_passes_sent_total") [] = "Passes that were written to a connection of this node.";
     PUBSUB_GAPS: counter "stanchion_pubsub_gaps_total" (was "stanchion_signal_gaps_total") [] = "Interruptions of the subscription after which positions are read again.";
+    PUSH_SUBSCRIPTIONS: counter "stanchion_push_subscriptions_total" ["outcome"] = "Browsers that asked to be notified of the turn by a push, and those that asked not to be notified any more.";
     POSITION_RESYNCS: counter "stanchion_position_resyncs_total" (was "stanchion_resyncs_total") [] = "Rounds in which a node read the positions of its users again.";
     REMEMBERED_USERS: gauge "stanchion_remembered_users" [] = "Users without a connection whose place this node remembers.";
     WEBSOCKET_CONNECTIONS: gauge "stanchion_websocket_connections" (was "stanchion_sockets") [] = "Open WebSocket connections.";

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use waitingroom_domain::{
     ids::{EventId, PassId, UserId},
     presence::Presence,
+    push::PushSubscription,
     queue::{Grant, LastPosition, Place},
 };
 use waitingroom_engine::{EngineError, QueueStatus};
@@ -199,6 +200,9 @@ impl QueueService {
         let subscription = self.subscribe(event, caller, mailbox);
         let place = self.attach_current(event, user, mailbox, place).await?;
         self.guests.extend(event, caller);
+        if place.grant.is_some() {
+            self.guests.unsubscribe(event, &caller.user); // the answer carries the pass
+        }
         Ok((place, subscription))
     }
 
@@ -283,6 +287,36 @@ impl QueueService {
         Ok(())
     }
 
+    /// Notifies this browser of the user's pass, as long as the user has a place.
+    #[tracing::instrument(level = "debug", skip_all, fields(%event))]
+    pub(crate) async fn subscribe_push(
+        &self,
+        event: EventId,
+        caller: &Identity,
+        address: IpAddr,
+        subscription: PushSubscription,
+    ) -> Result<(), Problem> {
+        let user = &caller.user;
+        self.guests.subscribe(event, caller, address)?;
+        let subscribed = self.actions.subscribe_push(event, user, subscription).await;
+        if subscribed.is_err() {
+            self.guests.unsubscribe(event, user);
+        }
+        subscribed
+    }
+
+    /// Notifies none of the user's browsers any more.
+    #[tracing::instrument(level = "debug", skip_all, fields(%event))]
+    pub(crate) async fn unsubscribe_push(
+        &self,
+        event: EventId,
+        user: &UserId,
+    ) -> Result<(), Problem> {
+        self.actions.unsubscribe_push(event, user).await?;
+        self.guests.unsubscribe(event, user);
+        Ok(())
+    }
+
     /// Records that a pass has arrived.
     #[tracing::instrument(level = "debug", skip_all, fields(%event))]
     pub(crate) async fn acknowledge(
@@ -291,6 +325,7 @@ impl QueueService {
         user: &UserId,
         pass: &PassId,
     ) -> Result<(), Problem> {
+        self.guests.unsubscribe(event, user);
         self.actions.acknowledge(event, user, pass).await
     }
 
@@ -302,6 +337,7 @@ impl QueueService {
         pass: &PassId,
         mailbox: &Arc<Mailbox>,
     ) {
+        self.guests.unsubscribe(event, user);
         self.actions
             .acknowledge_detached(event, user, pass, mailbox);
     }

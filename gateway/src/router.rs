@@ -7,6 +7,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     guests::{token_endpoints, token_issuer::DevTokenIssuer},
+    push,
     state::Gateway,
     transport::{rest, sse, ws},
 };
@@ -25,6 +26,8 @@ pub(crate) fn routes(issues_dev_tokens: bool) -> OpenApiRouter<Gateway> {
         .routes(routes!(sse::stream))
         .routes(routes!(rest::leave))
         .routes(routes!(rest::status))
+        .routes(routes!(push::key))
+        .routes(routes!(push::subscribe, push::unsubscribe))
         .routes(routes!(ws::upgrade));
 
     match issues_dev_tokens {

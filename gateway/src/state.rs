@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use axum::extract::FromRef;
 use ipnet::IpNet;
 use waitingroom_domain::{
-    clock::Clock, guest_address::GuestAddressKey, ids::NodeId, pass::PassKey, secret::Secret,
-    ticket::TicketKey,
+    clock::Clock, guest_address::GuestAddressKey, ids::NodeId, pass::PassKey, push::PushConfig,
+    secret::Secret, ticket::TicketKey,
 };
 use waitingroom_engine::{SharedEngine, batcher::ActionBatcher};
 use waitingroom_messaging::{process_registry::GuestMajority, signal::Signals};
@@ -28,6 +28,7 @@ use crate::{
     node::{ConnectionTimer, NodeTasks, ResyncService},
     place_presenter::PlacePresenter,
     position_updates::Registry,
+    push::PushService,
     queue_service::{PlaceActions, QueueService, RoomSubscriber},
     transport::{
         services::ConnectionServices,
@@ -48,6 +49,8 @@ pub struct GatewayConfig {
     pub trusted_proxies: Vec<IpNet>,
     /// Limits of guests.
     pub guests: GuestLimits,
+    /// How users are notified of their turn by a push; nothing if they are not.
+    pub push: Option<PushConfig>,
     /// The secret of development tokens; without it, `/dev/token` does not exist.
     pub development_secret: Option<Secret>,
 }
@@ -89,6 +92,7 @@ pub(crate) struct Services {
     guest_tokens: Arc<GuestTokenIssuer>,
     guest_cookies: Arc<GuestCookies>,
     dev_tokens: Option<Arc<DevTokenIssuer>>,
+    push: Arc<PushService>,
     connection: Arc<ConnectionServices>,
     web_sockets: Arc<WebSocketService>,
 }
@@ -225,6 +229,7 @@ impl Services {
             guest_rate_limiter,
             guest_tokens,
             guest_cookies,
+            push: Arc::new(PushService::new(config.push)),
             dev_tokens: config
                 .development_secret
                 .map(|secret| Arc::new(DevTokenIssuer::new(secret, deps.clock))),
@@ -255,6 +260,7 @@ extract_as_state! {
     Arc<GuestTokenIssuer>: guest_tokens,
     Arc<GuestCookies>: guest_cookies,
     Option<Arc<DevTokenIssuer>>: dev_tokens,
+    Arc<PushService>: push,
     Arc<ConnectionServices>: connection,
     Arc<WebSocketService>: web_sockets,
 }

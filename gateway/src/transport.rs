@@ -1,6 +1,6 @@
 //! The three ways in which a client follows its place: WebSocket, server-sent events, polling.
 
-mod extract;
+pub(crate) mod extract;
 pub(crate) mod problems;
 pub(crate) mod rest;
 pub(crate) mod services;

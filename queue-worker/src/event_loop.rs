@@ -64,7 +64,11 @@ struct Scheduler {
 }
 
 /// Ticks every event when it is due until the process drains.
-pub async fn run(worker: Worker, lifecycle: Lifecycle) {
+pub async fn run(mut worker: Worker, lifecycle: Lifecycle) {
+    if let Some(pushes) = worker.push_sender.take() {
+        lifecycle.spawn("pushes", pushes.run());
+    }
+
     let now = Some(Instant::now());
     let (events, work) = (HashMap::new(), FuturesUnordered::new());
     let mut scheduler = Scheduler {

@@ -5,17 +5,22 @@
 mod admission_schedule;
 mod event_loop;
 pub mod metric_definitions;
+mod push;
 mod throttle_poll;
 mod tick;
 
 use std::{sync::Arc, time::Duration};
 
-use waitingroom_domain::{clock::Clock, overload_throttle::ThrottleConfig};
+use waitingroom_domain::{clock::Clock, overload_throttle::ThrottleConfig, push::PushConfig};
 use waitingroom_engine::SharedEngine;
 use waitingroom_messaging::{process_registry::SharedProcessRegistry, signal::Signals};
 
 pub use self::event_loop::run;
-use self::{throttle_poll::ThrottleService, tick::TickService};
+use self::{
+    push::{PushQueue, PushSender, push_queue},
+    throttle_poll::ThrottleService,
+    tick::TickService,
+};
 
 /// The configuration of a worker.
 #[derive(Debug, Clone, Copy)]
@@ -45,6 +50,7 @@ pub struct Worker {
     ticks: TickService,
     throttle: ThrottleService,
     tick_interval: Duration,
+    push_sender: Option<PushSender>,
 }
 
 impl Worker {
@@ -63,12 +69,24 @@ impl Worker {
                 signals,
                 clock,
                 batch_limit: config.batch_limit,
+                pushes: PushQueue::off(),
             },
             throttle: ThrottleService {
                 registry,
                 rules: config.throttle,
             },
             tick_interval: config.tick,
+            push_sender: None,
         }
+    }
+
+    /// Sends pushes to users who asked for one when they are released.
+    #[must_use]
+    pub fn with_push(mut self, config: PushConfig) -> Self {
+        let (engine, clock) = (self.ticks.engine.clone(), self.ticks.clock.clone());
+        let (queue, sender) = push_queue(config, engine, clock);
+        self.ticks.pushes = queue;
+        self.push_sender = Some(sender);
+        self
     }
 }

@@ -14,6 +14,8 @@ use waitingroom_domain::{
 use waitingroom_engine::{EngineError, Released, SharedEngine, TickScope};
 use waitingroom_messaging::signal::{Recipient, Signal, Signals};
 
+use crate::push::PushQueue;
+
 /// The result of one tick.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct TickReport {
@@ -33,6 +35,8 @@ pub(crate) struct TickService {
     pub(crate) clock: Clock,
     /// Maximum of passes in one tick.
     pub(crate) batch_limit: u32,
+    /// Where users asked to be notified by a push.
+    pub(crate) pushes: PushQueue,
 }
 
 impl TickService {
@@ -60,6 +64,7 @@ impl TickService {
             .await?;
 
         record_metrics(event, &released);
+        self.pushes.push(event, &released);
 
         Ok(TickReport {
             signals: outgoing_signals(event, &released, scope, last_published),
@@ -200,6 +205,7 @@ mod tests {
                 addressed("cy", &["n1", "n2"], 3),
             ],
             unacknowledged: vec![addressed("old", &["n1"], 0), addressed("poller", &[], 4)],
+            pushes: vec![],
             removals: vec![],
             progress: progress(),
         };
@@ -228,6 +234,7 @@ mod tests {
         let quiet = Released {
             granted: vec![],
             unacknowledged: vec![],
+            pushes: vec![],
             removals: vec![],
             progress: progress(),
         };

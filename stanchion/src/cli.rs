@@ -84,7 +84,7 @@ fn hide_unread(command: clap::Command, all: &[Arg]) -> clap::Command {
 }
 
 /// Every program that has a command.
-const PROGRAMS: [Program; 12] = [
+const PROGRAMS: [Program; 13] = [
     Program::Gateway,
     Program::Booking,
     Program::QueueWorker,
@@ -95,6 +95,7 @@ const PROGRAMS: [Program; 12] = [
     Program::Token,
     Program::Health,
     Program::DemoCrowd,
+    Program::PushKey,
     Program::WebClient,
     Program::ConfigCheck,
 ];
@@ -132,6 +133,8 @@ pub enum Command {
     Handover(Handover),
     /// Print a user's token, signed with the configured secret
     Token(Token),
+    /// Print a new key for Web Push, as a line of the settings' file, and its public half
+    PushKey,
     /// Inspect the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -161,6 +164,7 @@ impl Command {
             }
             Self::Health(_) => Program::Health,
             Self::DemoCrowd(_) => Program::DemoCrowd,
+            Self::PushKey => Program::PushKey,
             Self::WebClient(_) => Program::WebClient,
         }
     }

@@ -45,7 +45,7 @@ pub fn run(arguments: &ArgMatches) -> Result<()> {
     }
 
     let threads = match program {
-        Program::Health | Program::DemoCrowd | Program::WebClient => Some(1),
+        Program::Health | Program::DemoCrowd | Program::PushKey | Program::WebClient => Some(1),
         _ => settings.threads,
     };
     runtime(threads)?.block_on(dispatch(cli.command, settings))
@@ -76,6 +76,7 @@ async fn dispatch(command: Option<Command>, settings: Settings) -> Result<()> {
         }
         Some(Command::Health(health)) => inspect::health(&settings, health).await,
         Some(Command::DemoCrowd(crowd)) => demo_crowd::run(crowd).await,
+        Some(Command::PushKey) => inspect::push_key(),
         Some(Command::WebClient(WebClientCommand::Export(export))) => web_client::export(&export),
     }
 }

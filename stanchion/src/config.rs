@@ -13,7 +13,7 @@ mod url;
 
 pub use self::{
     check::{is_host_name, is_http_base},
-    data_dir::DataDirectory,
+    data_dir::{DataDirectory, random_push_key},
     environment::injected_variables,
     log_format::Format,
     program::Program,

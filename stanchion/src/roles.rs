@@ -147,20 +147,24 @@ impl Backends {
         Arc::new(move || agreement.warnings())
     }
 
-    fn worker(&self, settings: &Settings) -> Worker {
+    fn worker(&self, settings: &Settings) -> Result<Worker> {
         let config = WorkerConfig {
             tick: settings.admission_interval(),
             throttle: settings.throttle(),
             ..WorkerConfig::default()
         };
 
-        Worker::new(
+        let worker = Worker::new(
             self.engine.clone(),
             self.signals.clone(),
             self.registry.clone(),
             self.clock.clone(),
             config,
-        )
+        );
+        Ok(match settings.push()? {
+            Some(push) => worker.with_push(push),
+            None => worker,
+        })
     }
 
     fn gateway(
@@ -178,6 +182,7 @@ impl Backends {
             drain_window: settings.drain_window(),
             trusted_proxies: settings.trusted_proxies.clone(),
             guests: settings.queue_limits(),
+            push: settings.push()?,
             development_secret,
         };
 

@@ -540,3 +540,21 @@ fn server_survives_the_end_of_its_log_reader() {
     let status = ended(&mut child);
     assert!(status.success(), "{status}");
 }
+
+#[test]
+fn prints_a_new_push_key_each_time() {
+    let key = || {
+        let (shown, _) = texts(&mut stanchion(&["push-key"]));
+        let line = shown.lines().find(|line| line.starts_with("push_key = "));
+        let secret = line.expect("a line of the file").split('"').nth(1).unwrap();
+        assert!(shown.starts_with("# public key: B"), "{shown}");
+        secret.to_owned()
+    };
+
+    let (one, other) = (key(), key());
+    assert_ne!(one, other);
+    let mut check = stanchion(&["config", "check", "--push-key", &one]);
+    let (shown, _) = texts(&mut check);
+    assert!(shown.contains("push_key = set, not shown"), "{shown}");
+    assert!(!shown.contains(&one), "{shown}");
+}

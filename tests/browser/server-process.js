@@ -14,6 +14,7 @@ const START_MS = 30_000;
 export class ServerProcess {
   #process;
 
+  /** `settings` are variables. */
   static async start(settings = {}) {
     const server = new ServerProcess();
     server.settings = settings;

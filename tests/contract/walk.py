@@ -87,12 +87,32 @@ def operators(olga):
     return event
 
 
+# Of nobody: the endpoint is the one of a test, and nothing listens there.
+SUBSCRIPTION = {
+    "endpoint": "http://127.0.0.1:9/push/ann",
+    "keys": {
+        "p256dh": "BGsX0fLhLEJH-Lzm5WOkQPJ3A32BLeszoPShOUXYmMKWT-NC4v4af5uO5-tKfA-eFivOM1drMV7Oy7ZAaDe_UfU",
+        "auth": "AAAAAAAAAAAAAAAAAAAAAA",
+    },
+}
+
+
+def pushes(ann, event):
+    assert ask("getPushKey", 200)["public_key"]
+    assert ask("subscribeToPush", 200, ann, SUBSCRIPTION, event_id=event)["subscribed"]
+    elsewhere = {**SUBSCRIPTION, "endpoint": "https://push.example.org/ann"}
+    refused("INVALID_REQUEST", "subscribeToPush", 422, ann, elsewhere, event_id=event)
+    assert not ask("unsubscribeFromPush", 200, ann, event_id=event)["subscribed"]
+
+
 def line(ann, olga, event):
     in_line(ann, event, wish=[])
     ask("joinQueue", 200, ann, {"event_id": event})
     ask("streamPosition", 200, ann, event_id=event)
     ask("getQueueStatus", 200, ann, event_id=event)
+    pushes(ann, event)
     ask("leaveQueue", 200, ann, {"event_id": event})
+    refused("NOT_IN_QUEUE", "subscribeToPush", 404, ann, SUBSCRIPTION, event_id=event)
     refused("NOT_IN_QUEUE", "leaveQueue", 404, ann, query={"event_id": event})
     refused("NOT_IN_QUEUE", "getPosition", 404, ann, event_id=event)
     in_line(ann, event)

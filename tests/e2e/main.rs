@@ -33,6 +33,7 @@ mod pending_reservation;
 mod places;
 mod places_after_redis_loss;
 mod positions_after_redis_loss;
+mod pushes;
 mod readme;
 mod redis_lost;
 mod restarts;

@@ -17,6 +17,7 @@ pub mod output;
 pub mod ports;
 pub mod postgres_server;
 pub mod process;
+pub mod push_service;
 pub mod redis_cluster;
 pub mod redis_proxy;
 pub mod redis_server;

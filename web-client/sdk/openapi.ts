@@ -392,6 +392,7 @@ export interface components {
          *       "max_in_line": 1000000,
          *       "message": null,
          *       "pass_ttl_seconds": 300,
+         *       "push_claim_window_seconds": 120,
          *       "rate_per_second": 5,
          *       "state": "open"
          *     }
@@ -756,6 +757,11 @@ export interface components {
                  */
                 pass_ttl_seconds?: number | null;
                 /**
+                 * @description Time to acknowledge a pass that was sent as a push to a device, if that is longer than `claim_window_seconds`.
+                 * @default 120
+                 */
+                push_claim_window_seconds?: number | null;
+                /**
                  * @description Users released per second.
                  * @default 50
                  */
@@ -806,6 +812,7 @@ export interface components {
          *         "max_in_line": 1000000,
          *         "message": null,
          *         "pass_ttl_seconds": 300,
+         *         "push_claim_window_seconds": 120,
          *         "rate_per_second": 50,
          *         "state": "open"
          *       },
@@ -937,6 +944,49 @@ export interface components {
              */
             memory_bytes?: number;
         };
+        /**
+         * @description How a browser subscribes.
+         * @example {
+         *       "public_key": "BCvyRBxMPzXhR1Qn0lbuEzM3ccqWjZc4UVYQd9cKcOJxSJPuY2IlQmUbd8hd3EhIvE7jVDDnNdDdq3eY2VHgZtM"
+         *     }
+         */
+        PushKey: {
+            /** @description The `applicationServerKey` of subscriptions, in base64url; absent if pushes are off. */
+            public_key?: string;
+        };
+        /**
+         * @description Is the user notified of the turn by a push?
+         * @example {
+         *       "event_id": "d0000000-0000-0001-0000-000000000000",
+         *       "subscribed": true
+         *     }
+         */
+        PushSubscribed: {
+            event_id: components["schemas"]["EventId"];
+            subscribed: boolean;
+        };
+        /**
+         * @description A browser's subscription, as `PushSubscription.toJSON()` gives it.
+         * @example {
+         *       "endpoint": "https://updates.push.services.mozilla.com/wpush/v2/gAAAAABexample",
+         *       "keys": {
+         *         "auth": "DGv6ra1nlYgDCS1FRnbzlw",
+         *         "p256dh": "BCvyRBxMPzXhR1Qn0lbuEzM3ccqWjZc4UVYQd9cKcOJxSJPuY2IlQmUbd8hd3EhIvE7jVDDnNdDdq3eY2VHgZtM"
+         *       }
+         *     }
+         */
+        PushSubscription: {
+            /** @description A URL of a known push service, over TLS. */
+            endpoint: string;
+            keys: components["schemas"]["PushSubscriptionKeys"];
+        };
+        /** @description The keys that messages to the browser are encrypted with. */
+        PushSubscriptionKeys: {
+            /** @description 16 bytes in base64url. */
+            auth: string;
+            /** @description A public key of P-256, 65 bytes in base64url. */
+            p256dh: string;
+        };
         QueuePatch: {
             /** @description Max users released at one moment after a period below the rate. */
             burst?: number | null;
@@ -952,6 +1002,8 @@ export interface components {
             message?: string | null;
             /** @description Lifetime of a pass, from its release to the reservation. */
             pass_ttl_seconds?: number | null;
+            /** @description Time to acknowledge a pass that was sent as a push to a device, if that is longer than `claim_window_seconds`. */
+            push_claim_window_seconds?: number | null;
             /** @description Users released per second. */
             rate_per_second?: number | null;
             state?: components["schemas"]["SaleState"] | null;
@@ -971,6 +1023,8 @@ export interface components {
             message: string | null;
             /** @description Lifetime of a pass, from its release to the reservation. */
             pass_ttl_seconds: number;
+            /** @description Time to acknowledge a pass that was sent as a push to a device, if that is longer than `claim_window_seconds`. */
+            push_claim_window_seconds: number;
             /** @description Users released per second. */
             rate_per_second: number;
             state: components["schemas"]["SaleState"];
@@ -1365,6 +1419,10 @@ export type Place = components['schemas']['Place'];
 export type Problem = components['schemas']['Problem'];
 export type Process = components['schemas']['Process'];
 export type ProcessStatus = components['schemas']['ProcessStatus'];
+export type PushKey = components['schemas']['PushKey'];
+export type PushSubscribed = components['schemas']['PushSubscribed'];
+export type PushSubscription = components['schemas']['PushSubscription'];
+export type PushSubscriptionKeys = components['schemas']['PushSubscriptionKeys'];
 export type QueuePatch = components['schemas']['QueuePatch'];
 export type QueueSettings = components['schemas']['QueueSettings'];
 export type QueueStatus = components['schemas']['QueueStatus'];

@@ -3,6 +3,7 @@ import { PlaceStore, createClient } from "@stanchion/client";
 import { Shop, followSeats } from "@stanchion/client/shop";
 import { render } from "preact";
 import { App } from "./app";
+import { pushAlerts } from "./room/push-alerts";
 import { BookingStore } from "./visitor/booking-store";
 import type { Dependencies } from "./visitor/dependencies";
 import { Journey } from "./visitor/journey";
@@ -13,6 +14,7 @@ import "./visitor.css";
 
 const client = createClient();
 const deps: Dependencies = { ...client, shop: new Shop(client.rest), bookings: new BookingStore(localStorage) };
+pushAlerts.connect(client.rest);
 const root = document.getElementById("app")!;
 root.replaceChildren();
 const journey = new Journey(deps, onChange);

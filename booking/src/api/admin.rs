@@ -145,6 +145,7 @@ pub(super) async fn currencies(_: Operator) -> Json<CurrencyList> {
     "max_active": 200,
     "pass_ttl_seconds": 300,
     "claim_window_seconds": 30,
+    "push_claim_window_seconds": 120,
     "grace_seconds": 300,
     "max_in_line": 1000000,
     "message": null

@@ -3,7 +3,11 @@
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use waitingroom_domain::{clock::Clock, ids::EventId, ticket::TicketKey};
+use waitingroom_domain::{
+    clock::Clock,
+    ids::{EventId, UserId},
+    ticket::TicketKey,
+};
 use waitingroom_server::{
     auth::Identity,
     problem::{Code, Problem},
@@ -95,6 +99,31 @@ impl GuestJoinLimits {
         if caller.guest.is_some() {
             self.places.extend(event, &caller.user);
         }
+    }
+
+    /// Counts a guest's place for as long as a push keeps it.
+    ///
+    /// # Errors
+    /// The place was not counted here before, and the address has too many.
+    pub(crate) fn subscribe(
+        &self,
+        event: EventId,
+        caller: &Identity,
+        address: IpAddr,
+    ) -> Result<(), Problem> {
+        if caller.guest.is_none() {
+            return Ok(());
+        }
+        if !self.places.acquire(event, &caller.user, address) {
+            return Err(too_many_places());
+        }
+        self.places.subscribe(event, &caller.user);
+        Ok(())
+    }
+
+    /// No push keeps the user's place any more: it is off, or the pass has arrived.
+    pub(crate) fn unsubscribe(&self, event: EventId, user: &UserId) {
+        self.places.unsubscribe(event, user);
     }
 
     /// Stops counting the place of a guest that has left.

@@ -1,6 +1,7 @@
 //! The places that guests have in queues, counted by the address that they come from. A place
 //! counts while a connection follows it, and afterwards for as long as a poll keeps it: an absent
-//! guest is not released and delays no other user.
+//! guest is not released and delays no other user. One that is notified by a push is released though
+//! absent, so its place counts on.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -20,6 +21,10 @@ use waitingroom_server::http::rate_limit_key;
 
 /// Added to the time for which a poll keeps a place, so that the next poll finds it counted.
 const EXPIRY_SLACK: Duration = Duration::from_secs(5);
+
+/// How long a place counts after its guest subscribed to a push, unless the pass arrives here
+/// before. Another gateway may deliver it, and this one is not informed.
+const SUBSCRIBED_FOR: Duration = Duration::from_secs(2 * 3_600);
 
 type PlaceKey = (EventId, UserId);
 
@@ -42,6 +47,7 @@ struct CountedPlace {
     address: IpAddr,
     connections: u32,
     until: Instant,
+    subscribed_until: Option<Instant>,
 }
 
 impl GuestPlaces {
@@ -77,6 +83,20 @@ impl GuestPlaces {
         }
     }
 
+    /// A push keeps the place, which is counted.
+    pub(super) fn subscribe(&self, event: EventId, user: &UserId) {
+        if let Some(place) = self.counts.lock().places.get_mut(&(event, user.clone())) {
+            place.subscribed_until = Some(Instant::now() + SUBSCRIBED_FOR);
+        }
+    }
+
+    /// No push keeps the place any more.
+    pub(super) fn unsubscribe(&self, event: EventId, user: &UserId) {
+        if let Some(place) = self.counts.lock().places.get_mut(&(event, user.clone())) {
+            place.subscribed_until = None;
+        }
+    }
+
     /// Stops counting a place.
     pub(super) fn release(&self, event: EventId, user: &UserId) {
         self.counts.lock().remove(&(event, user.clone()));
@@ -107,6 +127,7 @@ impl GuestCounts {
                     address,
                     connections: 0,
                     until: expiry(),
+                    subscribed_until: None,
                 });
             }
         }
@@ -122,7 +143,10 @@ impl GuestCounts {
     }
 
     fn evict_expired(&mut self, now: Instant) {
-        let is_expired = |place: &CountedPlace| place.connections == 0 && place.until <= now;
+        let is_expired = |place: &CountedPlace| {
+            let is_subscribed = place.subscribed_until.is_some_and(|until| until > now);
+            place.connections == 0 && place.until <= now && !is_subscribed
+        };
         let expired: Vec<PlaceKey> = self
             .places
             .iter()
@@ -216,6 +240,26 @@ mod tests {
                 && counts.by_address.is_empty()
                 && counts.by_network.is_empty()
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn counts_places_that_a_push_keeps() {
+        let places = GuestPlaces::new(1);
+        let event = EventId::from(uuid::Uuid::from_u128(1));
+        let user = |number: u32| format!("guest-{number}").parse::<UserId>().unwrap();
+        let address = "203.0.113.9".parse().unwrap();
+
+        assert!(places.acquire(event, &user(1), address));
+        places.subscribe(event, &user(1));
+        tokio::time::advance(SUBSCRIBED_FOR - Duration::from_secs(1)).await;
+        assert!(!places.acquire(event, &user(2), address), "it counts on");
+
+        places.unsubscribe(event, &user(1));
+        assert!(places.acquire(event, &user(2), address));
+
+        places.subscribe(event, &user(2));
+        tokio::time::advance(SUBSCRIBED_FOR).await;
+        assert!(places.acquire(event, &user(3), address), "not for ever");
     }
 
     #[test]

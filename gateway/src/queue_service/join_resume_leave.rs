@@ -7,6 +7,7 @@ use waitingroom_domain::{
     clock::Clock,
     ids::{Epoch, EventId, NodeId, PassId, UserId},
     presence::{POLL_PRESENCE_TTL, Presence},
+    push::PushSubscription,
     queue::{Place, Removal, SaleState},
     ticket::TicketKey,
 };
@@ -202,6 +203,35 @@ impl PlaceActions {
                 .map(RememberedPlace::ticket)
         };
         self.registry.ticket(event, user).or_else(remembered)
+    }
+
+    /// Notifies this browser of the user's pass, as long as the user has a place.
+    pub(super) async fn subscribe_push(
+        &self,
+        event: EventId,
+        user: &UserId,
+        subscription: PushSubscription,
+    ) -> Result<(), Problem> {
+        match self.batcher.subscribe(event, user, subscription).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Problem::new(
+                Code::NotInQueue,
+                "you are not in the queue; join it first",
+            )),
+            Err(error) => Err(self.engine_problem(event, error).await),
+        }
+    }
+
+    /// Notifies none of the user's browsers any more.
+    pub(super) async fn unsubscribe_push(
+        &self,
+        event: EventId,
+        user: &UserId,
+    ) -> Result<(), Problem> {
+        match self.batcher.unsubscribe(event, user).await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(self.engine_problem(event, error).await),
+        }
     }
 
     /// Records that a pass has arrived.

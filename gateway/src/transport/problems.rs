@@ -5,4 +5,5 @@ waitingroom_server::problem_responses! {
     GuestTooOld: [GuestTooOld];
     QueueClosed: [QueueClosed];
     NotJoinable: [QueueFull, Unavailable];
+    NotSubscribable: [NotInQueue, EventNotFound, NotFound];
 }

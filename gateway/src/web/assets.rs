@@ -80,6 +80,11 @@ pub(crate) fn router() -> Router {
             "/plain.css",
             get(async |headers: HeaderMap| file("plain.css", &headers)),
         )
+        // At the root, so that its scope is every page.
+        .route(
+            "/service-worker.js",
+            get(async |headers: HeaderMap| file("service-worker.js", &headers)),
+        )
         .merge(documents())
 }
 

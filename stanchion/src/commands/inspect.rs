@@ -4,12 +4,12 @@ use std::{net::SocketAddr, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
-use waitingroom_domain::clock::Clock;
+use waitingroom_domain::{clock::Clock, push::VapidKey};
 use waitingroom_server::auth::{GUEST_PREFIX, mint_user_token};
 
 use crate::{
     cli::{Health, ServerRole, Token},
-    config::{DataDirectory, InvalidSettings, Program, Settings},
+    config::{DataDirectory, InvalidSettings, Program, Settings, random_push_key},
     output::print_line,
     roles::authenticator,
 };
@@ -35,6 +35,17 @@ pub fn token(settings: Settings, token: &Token) -> Result<()> {
     let token = mint_user_token(secret, &token.user, role, Clock::System.now(), life);
 
     print_line(&token.context("the token could not be signed")?)
+}
+
+/// Prints a new key pair for Web Push.
+pub fn push_key() -> Result<()> {
+    let secret = random_push_key();
+    let key = VapidKey::parse(&secret).context("push_key")?;
+    print_line(&format!(
+        "# public key: {}\npush_key = \"{}\"",
+        key.public(),
+        secret.expose()
+    ))
 }
 
 /// Prints the effective settings.

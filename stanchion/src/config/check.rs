@@ -1,8 +1,11 @@
 //! Rules that a value must keep beyond its type, and what a role or tool cannot start without.
 
-use std::fmt;
+use std::{fmt, net::SocketAddr};
 
-use waitingroom_domain::secret::{MIN_SECRET_BYTES, Secret};
+use waitingroom_domain::{
+    push::{PushServices, VapidKey, is_contact},
+    secret::{MIN_SECRET_BYTES, Secret},
+};
 use waitingroom_engine::redis_connection::RedisServers;
 use waitingroom_messaging::bus::nats::check_url as check_nats_url;
 use waitingroom_server::telemetry;
@@ -52,6 +55,7 @@ pub fn check(settings: &Settings) -> Vec<Refused> {
     check_ranges(settings, &mut faults);
     check_secrets(settings, &mut faults);
     check_servers(settings, &mut faults);
+    check_push(settings, &mut faults);
 
     let admin = settings.admin_listen.filter(|admin| admin.port() != 0);
     faults.refuse_unless(
@@ -154,6 +158,35 @@ pub(super) fn check_secret_rules(settings: &Settings) -> Vec<Refused> {
     let mut faults = Faults::default();
     check_secrets(settings, &mut faults);
     faults.0
+}
+
+/// How users are notified of their turn.
+fn check_push(settings: &Settings, faults: &mut Faults) {
+    if let Some(Err(invalid)) = settings.push_key.as_ref().map(VapidKey::parse) {
+        faults.refuse("push_key", invalid.to_string());
+    }
+
+    let contact = settings.push_contact.as_deref();
+    faults.refuse_unless(
+        contact.is_none_or(is_contact),
+        "push_contact",
+        "must be mailto:NAME@HOST or https://PAGE",
+    );
+
+    if let Err(invalid) = PushServices::new(&settings.push_services, None) {
+        faults.refuse("push_services", format!("has {invalid}"));
+    }
+
+    let is_origin = |url: &str| {
+        url.strip_prefix("http://")
+            .is_some_and(|address| address.parse::<SocketAddr>().is_ok())
+    };
+    let test_origin = settings.push_test_origin.as_deref();
+    faults.refuse_unless(
+        test_origin.is_none_or(is_origin),
+        "push_test_origin",
+        "must be http://IP:PORT",
+    );
 }
 
 fn check_secrets(settings: &Settings, faults: &mut Faults) {

@@ -9,8 +9,8 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use rand::{Rng, distr::Alphanumeric};
-use serde::{Deserialize, Serialize};
-use waitingroom_domain::secret::Secret;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use waitingroom_domain::{push::VapidKey, secret::Secret};
 
 use super::{InvalidSettings, Settings, check::check_secret_rules};
 
@@ -30,6 +30,14 @@ pub struct Lock(#[expect(dead_code, reason = "held for its lock")] File);
 struct Secrets {
     jwt_secret: String,
     pass_secret: String,
+}
+
+/// In a file of its own, made when pushes are turned on: an earlier release refuses to start on
+/// secrets that it does not know.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PushSecret {
+    push_key: String,
 }
 
 impl DataDirectory {
@@ -109,13 +117,18 @@ impl DataDirectory {
     ///
     /// # Errors
     /// The secrets cannot be read or written, or break a rule.
-    pub fn secrets(&self, settings: Settings) -> Result<Settings> {
-        let path = self.secrets_file();
-        let secrets = if path.exists() {
-            read(&path)?
-        } else {
-            create(&path)?
-        };
+    pub fn secrets(&self, mut settings: Settings) -> Result<Settings> {
+        if settings.push_contact.is_some() && settings.push_key.is_none() {
+            let secret = read_or_create(&self.0.join("push.toml"), || PushSecret {
+                push_key: random_push_key().expose().to_owned(),
+            })?;
+            settings.push_key = Some(Secret::from(secret.push_key));
+        }
+
+        let secrets = read_or_create(&self.secrets_file(), || Secrets {
+            jwt_secret: random(),
+            pass_secret: random(),
+        })?;
         secrets.complete(settings)
     }
 
@@ -133,7 +146,7 @@ impl DataDirectory {
                 directory.absolute().join("secrets.toml").display()
             );
         }
-        read(&path)?.complete(settings)
+        read::<Secrets>(&path)?.complete(settings)
     }
 
     fn secrets_file(&self) -> PathBuf {
@@ -164,17 +177,33 @@ fn owner_only(options: &mut OpenOptions) -> &mut OpenOptions {
     options
 }
 
-fn read(path: &Path) -> Result<Secrets> {
+/// A key pair's private half, from which the public one follows.
+pub fn random_push_key() -> Secret {
+    loop {
+        if let Some(secret) = VapidKey::secret_from(&rand::random()) {
+            return secret;
+        }
+    }
+}
+
+fn read_or_create<T: Serialize + DeserializeOwned>(
+    path: &Path,
+    new: impl FnOnce() -> T,
+) -> Result<T> {
+    if path.exists() {
+        read(path)
+    } else {
+        create(path, new())
+    }
+}
+
+fn read<T: DeserializeOwned>(path: &Path) -> Result<T> {
     let text =
         fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     toml::from_str(&text).with_context(|| format!("{} is damaged", path.display()))
 }
 
-fn create(path: &Path) -> Result<Secrets> {
-    let secrets = Secrets {
-        jwt_secret: random(),
-        pass_secret: random(),
-    };
+fn create<T: Serialize>(path: &Path, secrets: T) -> Result<T> {
     let mut options = OpenOptions::new();
 
     options.write(true).create_new(true);

@@ -27,6 +27,8 @@ pub enum Program {
     Health,
     /// `demo-crowd`.
     DemoCrowd,
+    /// `push-key`.
+    PushKey,
     /// `web-client`.
     WebClient,
     /// `config check` without a role: every setting, and no demands.
@@ -65,6 +67,12 @@ const GUESTS_AT_BOOKING: &[&str] = &[
     "guest_bookings_per_address",
     "guest_cooldown_seconds",
 ];
+const PUSH: &[&str] = &[
+    "push_key",
+    "push_contact",
+    "push_services",
+    "push_test_origin",
+];
 const RELEASE: &[&str] = &[
     "admission_interval_ms",
     "min_release_percent",
@@ -74,7 +82,7 @@ const RELEASE: &[&str] = &[
 impl Program {
     /// Every one, for tests.
     #[cfg(test)]
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Embedded,
         Self::Gateway,
         Self::Booking,
@@ -86,6 +94,7 @@ impl Program {
         Self::Token,
         Self::Health,
         Self::DemoCrowd,
+        Self::PushKey,
         Self::WebClient,
         Self::ConfigCheck,
     ];
@@ -104,6 +113,7 @@ impl Program {
             Self::Token => Some("token"),
             Self::Health => Some("health"),
             Self::DemoCrowd => Some("demo-crowd"),
+            Self::PushKey => Some("push-key"),
             Self::WebClient => Some("web-client"),
             Self::ConfigCheck => Some("config"),
         }
@@ -115,7 +125,7 @@ impl Program {
         match self {
             Self::Embedded => !is_in(&[REDIS, DATABASE, NATS]),
             Self::Gateway => {
-                is_in(&[LOGS, PROCESS, REDIS, LOGIN, GUESTS_IN_QUEUES])
+                is_in(&[LOGS, PROCESS, REDIS, LOGIN, GUESTS_IN_QUEUES, PUSH])
                     || matches!(setting, "booking_url" | "heartbeat_ms")
             }
             Self::Booking => is_in(&[
@@ -127,13 +137,13 @@ impl Program {
                 LOGIN,
                 GUESTS_AT_BOOKING,
             ]),
-            Self::QueueWorker => is_in(&[LOGS, PROCESS, REDIS, RELEASE]),
+            Self::QueueWorker => is_in(&[LOGS, PROCESS, REDIS, RELEASE, PUSH]),
             Self::Migrate | Self::Seed => is_in(&[LOGS, DATABASE, &["data_dir"]]),
             Self::Reset => is_in(&[LOGS, REDIS, DATABASE, &["data_dir"]]),
             Self::Handover => is_in(&[LOGS, REDIS, DATABASE]),
             Self::Token => is_in(&[LOGS, &["data_dir", "jwt_secret"]]),
             Self::Health => is_in(&[LOGS, &["listen", "admin_listen"]]),
-            Self::DemoCrowd | Self::WebClient => is_in(&[LOGS]),
+            Self::DemoCrowd | Self::PushKey | Self::WebClient => is_in(&[LOGS]),
             Self::ConfigCheck => true,
         }
     }

@@ -5,7 +5,12 @@ use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 use anyhow::{Context, Result};
 use clap::{ArgAction, Args, Command, FromArgMatches};
 use ipnet::IpNet;
-use waitingroom_domain::{ids::NodeId, overload_throttle::ThrottleConfig, secret::Secret};
+use waitingroom_domain::{
+    ids::NodeId,
+    overload_throttle::ThrottleConfig,
+    push::{PushConfig, PushServices, VapidKey},
+    secret::Secret,
+};
 
 use super::{
     log_format::Format,
@@ -93,6 +98,16 @@ settings! {
         /// Further host names of the embedded default, separated by commas
         allowed_hosts: Vec<String>, "NAMES", flag(value_delimiter = ',');
     }
+    "Web Push" {
+        /// Private VAPID key, from stanchion push-key
+        push_key: Option<Secret>, "SECRET", unset "embedded: generated";
+        /// Contact for push services, mailto:… or https://…; turns pushes on
+        push_contact: Option<String>, "URI";
+        /// Push services that are asked, separated by commas
+        push_services: Vec<String>, "NAMES", unset "the large browsers'", flag(value_delimiter = ',');
+        /// Push service of tests without TLS, http://IP:PORT
+        push_test_origin: Option<String>, "URL";
+    }
     "Queue and throttle" {
         /// Milliseconds between two heartbeats to a client
         heartbeat_ms: u64, "MS", default "15000", range 1..=60_000;
@@ -147,6 +162,24 @@ impl Settings {
             bookings: self.guest_bookings_per_address,
             cool_down: Duration::from_secs(self.guest_cooldown_seconds.into()),
         }
+    }
+
+    /// How users are notified of their turn by a push; nothing if they are not.
+    ///
+    /// # Errors
+    /// A contact without a key.
+    pub fn push(&self) -> Result<Option<PushConfig>> {
+        let Some(contact) = &self.push_contact else {
+            return Ok(None);
+        };
+
+        let key = self.required(&self.push_key, "push_key")?;
+        Ok(Some(PushConfig {
+            key: VapidKey::parse(key).context("push_key")?,
+            contact: contact.clone(),
+            services: PushServices::new(&self.push_services, self.push_test_origin.as_deref())
+                .context("push_services")?,
+        }))
     }
 
     /// When and how far an overload of booking slows queues down.

@@ -143,6 +143,10 @@ fn a_bad_value_is_refused_by_name_and_source() {
         ("nats_prefix", &long),
         ("jwt_secret", "short"),
         ("pass_secret", "short"),
+        ("push_key", "short"),
+        ("push_contact", "ops@shop.example"),
+        ("push_services", "https://push.example"),
+        ("push_test_origin", "http://push.example:80"),
         ("booking_url", "https://booking:8080"),
         ("booking_url", "nonsense"),
         ("booking_url", "http://user:hunter22@booking:8080"),
@@ -175,7 +179,7 @@ fn a_bad_value_is_refused_by_name_and_source() {
         );
 
         let quoted = match name {
-            "trusted_proxies" | "allowed_hosts" => format!("[{value:?}]"),
+            "trusted_proxies" | "allowed_hosts" | "push_services" => format!("[{value:?}]"),
             _ if value.parse::<u64>().is_ok() => value.to_owned(),
             _ => format!("{value:?}"),
         };
@@ -538,6 +542,30 @@ fn a_file_of_any_content_is_read_or_refused() {
 }
 
 #[test]
+fn turns_pushes_on_with_key_and_contact() {
+    let contact = Some("mailto:ops@shop.example".to_owned());
+    let without_key = Settings {
+        push_contact: contact.clone(),
+        ..Settings::default()
+    };
+    let error = without_key.push().unwrap_err().to_string();
+    assert!(error.contains("--push-key"), "{error}");
+
+    let without_contact = Settings {
+        push_key: Some(random_push_key()),
+        ..Settings::default()
+    };
+    assert!(without_contact.push().unwrap().is_none());
+
+    let both = Settings {
+        push_contact: contact,
+        ..without_contact
+    };
+    assert!(check(&both).is_empty());
+    assert!(both.push().unwrap().is_some());
+}
+
+#[test]
 fn a_missing_setting_is_asked_for_by_name() {
     let settings = Settings::default();
     let error = settings
@@ -552,6 +580,7 @@ fn secrets_are_not_printed() {
     let url = |text: &str| Some(text.to_owned().into());
     let settings = Settings {
         jwt_secret: Some(Secret::from("0123456789abcdef")),
+        push_key: Some(Secret::from("0123456789abcdef")),
         database_url: url("postgres://shop:hunter22@db/stanchion?password=hunter22"),
         redis_url: url("redis+cluster://:hunter22@cache:6379,cache-2:6379"),
         nats_url: url("nats:hunter22@bus:4222,nats:hunter22@bus-2:4222"),

@@ -132,7 +132,7 @@ async fn serve(
     gateway.start().await?;
     lifecycle.spawn(
         "worker",
-        queue_worker::run(backends.worker(settings), lifecycle.clone()),
+        queue_worker::run(backends.worker(settings)?, lifecycle.clone()),
     );
     announce(settings, process.address, directory)?;
     process.run(settings, router).await

@@ -143,7 +143,7 @@ pub async fn queue_worker(settings: Settings) -> Result<()> {
 
     process.lifecycle.spawn(
         "worker",
-        queue_worker::run(backends.worker(&settings), process.lifecycle.clone()),
+        queue_worker::run(backends.worker(&settings)?, process.lifecycle.clone()),
     );
     process.log_start("queue-worker");
     process.run(&settings, router).await

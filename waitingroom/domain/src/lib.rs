@@ -9,6 +9,7 @@ pub mod numbers;
 pub mod overload_throttle;
 pub mod pass;
 pub mod presence;
+pub mod push;
 pub mod queue;
 pub mod rate;
 pub mod schema;

@@ -19,6 +19,7 @@ use waitingroom_domain::{
     clock::Clock,
     ids::{Epoch, EventId, NodeId, PassId, UserId},
     presence::Presence,
+    push::PushSubscription,
     queue::Place,
 };
 
@@ -160,6 +161,31 @@ impl ActionBatcher {
         pass: PassId,
     ) -> Result<bool, EngineError> {
         self.apply(event, user, ActionKind::Acknowledge(pass))
+            .await?
+            .into_done()
+    }
+
+    /// [`ActionKind::Subscribe`].
+    ///
+    /// # Errors
+    /// As [`ActionBatcher::join`].
+    pub async fn subscribe(
+        &self,
+        event: EventId,
+        user: &UserId,
+        subscription: PushSubscription,
+    ) -> Result<bool, EngineError> {
+        self.apply(event, user, ActionKind::Subscribe(subscription))
+            .await?
+            .into_done()
+    }
+
+    /// [`ActionKind::Unsubscribe`] of every browser of the user.
+    ///
+    /// # Errors
+    /// As [`ActionBatcher::join`].
+    pub async fn unsubscribe(&self, event: EventId, user: &UserId) -> Result<bool, EngineError> {
+        self.apply(event, user, ActionKind::Unsubscribe(None))
             .await?
             .into_done()
     }

@@ -24,6 +24,7 @@ use waitingroom_domain::{
     ids::{BookingId, Epoch, EventId, NodeId, PassId, UserId},
     numbers::Numbers,
     presence::Presence,
+    push::PushSubscription,
     queue::{Counters, Grant, Place, Progress, QueueSettings, Removal, Routed, SaleState},
     rate::Throttle,
     seats::{Reserve, ReserveOutcome, SeatSnapshot, Settlement, StaleHold, Tally, ZoneSeats},
@@ -143,7 +144,7 @@ pub struct Action {
 }
 
 /// See [`Action`]. One user, one place: while a hold that used the user's pass is not committed,
-/// all but `Detach` and `Acknowledge` are [`ActionResult::Deciding`]. While the queue is being
+/// all but `Detach`, `Acknowledge` and `Unsubscribe` are [`ActionResult::Deciding`]. While the queue is being
 /// rebuilt, a place that cannot be found is [`ActionResult::Recovering`].
 #[derive(Debug, Clone, PartialEq)]
 pub enum ActionKind {
@@ -174,6 +175,13 @@ pub enum ActionKind {
     Leave,
     /// The pass has arrived.
     Acknowledge(PassId),
+    /// This browser is to be notified of the user's pass, until the place ends or is lost. A user who
+    /// waits and can be notified so is released though absent, and keeps the place for as long. At most
+    /// [`MAX_PUSH_SUBSCRIPTIONS`](waitingroom_domain::push::MAX_PUSH_SUBSCRIPTIONS) browsers of a
+    /// user; a further one replaces the oldest.
+    Subscribe(PushSubscription),
+    /// The browser with this endpoint is not to be notified any more; none of the user's, without one.
+    Unsubscribe(Option<String>),
 }
 
 /// The answer to an [`Action`].
@@ -187,16 +195,19 @@ pub enum ActionResult {
     /// there was no place.
     Left(Option<Vec<NodeId>>),
     /// To [`ActionKind::Detach`]: true; to [`ActionKind::Acknowledge`]: is the pass live, or was it
-    /// used for a booking?
+    /// used for a booking? To [`ActionKind::Subscribe`]: has the user a place? To
+    /// [`ActionKind::Unsubscribe`]: was there such a browser?
     Done(bool),
-    /// To all but [`ActionKind::Detach`] and [`ActionKind::Acknowledge`] of a user whose pass is
-    /// used by a hold that is not committed: see [`EngineError::Deciding`].
+    /// To all but [`ActionKind::Detach`], [`ActionKind::Acknowledge`] and
+    /// [`ActionKind::Unsubscribe`] of a user whose pass is used by a hold that is not committed: see
+    /// [`EngineError::Deciding`].
     Deciding,
-    /// To [`ActionKind::Join`] and [`ActionKind::Restore`] of somebody who is not in the queue: see
-    /// [`EngineError::Full`].
+    /// To [`ActionKind::Join`] and [`ActionKind::Restore`] of somebody who is not in the queue, and
+    /// to [`ActionKind::Subscribe`]: see [`EngineError::Full`].
     Full,
-    /// To all but [`ActionKind::Detach`] and [`ActionKind::Acknowledge`] of a user who is not in
-    /// the queue: see [`EngineError::Recovering`].
+    /// To all but [`ActionKind::Detach`], [`ActionKind::Acknowledge`] and
+    /// [`ActionKind::Unsubscribe`] of a user who is not in the queue: see
+    /// [`EngineError::Recovering`].
     Recovering,
 }
 
@@ -238,10 +249,11 @@ impl ActionResult {
         }
     }
 
-    /// The answer to [`ActionKind::Detach`] and [`ActionKind::Acknowledge`].
+    /// The answer to [`ActionKind::Detach`], [`ActionKind::Acknowledge`], [`ActionKind::Subscribe`]
+    /// and [`ActionKind::Unsubscribe`].
     ///
     /// # Errors
-    /// It is another's.
+    /// As [`ActionResult::into_outcome`].
     pub fn into_done(self) -> Result<bool, EngineError> {
         if let Self::Done(done) = self {
             Ok(done)
@@ -271,10 +283,22 @@ pub struct Released {
     pub granted: Vec<Routed<Grant>>,
     /// Live passes that nobody has acknowledged for a second: to be published again.
     pub unacknowledged: Vec<Routed<Grant>>,
+    /// Users of `granted` who asked to be notified by a push, in the same order, each once for each
+    /// pass: whoever steps sends it.
+    pub pushes: Vec<PushRecipient>,
     /// Passes and places that ended in this step.
     pub removals: Vec<Routed<Removal>>,
     /// What changed in the queue since the last step of any worker.
     pub progress: Progress,
+}
+
+/// A user who is notified of a pass by a push.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PushRecipient {
+    /// Who.
+    pub user: UserId,
+    /// Where.
+    pub subscriptions: Vec<PushSubscription>,
 }
 
 /// The state of one event's queue.
@@ -419,8 +443,8 @@ pub trait Engine: Send + Sync + 'static {
     ) -> Result<(), EngineError>;
 
     /// One admission step: expires passes, takes unacknowledged ones back, drops places of users
-    /// absent past grace, then releases in order of numbers as many present users as rate, cap,
-    /// seats and `limit` allow. `share` is the part of the configured rate and burst that is left
+    /// absent past grace, then releases in order of numbers as many users who are present or can be
+    /// notified by a push as rate, cap, seats and `limit` allow. `share` is the part of the configured rate and burst that is left
     /// (nobody goes at 0; see [`waitingroom_domain::rate`]); one that was decided before the last that was given
     /// has no effect. `batch` makes the pass ids unique. Any number of callers may step at once:
     /// rate and cap hold across all of them. A step of [`TickScope::GrantsOnly`] does the releasing

@@ -16,6 +16,8 @@ mod events;
 mod line;
 #[path = "engine_contract/progress.rs"]
 mod progress;
+#[path = "engine_contract/push.rs"]
+mod push;
 #[path = "engine_contract/recovery.rs"]
 mod recovery;
 #[path = "fixture/redis.rs"]
@@ -141,6 +143,17 @@ contract! {
         a_second_connection_keeps_a_user_present,
         only_the_latest_nodes_of_a_user_are_kept,
         absence_counts_from_the_last_sign_of_life;
+    push:
+        who_can_be_told_is_released_though_absent,
+        who_is_here_is_told_as_well,
+        a_subscription_needs_a_place_and_ends_with_it,
+        a_used_pass_ends_the_subscription,
+        a_user_has_few_browsers_each_once,
+        the_claim_window_waits_for_a_push_to_be_opened,
+        an_ended_subscription_ends_the_longer_window,
+        a_window_for_pushes_is_never_the_shorter_one,
+        who_can_be_told_keeps_the_place_beyond_the_grace_period,
+        an_absent_user_without_a_subscription_is_skipped_again;
     progress:
         revisions_meet_across_releasers,
         positions_projected_from_progress_are_exact;

@@ -7,6 +7,7 @@ export const queueNumbers = {
   max_active: { min: 1, max: 1000000, integer: true },
   pass_ttl_seconds: { min: 1, max: 86400, integer: true },
   claim_window_seconds: { min: 1, max: 3600, integer: true },
+  push_claim_window_seconds: { min: 0, max: 3600, integer: true },
   grace_seconds: { min: 0, max: 86400, integer: true },
   max_in_line: { min: 1, max: 10000000, integer: true },
 } as const;

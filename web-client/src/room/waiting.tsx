@@ -40,7 +40,7 @@ export function Waiting({ state, journey }: Props) {
         {position ? <Place state={state} position={position} /> : <p class="reading">{t.waiting.reading}</p>}
       </section>
       {state.event && <SeatPreferencePicker state={state} changed={(preferences) => journey.setSeatPreferences(preferences)} />}
-      <AlertChoice />
+      <AlertChoice state={state} />
       <section class="card" aria-labelledby="next">
         <h2 id="next">{t.waiting.nextTitle}</h2>
         <ol class="steps">

@@ -37,6 +37,8 @@ table::settings! {
             "Lifetime of a pass, from its release to the reservation.";
         claim_window_seconds: u32 = 30, 1..=3_600,
             "Time to acknowledge a pass; it is revoked afterwards, and its user is first again on return.";
+        push_claim_window_seconds: u32 = 120, 0..=3_600,
+            "Time to acknowledge a pass that was sent as a push to a device, if that is longer than `claim_window_seconds`.";
         grace_seconds: u32 = 300, 0..=86_400,
             "Time that a disconnected user keeps the place.";
         max_in_line: u64 = 1_000_000, 1..=10_000_000,
@@ -68,6 +70,12 @@ impl QueueSettings {
     /// Time to acknowledge a pass.
     pub fn claim_window(&self) -> Duration {
         Duration::from_secs(self.claim_window_seconds.into())
+    }
+
+    /// Time to acknowledge a pass that was pushed to the user's devices: a phone has to be looked
+    /// at and unlocked first.
+    pub fn push_claim_window(&self) -> Duration {
+        Duration::from_secs(self.push_claim_window_seconds.into()).max(self.claim_window())
     }
 
     /// Time an absent user keeps a place.

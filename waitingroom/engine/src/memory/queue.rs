@@ -11,6 +11,7 @@ use waitingroom_domain::{
     ids::{Epoch, EventId, NodeId, PassId, UserId},
     numbers::Numbers,
     presence::{POLL_PRESENCE_TTL, Presence, node_is_alive},
+    push::{MAX_PUSH_SUBSCRIPTIONS, PushSubscription},
     queue::{Grant, LastPosition, Place, Progress, QueueSettings, Removal, Routed, SaleState},
     rate::{Throttle, TokenBucket, throttled_burst, throttled_rate},
 };
@@ -20,8 +21,8 @@ use super::{
         Action, ActionKind, ActionResult, CLOCK_JUMP_THRESHOLD, Counters, GRANT_RESEND_MS,
         JoinOutcome, MAX_NODES_PER_USER, MAX_PASS_CLOCK_STOP, MAX_PROGRESS_REMOVALS,
         MAX_SWEPT_USERS, MAX_UNCLAIMED_PASSES, MAX_UNSERVED_PASSES, MAX_UNSERVED_RUNS,
-        NODE_RETENTION_MS, OpenParams, QueueStatus, RELEASE_DELAY_AFTER_FREEZE, RecoveryPoint,
-        Released, TickScope,
+        NODE_RETENTION_MS, OpenParams, PushRecipient, QueueStatus, RELEASE_DELAY_AFTER_FREEZE,
+        RecoveryPoint, Released, TickScope,
     },
     deadline_set::DeadlineSet,
     earlier_numbers::EarlierNumbers,
@@ -51,6 +52,8 @@ struct Entry {
     unclaimed_passes: u8,
     /// The lowest position that the user was sent, in a queue that was reopened after a loss.
     last_position: Option<u64>,
+    /// The browsers that are notified of the pass.
+    subscriptions: Vec<PushSubscription>,
 }
 
 /// The clock by which passes end. It stops while nothing can be booked, and then lags behind the
@@ -96,7 +99,8 @@ pub(super) struct Queue {
     waiting: RankIndex,
     /// Users whose pass was not claimed.
     unclaimed: BTreeMap<u64, UserId>,
-    /// Users who can be released: waiting or unclaimed, and not known to be absent.
+    /// Users who can be released: waiting or unclaimed, and not known to be absent, or to be notified
+    /// by a push.
     ready: BTreeMap<u64, UserId>,
     /// Users without a connection, by the moment from which they are absent.
     absent_since: DeadlineSet<UserId>,
@@ -216,6 +220,7 @@ impl Queue {
             | ActionKind::Resume(_)
             | ActionKind::Restore { .. }
             | ActionKind::Leave
+            | ActionKind::Subscribe(_)
                 if self.is_redeeming(user) =>
             {
                 self.advance(now);
@@ -236,10 +241,21 @@ impl Queue {
             }
             ActionKind::Leave => ActionResult::Left(self.leave(user, now)),
             ActionKind::Acknowledge(pass) => ActionResult::Done(self.acknowledge(user, pass, now)),
+            ActionKind::Subscribe(subscription) => {
+                ActionResult::Done(self.subscribe(user, subscription, now))
+            }
+            ActionKind::Unsubscribe(endpoint) => {
+                ActionResult::Done(self.unsubscribe(user, endpoint.as_deref(), now))
+            }
         };
 
         match acted {
             ActionResult::Found(None) | ActionResult::Left(None) if self.is_rebuilding() => {
+                ActionResult::Recovering
+            }
+            ActionResult::Done(false)
+                if self.is_rebuilding() && matches!(action.kind, ActionKind::Subscribe(_)) =>
+            {
                 ActionResult::Recovering
             }
             acted => acted,
@@ -347,6 +363,7 @@ impl Queue {
                 nodes: Vec::new(),
                 unclaimed_passes: 0,
                 last_position: None,
+                subscriptions: Vec::new(),
             },
         );
     }
@@ -461,9 +478,56 @@ impl Queue {
         let absent_from = self.absent_since.get(user).unwrap_or(now).max(now);
         self.absent_since.set(user, absent_from);
 
-        if absent_from <= now {
+        if absent_from <= now && entry.subscriptions.is_empty() {
             self.ready.remove(&entry.number);
         }
+    }
+
+    /// False without a place. Who subscribes is here, and can be released from now on.
+    fn subscribe(
+        &mut self,
+        user: &UserId,
+        subscription: &PushSubscription,
+        now: Timestamp,
+    ) -> bool {
+        self.advance(now);
+        let Some(entry) = self.entries.get_mut(user) else {
+            return false;
+        };
+
+        let known = &mut entry.subscriptions;
+        known.retain(|one| one.endpoint() != subscription.endpoint());
+        known.push(subscription.clone());
+        if known.len() > MAX_PUSH_SUBSCRIPTIONS {
+            known.remove(0);
+        }
+
+        if matches!(entry.state, EntryState::Waiting | EntryState::Unclaimed) {
+            self.ready.insert(entry.number, user.clone());
+        }
+        true
+    }
+
+    /// False if there was no such subscription. A user who is away and cannot be notified any more is
+    /// found absent when it would be their turn.
+    fn unsubscribe(&mut self, user: &UserId, endpoint: Option<&str>, now: Timestamp) -> bool {
+        self.advance(now);
+        let Some(entry) = self.entries.get_mut(user) else {
+            return false;
+        };
+
+        let before = entry.subscriptions.len();
+        entry
+            .subscriptions
+            .retain(|one| endpoint.is_some_and(|endpoint| one.endpoint() != endpoint));
+        entry.subscriptions.len() < before
+    }
+
+    /// Can a push tell the user of a pass?
+    fn is_subscribed(&self, user: &UserId) -> bool {
+        self.entries
+            .get(user)
+            .is_some_and(|entry| !entry.subscriptions.is_empty())
     }
 
     fn leave(&mut self, user: &UserId, now: Timestamp) -> Option<Vec<NodeId>> {
@@ -585,11 +649,23 @@ impl Queue {
         };
 
         Released {
+            pushes: self.push_recipients(&granted),
             granted,
             unacknowledged,
             removals,
             progress: self.progress(published, seats),
         }
+    }
+
+    fn push_recipients(&self, granted: &[Routed<Grant>]) -> Vec<PushRecipient> {
+        let recipient = |grant: &Routed<Grant>| {
+            let subscriptions = self.entries.get(&grant.user)?.subscriptions.clone();
+            (!subscriptions.is_empty()).then(|| PushRecipient {
+                user: grant.user.clone(),
+                subscriptions,
+            })
+        };
+        granted.iter().filter_map(recipient).collect()
     }
 
     /// Ends what expired, and collects the passes to send again.
@@ -631,6 +707,7 @@ impl Queue {
     }
 
     /// After a clock jump the claim window begins again: no acknowledgement could arrive meanwhile.
+    /// It is longer for a pass that was pushed.
     fn resend_unacknowledged(
         &mut self,
         now: Timestamp,
@@ -641,15 +718,21 @@ impl Queue {
             let Some(Entry {
                 state: EntryState::HasPass(grant),
                 nodes,
+                subscriptions,
                 ..
             }) = self.entries.get(&user)
             else {
                 continue;
             };
+            let window = if subscriptions.is_empty() {
+                self.settings.claim_window()
+            } else {
+                self.settings.push_claim_window()
+            };
             let claimed_from = self
                 .clock_jumped_at
                 .map_or(grant.issued_at, |jumped_at| jumped_at.max(grant.issued_at));
-            let deadline = claimed_from.plus(self.settings.claim_window());
+            let deadline = claimed_from.plus(window);
             if deadline <= now {
                 removals.push(self.mark_unclaimed(user, now));
             } else {
@@ -738,11 +821,19 @@ impl Queue {
             });
             if keeps {
                 self.absent_since.remove(&user);
+            } else if self.is_ready(&user) && self.is_subscribed(&user) {
+                self.absent_since.set(&user, now); // the subscription may end
             } else {
                 self.counters.dropped += 1;
                 removals.push(self.remove_and_report(user, Removal::Absent));
             }
         }
+    }
+
+    fn is_ready(&self, user: &UserId) -> bool {
+        self.entries
+            .get(user)
+            .is_some_and(|entry| self.ready.contains_key(&entry.number))
     }
 
     fn is_any_alive(&self, nodes: &[NodeId], now: Timestamp) -> bool {
@@ -817,7 +908,7 @@ impl Queue {
                 break;
             };
             examined += 1;
-            if self.is_present(&user, now) {
+            if self.is_present(&user, now) || self.is_subscribed(&user) {
                 granted.push(self.issue_pass(
                     user,
                     number,

@@ -9,12 +9,13 @@ use waitingroom_domain::{
 
 use super::protocol::{
     ActionCode, AppliedReply, CountedUsersReply, FrozenCode, GrantReply, PassReply, PlaceReply,
-    RebuildingCode, RecoveryPointReply, ReleaseReply, RemovalCode, RemovalReply, Reply, ReplyValue,
-    ReserveCode, Run, StaleHoldReply, StatusReply, TallyReply, malformed_reply,
+    PushRecipientReply, RebuildingCode, RecoveryPointReply, ReleaseReply, RemovalCode,
+    RemovalReply, Reply, ReplyValue, ReserveCode, Run, StaleHoldReply, StatusReply, TallyReply,
+    malformed_reply,
 };
 use crate::{
     Action, ActionKind, ActionResult, EngineError, Frozen, JoinOutcome, MAX_UNSERVED_RUNS,
-    QueueStatus, RecoveryPoint, Released, UnservedNumbers,
+    PushRecipient, QueueStatus, RecoveryPoint, Released, UnservedNumbers,
 };
 
 pub(super) fn events(members: &[String]) -> Result<Vec<EventId>, EngineError> {
@@ -201,6 +202,7 @@ pub(super) fn released(event_id: EventId, reply: Reply) -> Result<Released, Engi
     Ok(Released {
         granted: grants(reply.granted),
         unacknowledged: grants(reply.unacknowledged),
+        pushes: reply.pushes.into_iter().map(push_recipient).collect(),
         removals: reply.removals.into_iter().map(routed_removal).collect(),
         progress: Progress {
             event_id,
@@ -220,6 +222,13 @@ pub(super) fn released(event_id: EventId, reply: Reply) -> Result<Released, Engi
             epoch,
         },
     })
+}
+
+fn push_recipient(recipient: PushRecipientReply) -> PushRecipient {
+    PushRecipient {
+        user: recipient.user,
+        subscriptions: recipient.subscriptions.0,
+    }
 }
 
 fn routed_grant(grant: GrantReply, epoch: &Epoch) -> Routed<Grant> {

@@ -9,8 +9,8 @@ use waitingroom_domain::{
 };
 
 use super::protocol::{
-    ActionArgument, OpenArguments, PackedHold, Part, ReservationArgument, SettlementArgument,
-    SettlementCode,
+    ActionArgument, OpenArguments, PackedHold, PackedSubscription, Part, ReservationArgument,
+    SettlementArgument, SettlementCode,
 };
 use crate::{Action, ActionKind, OpenParams};
 
@@ -59,6 +59,20 @@ pub(super) fn action(action: &Action) -> ActionArgument<'_> {
         ActionKind::Detach(node) => ActionArgument::Detach { user, node },
         ActionKind::Leave => ActionArgument::Leave { user },
         ActionKind::Acknowledge(pass) => ActionArgument::Acknowledge { user, pass },
+        ActionKind::Subscribe(subscription) => ActionArgument::Subscribe {
+            user,
+            endpoint: subscription.endpoint(),
+            subscription: PackedSubscription {
+                endpoint: subscription.endpoint(),
+                p256dh: subscription.p256dh(),
+                auth: subscription.auth(),
+            }
+            .pack(),
+        },
+        ActionKind::Unsubscribe(endpoint) => ActionArgument::Unsubscribe {
+            user,
+            endpoint: endpoint.as_deref().unwrap_or_default(),
+        },
     }
 }
 

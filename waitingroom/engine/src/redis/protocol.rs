@@ -28,7 +28,7 @@ use waitingroom_domain::{
 
 pub(super) use self::{
     lua::Lua,
-    values::{Argument, Nodes, Reply, ReplyValue, Run, malformed_reply},
+    values::{Argument, Nodes, Reply, ReplyValue, Run, Subscriptions, malformed_reply},
 };
 use crate::EngineError;
 
@@ -161,6 +161,17 @@ tagged_arguments! {
             user: &'a UserId,
             pass: &'a PassId,
         }
+        /// The subscription is as it is stored.
+        Subscribe as subscribe = "p" {
+            user: &'a UserId,
+            endpoint: &'a str,
+            subscription: String,
+        }
+        /// The empty endpoint stands for all.
+        Unsubscribe as unsubscribe = "u" {
+            user: &'a UserId,
+            endpoint: &'a str,
+        }
     }
 }
 
@@ -216,9 +227,22 @@ packed! {
         pass: &'a PassId,
         attempt: &'a str,
     }
+
+    /// A browser that is notified of its user's pass, as it is stored.
+    PackedSubscription<'a> as subscription {
+        endpoint: &'a str,
+        p256dh: &'a str,
+        auth: &'a str,
+    }
 }
 
 replies! {
+    /// A user who is notified of a pass by a push.
+    PushRecipientReply as push_recipient {
+        user: UserId,
+        subscriptions: Subscriptions,
+    }
+
     StatusReply as status {
         settings: QueueSettings,
         share: f64,
@@ -295,6 +319,7 @@ replies! {
         epoch: Epoch,
         granted: Vec<GrantReply>,
         unacknowledged: Vec<GrantReply>,
+        pushes: Vec<PushRecipientReply>,
         removals: Vec<RemovalReply>,
         from: u64,
         removed: Vec<u64>,

@@ -3,7 +3,8 @@
 
 use waitingroom_domain::{
     presence::{NODE_TIMEOUT, POLL_PRESENCE_TTL},
-    queue::SEQUENCE_RESERVE,
+    push::MAX_PUSH_SUBSCRIPTIONS,
+    queue::{QueueSettings, SEQUENCE_RESERVE},
     rate::MIN_RATE,
 };
 
@@ -39,6 +40,7 @@ const SETTINGS: &str = include_str!("lib/settings.lua");
 const QUEUE: &str = include_str!("lib/queue.lua");
 const EARLIER_NUMBERS: &str = include_str!("lib/earlier_numbers.lua");
 const PRESENCE: &str = include_str!("lib/presence.lua");
+const PUSH: &str = include_str!("lib/push.lua");
 const SEATS: &str = include_str!("lib/seats.lua");
 const DEDUP: &str = include_str!("lib/dedup.lua");
 
@@ -78,12 +80,12 @@ scripts! {
     freeze: FreezeArguments [] [];
     thaw: NowArguments [] [];
     remove: NoArguments [] [];
-    apply: NowArguments [ActionArgument, AppliedReply, RebuildingCode, ActionCode, PlaceReply, PassReply]
-        [QUEUE, EARLIER_NUMBERS, DEDUP];
+    apply: NowArguments [ActionArgument, AppliedReply, RebuildingCode, ActionCode, PlaceReply, PassReply, PackedSubscription]
+        [QUEUE, EARLIER_NUMBERS, PUSH, DEDUP];
     report_node: NodeArguments [] [];
     finish_restore: RestoredArguments [] [];
-    release: ReleaseArguments [QueueNames, ReleaseReply, GrantReply, RemovalReply, RemovalCode]
-        [SETTINGS, QUEUE, PRESENCE];
+    release: ReleaseArguments [QueueNames, ReleaseReply, GrantReply, PushRecipientReply, RemovalReply, RemovalCode, PackedSubscription]
+        [SETTINGS, QUEUE, PRESENCE, PUSH];
     reserve: NowArguments [ReservationArgument, ReserveCode, PackedHold] [QUEUE, SEATS, DEDUP];
     settle: NowArguments [SettlementArgument, SettlementCode, PackedHold] [QUEUE, SEATS, DEDUP];
     stale_holds: StaleHoldsArguments [StaleHoldReply] [];
@@ -114,7 +116,8 @@ impl Script {
 
 /// The limits that both engines share, as the scripts name them.
 fn limits() -> String {
-    let limits: [(&str, i128); 25] = [
+    let push_claim_window = QueueSettings::default().push_claim_window_seconds;
+    let limits: [(&str, i128); 27] = [
         ("COUNTED_USERS_PAGE", COUNTED_USERS_PAGE as i128),
         (
             "POLL_PRESENCE_TTL_MS",
@@ -152,6 +155,8 @@ fn limits() -> String {
         ("MAX_JOURNAL_CHUNK", MAX_JOURNAL_CHUNK.into()),
         ("DEDUP_BUCKET_MS", DEDUP_BUCKET_MS.into()),
         ("CLOCK_SLACK_MS", CLOCK_SLACK_MS.into()),
+        ("MAX_PUSH_SUBSCRIPTIONS", MAX_PUSH_SUBSCRIPTIONS as i128),
+        ("PUSH_CLAIM_WINDOW_SECONDS", push_claim_window.into()),
     ];
 
     limits

@@ -13,11 +13,11 @@ use waitingroom_domain::{
     seats::{Reserve, ReserveOutcome, SeatSnapshot, Settlement, ZoneSeats},
 };
 use waitingroom_engine::{
-    CLOCK_JUMP_THRESHOLD, JoinOutcome, OpenParams, QueueStatus, Released, SharedEngine, TickScope,
-    UnservedNumbers,
+    ActionKind, CLOCK_JUMP_THRESHOLD, JoinOutcome, OpenParams, QueueStatus, Released, SharedEngine,
+    TickScope, UnservedNumbers,
 };
 
-use crate::single_action::{Join, SingleAction};
+use crate::single_action::{Join, SingleAction, browser};
 
 pub(crate) struct Sale {
     pub(crate) engine: SharedEngine,
@@ -186,6 +186,24 @@ impl Sale {
             .acknowledge(self.event, &user(name), &grant.pass_id, self.now())
             .await
             .unwrap()
+    }
+
+    /// With a browser of this name.
+    pub(crate) async fn subscribe(&self, name: &str, device: &str) -> bool {
+        let kind = ActionKind::Subscribe(browser(device));
+        self.act(name, kind).await
+    }
+
+    /// The browser of this name, or all of them.
+    pub(crate) async fn unsubscribe(&self, name: &str, device: Option<&str>) -> bool {
+        let endpoint = device.map(|device| browser(device).endpoint().to_owned());
+        self.act(name, ActionKind::Unsubscribe(endpoint)).await
+    }
+
+    async fn act(&self, name: &str, kind: ActionKind) -> bool {
+        let (user, now) = (user(name), self.now());
+        let acted = self.engine.act_alone(self.event, &user, kind, now).await;
+        acted.unwrap().into_done().unwrap()
     }
 
     /// True where the node was alive until now.

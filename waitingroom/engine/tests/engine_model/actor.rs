@@ -9,17 +9,18 @@ use waitingroom_domain::{
     ids::{BookingId, Epoch, EventId, NodeId, PassId, UserId, ZoneId},
     numbers::Numbers,
     presence::Presence,
+    push::PushSubscription,
     queue::QueueSettings,
     rate::Throttle,
     seats::{Hold, Reserve, SeatSnapshot, ZoneSeats},
 };
 use waitingroom_engine::{
-    Action, ActionKind, Engine, EngineError, OpenParams, TickScope, UnservedNumbers,
+    Action, ActionKind, Engine, EngineError, OpenParams, Released, TickScope, UnservedNumbers,
     memory::InMemoryEngine, redis::RedisEngine,
 };
 
 use super::operation::{Attempt, Change, Operation, ZONES};
-use crate::single_action::SingleAction;
+use crate::single_action::{SingleAction, browser};
 
 /// Asks both engines the same, concurrently, and shows both answers as text.
 macro_rules! both {
@@ -132,7 +133,9 @@ impl Actor {
             | Operation::Restore { .. }
             | Operation::Detach { .. }
             | Operation::Leave { .. }
-            | Operation::Acknowledge { .. } => {
+            | Operation::Acknowledge { .. }
+            | Operation::Subscribe { .. }
+            | Operation::Unsubscribe { .. } => {
                 let action = self.action(step);
                 let (user, what) = (&action.user, &action.kind);
                 shown(both!(memory, redis, |engine| engine.act_alone(
@@ -288,6 +291,23 @@ impl Actor {
                     kind: ActionKind::Acknowledge(pass),
                 }
             }
+            Operation::Subscribe {
+                user: index,
+                browser,
+            } => Action {
+                user: user(*index),
+                kind: ActionKind::Subscribe(named_browser(*browser)),
+            },
+            Operation::Unsubscribe {
+                user: index,
+                browser,
+            } => {
+                let endpoint = browser.map(|one| named_browser(one).endpoint().to_owned());
+                Action {
+                    user: user(*index),
+                    kind: ActionKind::Unsubscribe(endpoint),
+                }
+            }
             other => unreachable!("{other:?} is no user's action"),
         }
     }
@@ -310,7 +330,12 @@ impl Actor {
                 .push((grant.user.clone(), grant.payload.pass_id.clone()));
         }
 
-        shown((expected, answered))
+        let (one, other) = (endpoints(&expected), endpoints(&answered));
+        let (expected, answered) = shown((expected, answered));
+        (
+            format!("{expected} {one:?}"),
+            format!("{answered} {other:?}"),
+        )
     }
 
     async fn reserve(
@@ -463,6 +488,13 @@ fn hold(request: &Reserve) -> Hold {
     }
 }
 
+/// Of the browsers that are notified; their own text hides them.
+fn endpoints(released: &Result<Released, EngineError>) -> Vec<String> {
+    let recipients = released.iter().flat_map(|released| &released.pushes);
+    let browsers = recipients.flat_map(|notified| &notified.subscriptions);
+    browsers.map(|one| one.endpoint().to_owned()).collect()
+}
+
 async fn state(engine: &dyn Engine, event: EventId) -> String {
     let (status, seats, reached) = tokio::join!(
         engine.status(event),
@@ -497,6 +529,10 @@ fn user(index: usize) -> UserId {
         .unwrap()
 }
 
+fn named_browser(index: usize) -> PushSubscription {
+    browser(&format!("b{index}"))
+}
+
 fn node(index: usize) -> NodeId {
     format!("n{index}").parse().unwrap()
 }
@@ -520,6 +556,7 @@ fn settings(settings: QueueSettings) -> QueueSettings {
         max_active: 4,
         grace_seconds: 20,
         claim_window_seconds: 3,
+        push_claim_window_seconds: 8,
         ..settings
     }
 }
@@ -533,6 +570,7 @@ fn changed(change: &Change) -> QueueSettings {
         max_in_line: change.max_in_line,
         grace_seconds: change.grace_seconds,
         claim_window_seconds: change.claim_window_seconds,
+        push_claim_window_seconds: change.claim_window_seconds * 2,
         message: change.message.clone(),
         ..QueueSettings {
             pass_ttl_seconds: 20,

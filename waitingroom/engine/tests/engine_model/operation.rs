@@ -32,6 +32,15 @@ pub(crate) enum Operation {
         user: Option<usize>,
         pass: usize,
     },
+    /// With one of the browsers.
+    Subscribe {
+        user: usize,
+        browser: usize,
+    },
+    Unsubscribe {
+        user: usize,
+        browser: Option<usize>,
+    },
     Together(Vec<Operation>),
     ReportNode {
         node: usize,
@@ -162,6 +171,9 @@ fn action() -> impl Strategy<Value = Operation> {
         3 => (0..USERS, 0..NODES).prop_map(|(user, node)| Operation::Detach { user, node }),
         2 => (0..USERS).prop_map(|user| Operation::Leave { user }),
         2 => (other(), recent()).prop_map(|(user, pass)| Operation::Acknowledge { user, pass }),
+        2 => (0..USERS, 0..5usize).prop_map(|(user, browser)| Operation::Subscribe { user, browser }),
+        1 => (0..USERS, prop::option::weighted(0.8, 0..5usize))
+            .prop_map(|(user, browser)| Operation::Unsubscribe { user, browser }),
     ]
 }
 

@@ -115,6 +115,7 @@ export const english = {
       max_active: "Max active passes",
       pass_ttl_seconds: "Pass lifetime (s)",
       claim_window_seconds: "Claim window (s)",
+      push_claim_window_seconds: "Claim window of users notified by a push (s)",
       grace_seconds: "Grace period for disconnected users (s)",
       max_in_line: "Max queue length",
     } satisfies Record<QueueNumber, string>,

@@ -115,6 +115,7 @@ export const thai: Messages = {
       max_active: "บัตรผ่านที่ใช้พร้อมกันสูงสุด",
       pass_ttl_seconds: "อายุบัตรผ่าน (วินาที)",
       claim_window_seconds: "เวลารับบัตรผ่าน (วินาที)",
+      push_claim_window_seconds: "เวลารับบัตรผ่านของผู้ที่ได้รับการแจ้งเตือนแบบพุช (วินาที)",
       grace_seconds: "เวลาผ่อนผันเมื่อขาดการเชื่อมต่อ (วินาที)",
       max_in_line: "จำนวนคนในคิวสูงสุด",
     },

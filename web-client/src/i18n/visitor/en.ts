@@ -87,7 +87,7 @@ export const english = (f: Format) => ({
       closed: "The sale has ended.",
       scheduled: "The sale has not opened yet. Your place is kept.",
     } as Partial<Record<SaleState, string>>,
-    keep: "You can put this away: your place is kept if you reload, close the page or lose the connection. Be back when it is your turn.",
+    keep: "Your place is kept if you reload, close the page or lose the connection. Come back in time for your turn.",
     leave: "Leave the line",
     leaveSure: "Give up your place? Somebody else gets it, and joining again starts at the end.",
     leaveYes: "Yes, leave",
@@ -105,7 +105,21 @@ export const english = (f: Format) => ({
     title: "Tell me when it is my turn",
     sound: "Play a sound",
     notification: "Show a notification",
-    blocked: "Notifications are blocked in this browser's settings.",
+    vibration: "Vibrate",
+    pushed: "Notify this device when the page is closed or the phone is locked",
+    wakeLock: "Keep the screen on",
+    /** Why an alert does not work on this device. */
+    obstacles: {
+      unsupported: "This browser cannot do this.",
+      homeScreen: "On an iPhone or iPad, only apps on the Home Screen can do this.",
+      insecure: "This works over a secure connection only (https).",
+      blocked: "Notifications are blocked in this browser's settings.",
+    },
+    failed: "This could not be turned on. Please check the permission and try again.",
+    away: "You can put this away: this device is notified when it is your turn, also if the page is closed.",
+    stay: "Keep this page open and the screen on: nothing can notify you while the page is closed or the phone is locked.",
+    /** What the notification says; `{time}` is filled in when it is shown. */
+    push: { body: "Open the page by {time} to choose your seats." },
   },
 
   seatPreferences: {

@@ -9,7 +9,7 @@
 --   users       hash   user -> entry, see queue.lua
 --   waiting     zset   numbers of the users who wait, present or absent: positions are ranks among them
 --   returned    zset   numbers of the users whose pass was not claimed
---   ready       zset   user by number: waiting or unclaimed, and not known to be absent
+--   ready       zset   user by number: waiting or unclaimed, and not known to be absent, or to be notified by a push
 --   idle        zset   user without a connection by the moment from which they are absent
 --   active      zset   user by the end of their live pass
 --   unacked     zset   user by the moment when their unacknowledged pass is checked next
@@ -21,6 +21,7 @@
 --   counted     zset   the runs of `earlier` as the queue was opened
 --   shown       hash   user -> the lowest position that they were sent, in a queue that was reopened after a loss
 --   awaited     set    gateways that have not confirmed yet that they restored their users of the lost queue
+--   push        hash   user -> the browsers that are notified of their pass, see push.lua
 --   zones       hash   zone -> seats that can be reserved
 --   user_seats  hash   user -> seats held and confirmed
 --   holds       hash   booking -> hold, see seats.lua
@@ -35,7 +36,7 @@ local META, USERS, WAITING, UNCLAIMED = base .. 'meta', base .. 'users', base ..
 local READY, ABSENT_SINCE, ACTIVE, UNACKNOWLEDGED = base .. 'ready', base .. 'idle', base .. 'active', base .. 'unacked'
 local NODES, RETURNING_NODES, REMOVED = base .. 'nodes', base .. 'revived', base .. 'removed'
 local EARLIER_WAITING, EARLIER_UNCLAIMED, EARLIER_RUNS = base .. 'earlier', base .. 'unclaimed', base .. 'counted'
-local LAST_POSITIONS, AWAITED_NODES = base .. 'shown', base .. 'awaited'
+local LAST_POSITIONS, AWAITED_NODES, PUSH = base .. 'shown', base .. 'awaited', base .. 'push'
 local ZONES, USER_SEATS, HOLDS = base .. 'zones', base .. 'user_seats', base .. 'holds'
 local UNCOMMITTED, HOLD_ENDS, JOURNAL = base .. 'uncommitted', base .. 'due', base .. 'journal'
 
@@ -130,7 +131,7 @@ end
 -- Deletes the event. The records of its redeemed passes and attempts belong to its epoch and expire.
 local function delete_event()
   redis.call('UNLINK', META, USERS, WAITING, UNCLAIMED, READY, ABSENT_SINCE, ACTIVE, UNACKNOWLEDGED, NODES, RETURNING_NODES, REMOVED, EARLIER_WAITING,
-    EARLIER_UNCLAIMED, EARLIER_RUNS, LAST_POSITIONS, AWAITED_NODES, ZONES, USER_SEATS, HOLDS, UNCOMMITTED, HOLD_ENDS, JOURNAL)
+    EARLIER_UNCLAIMED, EARLIER_RUNS, LAST_POSITIONS, AWAITED_NODES, PUSH, ZONES, USER_SEATS, HOLDS, UNCOMMITTED, HOLD_ENDS, JOURNAL)
 end
 
 -- A number as text without loss; Lua's own conversion keeps 14 digits.

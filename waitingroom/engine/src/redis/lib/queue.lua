@@ -64,6 +64,7 @@ end
 local function remove_user(user, entry)
   redis.call('HDEL', USERS, user)
   redis.call('HDEL', LAST_POSITIONS, user)
+  redis.call('HDEL', PUSH, user)
   redis.call('ZREM', READY, user)
   redis.call('ZREM', UNCLAIMED, entry.number)
   if redis.call('ZREM', WAITING, entry.number) == 1 then redis.call('RPUSH', REMOVED, entry.number) end

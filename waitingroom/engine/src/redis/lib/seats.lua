@@ -29,6 +29,7 @@ end
 local function finish_redeem(user, pass)
   if not entry_with_pass(user, 's', pass) then return end
   redis.call('HDEL', USERS, user)
+  redis.call('HDEL', PUSH, user)
   redis.call('ZREM', ACTIVE, user)
 end
 

@@ -8,6 +8,7 @@ use waitingroom_domain::{
     ids::{BookingId, Epoch, NodeId, PassId, UserId, ZoneId},
     numbers::Numbers,
     presence::Presence,
+    push::PushSubscription,
     queue::{Counters, QueueSettings, SaleState},
 };
 
@@ -199,6 +200,20 @@ impl ReplyValue for Nodes {
             .map(|name| name.parse().map_err(|_| malformed_reply()))
             .collect::<Result<_, _>>()
             .map(Self)
+    }
+}
+
+/// A user's browsers, a line each. What an earlier release stored and this one refuses is left out.
+pub(in crate::redis) struct Subscriptions(pub(in crate::redis) Vec<PushSubscription>);
+
+impl ReplyValue for Subscriptions {
+    fn read(reply: &mut Reply) -> Result<Self, EngineError> {
+        let lines = reply.text()?;
+        let subscription = |line: &str| {
+            let mut parts = line.split('\t');
+            PushSubscription::parse(parts.next()?, parts.next()?, parts.next()?).ok()
+        };
+        Ok(Self(lines.lines().filter_map(subscription).collect()))
     }
 }
 

@@ -253,7 +253,18 @@ local function detach(user, node)
   entry.nodes, changed[user] = others, true
   if others ~= '' or entry.state == 's' then return end
   absent_since[user] = math.max(absent_from(user) or now, now)
-  if absent_since[user] <= now then ready[user] = false end
+  if absent_since[user] <= now and not is_subscribed(user) then ready[user] = false end
+end
+
+-- Who subscribes is here, and can be released from now on.
+local function subscribe(action)
+  local user = action.user
+  local entry = entries[user]
+  if not entry then return reply_not_found() end
+  if is_full then return reply(CODE.no_memory) end
+  add_subscription(user, action.endpoint, action.subscription)
+  if entry.state == 'w' or entry.state == 'r' then ready[user] = entry.number end
+  reply(CODE.done)
 end
 
 local function leave(user)
@@ -287,7 +298,7 @@ end
 
 local function apply(action)
   local kind, user = action.kind, action.user
-  if is_redeeming(user) and kind ~= 'detach' and kind ~= 'acknowledge' then
+  if is_redeeming(user) and kind ~= 'detach' and kind ~= 'acknowledge' and kind ~= 'unsubscribe' then
     reply(CODE.deciding)
   elseif kind == 'join' or kind == 'join_with_ticket' then
     join(action)
@@ -300,6 +311,10 @@ local function apply(action)
     reply(CODE.done)
   elseif kind == 'leave' then
     leave(user)
+  elseif kind == 'subscribe' then
+    subscribe(action)
+  elseif kind == 'unsubscribe' then
+    reply(remove_subscription(user, action.endpoint) and CODE.done or CODE.no)
   else
     reply(acknowledge(user, action.pass) and CODE.done or CODE.no)
   end

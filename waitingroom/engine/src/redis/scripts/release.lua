@@ -28,6 +28,10 @@ local function setting_ms(name)
   return tonumber(meta[name]) * 1000
 end
 
+-- A queue that was opened by an earlier release has no window for pushes.
+local claim_window_ms = setting_ms('claim_window_seconds')
+local push_claim_window_ms = math.max(claim_window_ms, tonumber(meta.push_claim_window_seconds or PUSH_CLAIM_WINDOW_SECONDS) * 1000)
+
 local function add(list, ...)
   for i = 1, select('#', ...) do list[#list + 1] = (select(i, ...)) end
 end
@@ -85,12 +89,13 @@ local function mark_unclaimed(user, entry)
   save_entry(user, { number = entry.number, state = 'r', unclaimed_passes = unclaimed_passes, nodes = '', pass = '' })
 end
 
--- After a clock jump the claim window begins again: no acknowledgement could arrive meanwhile.
+-- After a clock jump the claim window begins again: no acknowledgement could arrive meanwhile. It is longer for a pass that was pushed.
 local function resend_unacknowledged()
   for _, member in ipairs(due(UNACKNOWLEDGED, now)) do
     local user, entry = member[1], member[2]
     if entry and entry.state == 'p' then
-      local deadline = math.max(tonumber(entry.issued), tonumber(meta.leapt)) + setting_ms('claim_window_seconds')
+      local window = is_subscribed(user) and push_claim_window_ms or claim_window_ms
+      local deadline = math.max(tonumber(entry.issued), tonumber(meta.leapt)) + window
       if deadline <= now then
         mark_unclaimed(user, entry)
       else
@@ -124,6 +129,8 @@ local function drop_absent()
     local user, entry = member[1], member[2]
     if not entry or entry.state == 'p' or is_any_alive(entry, now) then
       redis.call('ZREM', ABSENT_SINCE, user)
+    elseif is_subscribed(user) and redis.call('ZSCORE', READY, user) then
+      redis.call('ZADD', ABSENT_SINCE, now, user) -- the subscription may end
     else
       remove_and_report(user, entry, REMOVAL.absent)
       add_count('dropped')
@@ -153,7 +160,7 @@ local function issue_pass(user, entry)
   entry.state, entry.pass = 'p', arguments.batch .. '-' .. (#active / 2)
   entry.issued, entry.expires = exact(now), exact(now - lag + setting_ms('pass_ttl_seconds'))
   add(active, entry.expires, user)
-  add(unacked, next_check(now + setting_ms('claim_window_seconds')), user)
+  add(unacked, next_check(now + claim_window_ms), user)
   add(entries, user, pack_entry(entry))
   add(users, user)
   add_grant(granted, user, entry)
@@ -170,7 +177,7 @@ local function write_issued()
   if tonumber(meta.opening_sequence) > 0 then call_in_chunks('HDEL', LAST_POSITIONS, users) end
 end
 
--- Examines the first ready users, in order, until `want` passes are issued; skips those who turn out to be absent.
+-- Examines the first ready users, in order, until `want` passes are issued; skips those who turn out to be absent and cannot be notified.
 local function issue_passes(want)
   local count, examined = 0, 0
   while count < want and examined < want + MAX_SWEPT_USERS do
@@ -181,7 +188,7 @@ local function issue_passes(want)
       local user = popped[i]
       local entry = entry_of(user)
       examined = examined + 1
-      if entry and is_present(user, entry, now) then
+      if entry and (is_present(user, entry, now) or is_subscribed(user)) then
         issue_pass(user, entry)
         count = count + 1
       elseif entry then
@@ -191,6 +198,19 @@ local function issue_passes(want)
   end
   write_issued()
   return count
+end
+
+-- Those of the granted who are notified by a push.
+local function push_recipients()
+  local recipients = {}
+  if #users == 0 or redis.call('EXISTS', PUSH) == 0 then return recipients end
+  for first = 1, #users, 4000 do
+    local some = { unpack(users, first, math.min(first + 3999, #users)) }
+    for i, lines in ipairs(redis.call('HMGET', PUSH, unpack(some))) do
+      if lines then put_push_recipient(recipients, { user = some[i], subscriptions = lines }) end
+    end
+  end
+  return recipients
 end
 
 -- Takes the next removals to publish.
@@ -214,13 +234,14 @@ if is_full_tick then
   drop_absent()
 end
 local issued = issue_passes(grant_budget())
+local pushes = push_recipients()
 local removed = is_full_tick and next_removed() or {}
 add_count('released', issued)
 write_counters()
 redis.call('HSET', META, 'tokens', exact(meta.tokens - issued), 'tokens_at', meta.tokens_at, 'head', meta.head,
   'published', exact(tonumber(meta.published) + #removed), 'share', meta.share, 'share_at', meta.share_at)
 return put_release({}, {
-  epoch = meta.epoch, granted = granted, unacknowledged = unacknowledged, removals = removals, from = meta.published, removed = removed,
+  epoch = meta.epoch, granted = granted, unacknowledged = unacknowledged, pushes = pushes, removals = removals, from = meta.published, removed = removed,
   total = total(), active = redis.call('ZCARD', ACTIVE), seats_left = meta.seats_left, settings = current_settings(), share = meta.share,
   released = exact(tonumber(meta.released or 0) + issued), present = redis.call('ZCARD', READY),
   passed_over = redis.call('ZCOUNT', WAITING, '-inf', meta.head), is_rebuilding = now < tonumber(meta.counting_until or 0) and 1 or 0,

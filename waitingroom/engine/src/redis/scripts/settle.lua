@@ -41,6 +41,7 @@ local function finish_redeems(holds)
     if entries[i] and redeeming_pass(entries[i]) == hold.pass then gone[#gone + 1] = hold.user end
   end
   call_in_chunks('HDEL', USERS, gone)
+  call_in_chunks('HDEL', PUSH, gone)
   call_in_chunks('ZREM', ACTIVE, gone)
 end
 
@@ -60,6 +61,7 @@ local function abort_redeem(user, pass)
   if not entry then return end
   if entry.expires + pass_clock_lag(now) <= now then
     redis.call('HDEL', USERS, user)
+    redis.call('HDEL', PUSH, user)
     redis.call('ZREM', ACTIVE, user)
     return
   end
