@@ -151,7 +151,7 @@ mod tests {
         let start = Instant::now();
         let mut windows = Windows::beginning(start, None);
         let mut warnings = Vec::new();
-        for guest in 0..400 {
+        for guest in 0..400_u32 {
             // Two of three come from one address, the others from one each.
             let from = if guest.is_multiple_of(3) {
                 1000 + guest
@@ -188,7 +188,7 @@ mod tests {
                 1000 + guest
             }
         };
-        for guest in 0..1000 {
+        for guest in 0..1000_u32 {
             assert_eq!(windows.count(address(of_half(guest)), start), None);
         }
         assert_eq!(windows.majority(), None);
