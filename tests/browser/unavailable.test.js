@@ -63,7 +63,7 @@ test("a full server shows a page that comes back by itself", async () => {
       assert.equal(answer.status(), 503);
       const seconds = Number(answer.headers()["retry-after"]);
       assert.ok(seconds >= 5 && seconds <= 10, `${seconds}`);
-      assert.ok((await answer.text()).includes(` ${seconds} `), "it says when it comes back");
+      assert.ok((await answer.text()).includes(` ${seconds}\u00a0`), "it says when it comes back");
       await page.getByText(words).waitFor();
       await inspectReloading(page, `full-${locale.slice(0, 2)}`, { axe: false });
       end();

@@ -94,7 +94,7 @@ async fn reports_address_of_most_guests() {
     }
     assert!(refused > 0);
 
-    let majority = eventually("a report", async || {
+    let majority = eventually("a report", || async {
         Some(reported().await).filter(|majority| !majority.is_null())
     })
     .await;
@@ -103,7 +103,7 @@ async fn reports_address_of_most_guests() {
     let percent = majority["percent"].as_u64().expect("a number");
     assert!(percent > 50, "{percent}");
 
-    eventually("the metric", async || {
+    eventually("the metric", || async {
         let ratio = gateway.metric("stanchion_guests_majority_ratio").await;
         (ratio > 0.5).then_some(())
     })

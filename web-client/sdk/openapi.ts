@@ -930,8 +930,10 @@ export interface components {
              * @description Open connections to its port.
              */
             connections: number;
-            /** @description The address that makes most of the new guests of a gateway. Then a proxy in front hides its
-             *     clients, or many people share an address; either way they meet the limits of one. */
+            /**
+             * @description The address that makes most of the new guests of a gateway. Then a proxy in front hides its
+             *     clients, or many people share an address; either way they meet the limits of one.
+             */
             guest_majority?: components["schemas"]["GuestMajority"];
             /**
              * Format: uint64
@@ -1401,6 +1403,7 @@ export type EventHead = components['schemas']['EventHead'];
 export type EventId = components['schemas']['EventId'];
 export type EventQueueSettings = components['schemas']['EventQueueSettings'];
 export type Figures = components['schemas']['Figures'];
+export type GuestMajority = components['schemas']['GuestMajority'];
 export type History = components['schemas']['History'];
 export type InventoryStatus = components['schemas']['InventoryStatus'];
 export type Join = components['schemas']['Join'];

@@ -188,7 +188,7 @@ mod tests {
                 1000 + guest
             }
         };
-        for guest in 0..1000 {
+        for guest in 0..1000_u32 {
             assert_eq!(windows.count(address(of_half(guest)), start), None);
         }
         assert_eq!(windows.majority(), None);

@@ -304,7 +304,7 @@ mod tests {
             let seconds = response.headers()["retry-after"].to_str().unwrap();
             for words in [
                 format!("http-equiv=\"refresh\" content=\"{seconds}\""),
-                format!("in {seconds} s"),
+                format!("in {seconds}\u{a0}s"),
                 "Very many people".to_owned(),
             ] {
                 assert!(text.contains(&words), "{words}: {text}");

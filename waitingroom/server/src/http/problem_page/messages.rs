@@ -4,7 +4,7 @@ use axum::http::HeaderMap;
 
 use super::super::language::preferred_language;
 
-/// The texts of one language. `{seconds}` is replaced by a number.
+/// The texts of one language. `{seconds}` is replaced by a number; its unit stays on the same line.
 pub(super) struct Messages {
     /// The primary tag of the language.
     pub(super) language: &'static str,
@@ -33,8 +33,8 @@ pub(super) const ALL: [Messages; 2] = [
         no_answer: "The waiting room does not answer at this moment. This can happen when very many people come at once, \
             and for a few seconds during an update.",
         fault: "Something went wrong on our side.",
-        retry: "This page tries again by itself in {seconds} s. You do not need to do anything.",
-        retry_about: "This page tries again by itself in about {seconds} s. You do not need to do anything.",
+        retry: "This page tries again by itself in {seconds}\u{a0}s. You do not need to do anything.",
+        retry_about: "This page tries again by itself in about {seconds}\u{a0}s. You do not need to do anything.",
         place_kept: "If you have a place in the line already, it is kept.",
         not_found: "There is no page here",
         not_found_hint: "The address may be mistyped, or the page has gone. A place in a line is kept all the same.",
@@ -49,8 +49,8 @@ pub(super) const ALL: [Messages; 2] = [
         crowd_of_network: "ขณะนี้มีคนจำนวนมากจากเครือข่ายเดียวกับคุณเข้ามาพร้อมกัน",
         no_answer: "ขณะนี้ห้องรอยังไม่ตอบสนอง อาจเกิดขึ้นเมื่อมีคนเข้ามาพร้อมกันจำนวนมาก หรือเพียงไม่กี่วินาทีระหว่างการอัปเดต",
         fault: "ระบบของเราเกิดข้อผิดพลาด",
-        retry: "หน้านี้จะลองใหม่เองในอีก {seconds} วินาที คุณไม่ต้องทำอะไร",
-        retry_about: "หน้านี้จะลองใหม่เองในอีกประมาณ {seconds} วินาที คุณไม่ต้องทำอะไร",
+        retry: "หน้านี้จะลองใหม่เองในอีก {seconds}\u{a0}วินาที คุณไม่ต้องทำอะไร",
+        retry_about: "หน้านี้จะลองใหม่เองในอีกประมาณ {seconds}\u{a0}วินาที คุณไม่ต้องทำอะไร",
         place_kept: "หากคุณมีที่ในคิวอยู่แล้ว ที่ของคุณยังอยู่เหมือนเดิม",
         not_found: "ไม่พบหน้านี้",
         not_found_hint: "ที่อยู่อาจพิมพ์ผิด หรือหน้านี้ไม่มีแล้ว ที่ของคุณในคิวยังอยู่เหมือนเดิม",
