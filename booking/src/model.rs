@@ -6,3 +6,4 @@ pub mod booking;
 pub mod event;
 pub mod money;
 pub mod outbox;
+pub mod revision;

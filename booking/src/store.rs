@@ -27,6 +27,7 @@ use crate::model::{
     event::Event,
     money::Currency,
     outbox::OutboxBatch,
+    revision::Precondition,
 };
 
 mod connection;
@@ -210,12 +211,14 @@ pub trait EventStore: Send + Sync + 'static {
     async fn create_event(&self, event: &Event, act: &AuditContext) -> Result<(), StoreError>;
 
     /// Changes an event's queue settings and appends the audit entry; patches of one event are
-    /// applied one after the other. `None` if there is no such event. The patch is valid:
-    /// see [`QueueSettings::with`].
+    /// applied one after the other. `None` if there is no such event,
+    /// [`StoreError::PreconditionFailed`] if the settings are not those that the caller expects.
+    /// The patch is valid: see [`QueueSettings::with`].
     async fn patch_queue(
         &self,
         event: EventId,
         patch: &QueuePatch,
+        expected: &Precondition,
         act: &AuditContext,
     ) -> Result<Option<QueueSettings>, StoreError>;
 
@@ -224,6 +227,7 @@ pub trait EventStore: Send + Sync + 'static {
         &self,
         event: EventId,
         patch: &AppearancePatch,
+        expected: &Precondition,
         act: &AuditContext,
     ) -> Result<Option<Appearance>, StoreError>;
 }

@@ -3,6 +3,7 @@
 waitingroom_server::problem_responses! {
     pub(super) fn register;
     AlreadyExists: [AlreadyExists];
+    PreconditionFailed: [PreconditionFailed];
     BookingNotFound: [BookingNotFound];
     NotPending: [BookingExpired, BookingNotPending];
     PassRejected: [

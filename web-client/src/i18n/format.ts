@@ -5,6 +5,8 @@ import type { Language } from "./language";
 export type Forms = { other: string } & Partial<Record<Intl.LDMLPluralRule, string>>;
 
 export interface Format {
+  /** The tag of the language and region that numbers and times are formatted for. */
+  locale: string;
   whole(count: number): string;
   /** `amount` is in the currency's minor unit. */
   money(amount: number, currency: string): string;
@@ -26,6 +28,7 @@ export function formatFor(language: Language, preferences: readonly string[] = [
   const timeOfDay = new Intl.DateTimeFormat(locale, { timeStyle: "short" });
 
   return {
+    locale,
     whole: (count) => whole.format(count),
     money: (amount, currency) => moneyIn(locale, amount, currency),
     plural: (count, forms) => (forms[rules.select(count)] ?? forms.other).replace("{n}", whole.format(count)),
