@@ -1,6 +1,11 @@
 // The types of the interface's resources. Written by `npm --prefix openapi run generate` from docs/openapi.json; do not edit.
 export interface components {
     schemas: {
+        /**
+         * @description What decides how many users a queue releases. The first that applies, in this order.
+         * @enum {string}
+         */
+        AdmissionStatus: "scheduled" | "closed" | "paused" | "sold_out" | "handed_over" | "rebuilding" | "counting_seats" | "no_worker" | "booking_unavailable" | "rate_zero" | "seats_held" | "empty" | "all_absent" | "cap_reached" | "throttled" | "releasing";
         /** @description The appearance of an event's pages. */
         Appearance: {
             /** @description The colour of buttons and links. */
@@ -14,6 +19,8 @@ export interface components {
             logo?: string;
             /** @description A greeting, as plain text. */
             message?: string;
+            /** @description A picture of the event, in the same forms as the logo. */
+            picture?: string;
         };
         /** @description A change of the appearance. Absent fields stay, an empty text removes. */
         AppearancePatch: {
@@ -25,6 +32,8 @@ export interface components {
             logo?: string | null;
             /** @description A greeting, as plain text. */
             message?: string | null;
+            /** @description An image: `data:image/png`, `jpeg` or `webp` in base64 of at most 48 KiB, or a path of at most 512 characters on this site. */
+            picture?: string | null;
         };
         /**
          * @description An entry of the audit log. It may be stored by a later release, whose actions this one does not
@@ -235,7 +244,18 @@ export interface components {
          * @description The kind of a problem. Codes are stable: programs may rely on them.
          * @enum {string}
          */
-        Code: "ALREADY_EXISTS" | "BOOKING_EXPIRED" | "BOOKING_NOT_FOUND" | "BOOKING_NOT_PENDING" | "EVENT_NOT_FOUND" | "FORBIDDEN" | "GUEST_TOO_OLD" | "IDEMPOTENCY_MISMATCH" | "INSUFFICIENT_SEATS" | "INTERNAL" | "INVALID_REQUEST" | "METHOD_NOT_ALLOWED" | "NOT_FOUND" | "NOT_IN_QUEUE" | "PASS_EXPIRED" | "PASS_INVALID" | "PASS_REQUIRED" | "PASS_REVOKED" | "PASS_USED" | "PASS_WRONG_EVENT" | "PASS_WRONG_USER" | "PAYLOAD_TOO_LARGE" | "QUEUE_CLOSED" | "QUEUE_FULL" | "RATE_LIMITED" | "SHOW_NOT_FOUND" | "TOKEN_EXPIRED" | "UNAUTHORIZED" | "UNAVAILABLE" | "UNSUPPORTED_MEDIA_TYPE" | "USER_LIMIT_EXCEEDED" | "ZONE_NOT_FOUND";
+        Code: "ALREADY_EXISTS" | "BOOKING_EXPIRED" | "BOOKING_NOT_FOUND" | "BOOKING_NOT_PENDING" | "EVENT_NOT_FOUND" | "FORBIDDEN" | "GUEST_TOO_OLD" | "IDEMPOTENCY_MISMATCH" | "INSUFFICIENT_SEATS" | "INTERNAL" | "INVALID_REQUEST" | "METHOD_NOT_ALLOWED" | "NOT_FOUND" | "NOT_IN_QUEUE" | "PASS_EXPIRED" | "PASS_INVALID" | "PASS_REQUIRED" | "PASS_REVOKED" | "PASS_USED" | "PASS_WRONG_EVENT" | "PASS_WRONG_USER" | "PAYLOAD_TOO_LARGE" | "PRECONDITION_FAILED" | "QUEUE_CLOSED" | "QUEUE_FULL" | "RATE_LIMITED" | "SHOW_NOT_FOUND" | "TOKEN_EXPIRED" | "UNAUTHORIZED" | "UNAVAILABLE" | "UNSUPPORTED_MEDIA_TYPE" | "USER_LIMIT_EXCEEDED" | "ZONE_NOT_FOUND";
+        /** @description The value that a conditional change found instead of the one that the caller expects. */
+        Conflict: {
+            /** @description When. */
+            changed_at?: components["schemas"]["Timestamp"];
+            /** @description The operator who changed it last. */
+            changed_by?: string;
+            /** @description The current value. */
+            current: Record<string, unknown>;
+            /** @description The current revision, for another attempt. */
+            revision: string;
+        };
         /** @description A currency by its ISO 4217 code. Only the form is checked, not the list. */
         Currency: string;
         /**
@@ -317,17 +337,20 @@ export interface components {
          *       "message": null,
          *       "pass_ttl_seconds": 300,
          *       "rate_per_second": 5,
+         *       "revision": "5f2b81c09a7e4d36",
          *       "state": "open"
          *     }
          */
         EventQueueSettings: components["schemas"]["QueueSettings"] & {
             event_id: components["schemas"]["EventId"];
+            /** @description Changes with the settings; in quotes it is the `ETag`, and the `If-Match` of a change. */
+            revision: components["schemas"]["Revision"];
         };
         /** @description Numbers that can be plotted; `null` if one is not known. */
         Figures: {
             /**
              * Format: double
-             * @description Disconnected users within the grace period.
+             * @description Those of `line` who are disconnected, within the grace period.
              */
             absent: number | null;
             /**
@@ -431,7 +454,18 @@ export interface components {
              */
             sold: number | null;
         };
-        /** @description One list for each metric, all of the same length, oldest first: at most 900 samples, one per second. */
+        /** @description When the queue will be empty and the seats gone, as far as that can be foreseen. */
+        Forecast: {
+            /** @description Why `queue_empty_at` is absent. */
+            no_queue_forecast?: components["schemas"]["NoForecast"];
+            /** @description Why `seats_gone_at` is absent. */
+            no_seats_forecast?: components["schemas"]["NoForecast"];
+            /** @description When no user will be left in the queue. */
+            queue_empty_at?: components["schemas"]["Timestamp"];
+            /** @description When no seat will be left. */
+            seats_gone_at?: components["schemas"]["Timestamp"];
+        };
+        /** @description One list for each metric, all of the same length, oldest first: at most 900 samples, one per second, or 1080 averages of 20 seconds. */
         History: {
             /** @description Unix milliseconds. */
             at_ms: number[];
@@ -519,10 +553,15 @@ export interface components {
         };
         /** @description One event at one moment. */
         Moment: {
+            /** @description Whether users are released, or why not. */
+            admission: components["schemas"]["AdmissionStatus"];
             at: components["schemas"]["Timestamp"];
             event_id: components["schemas"]["EventId"];
             figures: components["schemas"]["Figures"];
+            forecast: components["schemas"]["Forecast"];
             nodes: components["schemas"]["LiveProcess"][];
+            /** @description The revision of the configured settings, for the `If-Match` of a change. */
+            queue_revision: components["schemas"]["Revision"];
             settings: components["schemas"]["QueueSettings"];
             /** @description Why the effective rate is lower than the configured rate; absent if it is not. */
             slowness?: components["schemas"]["ThrottleReason"];
@@ -689,13 +728,27 @@ export interface components {
         /** @description One process; a restarted process has another name. */
         NodeId: string;
         /**
+         * @description Why there is no forecast.
+         * @enum {string}
+         */
+        NoForecast: "done" | "stands_still" | "measuring" | "not_decreasing" | "too_far";
+        /**
          * @description An event as operators see it: with the settings of its queue.
          * @example {
+         *       "appearance_revision": "0c8e0e1d22c4a9b7",
          *       "currency": "EUR",
          *       "event_id": "d0000000-0000-0001-0000-000000000000",
          *       "hold_seconds": 300,
          *       "max_seats_per_user": 6,
          *       "name": "The Velvet Rope: live at the Harbour",
+         *       "now": {
+         *         "absent": 4,
+         *         "active": 80,
+         *         "admission": "releasing",
+         *         "at": "2026-07-01T18:00:00Z",
+         *         "line": 61,
+         *         "released_per_second": 4.5
+         *       },
          *       "queue": {
          *         "burst": 50,
          *         "claim_window_seconds": 30,
@@ -707,6 +760,7 @@ export interface components {
          *         "rate_per_second": 50,
          *         "state": "open"
          *       },
+         *       "queue_revision": "5f2b81c09a7e4d36",
          *       "shows": [
          *         {
          *           "name": "Friday evening",
@@ -728,7 +782,16 @@ export interface components {
          *     }
          */
         OperatedEvent: components["schemas"]["Event"] & {
+            /** @description The revision of the appearance. */
+            appearance_revision: components["schemas"]["Revision"];
+            /**
+             * @description The queue at this moment; absent if it has not been sampled in the last seconds, as that of a
+             *     closed sale.
+             */
+            now?: components["schemas"]["QueueOverview"];
             queue: components["schemas"]["QueueSettings"];
+            /** @description The revision of `queue`. */
+            queue_revision: components["schemas"]["Revision"];
         };
         /** @description One pass. */
         PassId: string;
@@ -769,6 +832,8 @@ export interface components {
         /** @description A problem as RFC 9457 describes it. */
         Problem: {
             code: components["schemas"]["Code"];
+            /** @description Only with `PRECONDITION_FAILED`. */
+            conflict?: components["schemas"]["Conflict"];
             /** @description An explanation for people. */
             detail: string;
             /** @description The input that was rejected. */
@@ -820,6 +885,32 @@ export interface components {
              * @description Resident memory in bytes; absent if the system does not report it.
              */
             memory_bytes?: number;
+        };
+        /** @description One event's queue in short. */
+        QueueOverview: {
+            /**
+             * Format: uint64
+             * @description Those of them who are absent.
+             */
+            absent: number;
+            /**
+             * Format: uint64
+             * @description Active passes.
+             */
+            active: number;
+            /** @description Whether users are released, or why not. */
+            admission: components["schemas"]["AdmissionStatus"];
+            at: components["schemas"]["Timestamp"];
+            /**
+             * Format: uint64
+             * @description Users in the queue without a pass.
+             */
+            line: number;
+            /**
+             * Format: double
+             * @description Passes released per second; `null` if that is not known.
+             */
+            released_per_second: number | null;
         };
         QueuePatch: {
             /** @description Max users released at one moment after a period below the rate. */
@@ -950,6 +1041,11 @@ export interface components {
             /** @description The pass, if it is not in the header. */
             queue_pass?: string | null;
         };
+        /**
+         * @description Identifies a value by its content; the entity tag of HTTP without its quotes.
+         * @example 5f2b81c09a7e4d36
+         */
+        Revision: string;
         /**
          * @description What a process does.
          * @enum {string}
@@ -1151,6 +1247,7 @@ export interface components {
     headers: never;
     pathItems: never;
 }
+export type AdmissionStatus = components['schemas']['AdmissionStatus'];
 export type Appearance = components['schemas']['Appearance'];
 export type AppearancePatch = components['schemas']['AppearancePatch'];
 export type AuditEntry = components['schemas']['AuditEntry'];
@@ -1162,6 +1259,7 @@ export type BookingStatus = components['schemas']['BookingStatus'];
 export type BookingSummary = components['schemas']['BookingSummary'];
 export type BookingVitals = components['schemas']['BookingVitals'];
 export type Code = components['schemas']['Code'];
+export type Conflict = components['schemas']['Conflict'];
 export type Currency = components['schemas']['Currency'];
 export type DevelopmentUser = components['schemas']['DevelopmentUser'];
 export type Event = components['schemas']['Event'];
@@ -1169,6 +1267,7 @@ export type EventHead = components['schemas']['EventHead'];
 export type EventId = components['schemas']['EventId'];
 export type EventQueueSettings = components['schemas']['EventQueueSettings'];
 export type Figures = components['schemas']['Figures'];
+export type Forecast = components['schemas']['Forecast'];
 export type History = components['schemas']['History'];
 export type InventoryStatus = components['schemas']['InventoryStatus'];
 export type Join = components['schemas']['Join'];
@@ -1181,17 +1280,20 @@ export type NewEvent = components['schemas']['NewEvent'];
 export type NewShow = components['schemas']['NewShow'];
 export type NewZone = components['schemas']['NewZone'];
 export type NodeId = components['schemas']['NodeId'];
+export type NoForecast = components['schemas']['NoForecast'];
 export type OperatedEvent = components['schemas']['OperatedEvent'];
 export type PassId = components['schemas']['PassId'];
 export type Place = components['schemas']['Place'];
 export type Problem = components['schemas']['Problem'];
 export type Process = components['schemas']['Process'];
 export type ProcessStatus = components['schemas']['ProcessStatus'];
+export type QueueOverview = components['schemas']['QueueOverview'];
 export type QueuePatch = components['schemas']['QueuePatch'];
 export type QueueSettings = components['schemas']['QueueSettings'];
 export type QueueStatus = components['schemas']['QueueStatus'];
 export type Reserve = components['schemas']['Reserve'];
 export type ReserveFirst = components['schemas']['ReserveFirst'];
+export type Revision = components['schemas']['Revision'];
 export type Role = components['schemas']['Role'];
 export type SaleNews = components['schemas']['SaleNews'];
 export type SaleState = components['schemas']['SaleState'];

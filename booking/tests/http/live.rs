@@ -212,8 +212,10 @@ async fn says_why_queue_stands_still() {
     };
     let set = async |patch: Value| {
         let queue = format!("/admin/events/{}/queue", app.event);
-        let changed = app.send("PUT", &queue, Some(&admin()), &[], Some(patch));
-        assert_eq!(changed.await.status, 200);
+        let changed = app
+            .send("PUT", &queue, Some(&admin()), &[], Some(patch))
+            .await;
+        assert_eq!(changed.status, 200);
     };
     let mut reason = async |expected: &str| {
         worker().await;

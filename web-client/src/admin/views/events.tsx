@@ -11,8 +11,8 @@ import { type Tone, toneOf } from "./status-banner";
 import { ActionOutcome, useAction } from "./use-action";
 
 const REFRESH_MS = 5_000;
-/** Of an id, as many characters as tell events of one name apart. */
-const SHORT_ID = 8;
+/** The end of an id tells events of one name apart: it begins with the time. */
+const SHORT_ID = -8;
 
 const URGENCY: Record<Tone, number> = { alarm: 0, notice: 1, good: 2, calm: 3 };
 const urgency = ({ now, queue }: OperatorEvent) => (now ? URGENCY[toneOf(now.admission)] : queue.state === "closed" ? 5 : 4);
@@ -111,7 +111,7 @@ function EventCard({ event, dates }: { event: OperatorEvent; dates: Date[] }) {
       <strong>{event.name}</strong>
       <StateChip state={queue.state} />
       <small>
-        {dates.length > 1 ? t.events.dates(date, f.whole(dates.length - 1)) : date} · <code>{event.event_id.slice(0, SHORT_ID)}</code>
+        {dates.length > 1 ? t.events.dates(date, f.whole(dates.length - 1)) : date} · <code>{event.event_id.slice(SHORT_ID)}</code>
       </small>
       {now && (
         <span class="now">

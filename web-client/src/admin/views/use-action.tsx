@@ -58,7 +58,7 @@ export function ActionOutcome({ action }: { action: Action }) {
 
   return (
     <div class="outcome">
-      <p role="status" data-testid="outcome">
+      <p role="status" class={slow ? "notice" : ""} data-testid="outcome">
         {slow ? t.noAnswerYet : done}
       </p>
       <p role="alert">{message}</p>
