@@ -151,7 +151,8 @@ test("plots tell the values and changes at a moment, by pointer and keyboard", a
   assert.equal(await shown.textContent(), "now");
   await page.locator(".plot canvas").first().scrollIntoViewIfNeeded();
   const canvas = await page.locator(".plot canvas").first().boundingBox();
-  await page.mouse.move(canvas.x + canvas.width - 8, canvas.y + 60);
+  const mark = await page.locator(".plot").first().locator(".mark").last().boundingBox();
+  await page.mouse.move(mark.x, canvas.y + 60);
   await shown.filter({ hasText: /\d/ }).waitFor();
   await page.getByTestId("mark").filter({ hasText: "Shoppers inside, at most 100 → 55" }).waitFor();
   await page.screenshot({ path: new URL("artifacts/admin-hover.png", import.meta.url).pathname });

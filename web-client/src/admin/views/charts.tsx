@@ -33,6 +33,9 @@ const HEIGHT = 180;
 /** Samples that are further apart are averages already. */
 const AVERAGED_STEP_S = 5;
 const RANGES: Record<HistoryRange, number> = { "15m": 900_000, "1h": 3_600_000, "6h": 21_600_000 };
+/** A mark is next to a moment within this part of the chart's width, whose range is at least a minute. */
+const MARKS_PER_CHART = 60;
+const MIN_SPAN_MS = 60_000;
 /** A history that begins this much later than its range is not complete. */
 const INCOMPLETE_MS = 60_000;
 
@@ -90,7 +93,7 @@ export function Charts({ api, id, live, entries, stale }: ChartsProps) {
         <output data-testid="moment-shown">{chosen === undefined || index < 0 ? charts.now : q.clock(times[index]!)}</output>
       </div>
       <p class="hint" data-testid="mark" role="status">
-        {markText(marks, chosen, (to - from) / 100, q.clock) ?? (isIncomplete ? charts.since(q.clock(from)) : "")}
+        {markText(marks, chosen, Math.max(to - from, MIN_SPAN_MS) / MARKS_PER_CHART, q.clock) ?? (isIncomplete ? charts.since(q.clock(from)) : "")}
       </p>
       <div class="plots">
         <Chart {...shared} title={charts.line} series={[line("line", charts.inLine, "--series-1"), line("absent", charts.absent, "--series-2")]} />
