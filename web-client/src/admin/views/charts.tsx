@@ -62,7 +62,7 @@ export function Charts({ api, id, live, entries, stale }: ChartsProps) {
   const [from, to] = [times[0] ?? 0, times.at(-1) ?? 0];
   const marks = marksWithin(entries, from, to).map(({ at, entry }) => ({ at, text: entryText(entry) }));
   const index = chosen === undefined ? times.length - 1 : closest(times, chosen);
-  const isIncomplete = times.length > 0 && to - from < RANGES[range] - INCOMPLETE_MS;
+  const isIncomplete = to - from < RANGES[range] - INCOMPLETE_MS;
   const line = (metric: MetricName, label: string, colour: string, more: Partial<Series> = {}): Series => ({ metric, label, colour, ...more });
   const shared = { history, index, chosen: chosen === undefined ? undefined : times[index], choose, marks };
 
@@ -93,7 +93,7 @@ export function Charts({ api, id, live, entries, stale }: ChartsProps) {
         <output data-testid="moment-shown">{chosen === undefined || index < 0 ? charts.now : q.clock(times[index]!)}</output>
       </div>
       <p class="hint" data-testid="mark" role="status">
-        {markText(marks, chosen, Math.max(to - from, MIN_SPAN_MS) / MARKS_PER_CHART, q.clock) ?? (isIncomplete ? charts.since(q.clock(from)) : "")}
+        {markText(marks, chosen, Math.max(to - from, MIN_SPAN_MS) / MARKS_PER_CHART, q.clock) ?? (isIncomplete ? charts.since(q.clock(times[0] ?? Date.now())) : "")}
       </p>
       <div class="plots">
         <Chart {...shared} title={charts.line} series={[line("line", charts.inLine, "--series-1"), line("absent", charts.absent, "--series-2")]} />
