@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use serde::Serialize;
 use serde_json::json;
 use waitingroom_domain::{
     clock::Clock,
@@ -10,6 +11,7 @@ use waitingroom_domain::{
 };
 use waitingroom_engine::{EngineError, SharedEngine};
 use waitingroom_messaging::signal::{Recipient, Signal, Signals};
+use waitingroom_server::problem::Conflict;
 
 use crate::{
     catalogue::Catalogue,
@@ -23,9 +25,13 @@ use crate::{
         appearance::{Appearance, AppearancePatch},
         audit_log::{AuditAction, AuditContext, AuditEntry, AuditRecord},
         event::Event,
+        revision::{Precondition, Revision},
     },
-    store::{SharedStore, ZoneCount},
+    store::{SharedStore, StoreError, ZoneCount},
 };
+
+/// Audit records among which the last change of a value is searched.
+const MAX_SEARCHED_RECORDS: u32 = 50;
 
 /// See the module's documentation.
 pub(crate) struct AdminService {
@@ -86,39 +92,91 @@ impl AdminService {
         Ok(created)
     }
 
-    /// Changes the settings of a queue. They are effective, and sent to the gateways, when this
-    /// returns.
+    /// Changes the settings of a queue if they are the expected ones. They are effective, and sent
+    /// to the gateways, when this returns.
     pub(crate) async fn update_queue(
         &self,
         event: EventId,
         patch: &QueuePatch,
+        expected: &Precondition,
         operator: &UserId,
     ) -> Result<QueueSettings, BookingError> {
-        let settings = self
+        let changed = self
             .store
-            .patch_queue(event, patch, &self.audit_context(operator))
-            .await?
-            .ok_or(BookingError::EventNotFound)?;
+            .patch_queue(event, patch, expected, &self.audit_context(operator))
+            .await;
 
-        self.catalogue_sync.sync().await?;
-        Ok(settings)
+        match changed {
+            Ok(settings) => {
+                self.catalogue_sync.sync().await?;
+                settings.ok_or(BookingError::EventNotFound)
+            }
+            Err(StoreError::PreconditionFailed) => {
+                let current = self.current_event(event).await?;
+                let found = self.conflict(event, AuditAction::ChangeQueue, &current.queue);
+                Err(found.await?)
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
-    /// Changes the branding of an event's pages. Other instances read it within a second.
+    /// Changes the branding of an event's pages if it is the expected one. Other instances read it
+    /// within a second.
     pub(crate) async fn update_appearance(
         &self,
         event: EventId,
         patch: &AppearancePatch,
+        expected: &Precondition,
         operator: &UserId,
     ) -> Result<Appearance, BookingError> {
         let changed = self
             .store
-            .patch_appearance(event, patch, &self.audit_context(operator))
-            .await?;
-        let appearance = changed.ok_or(BookingError::EventNotFound)?;
+            .patch_appearance(event, patch, expected, &self.audit_context(operator))
+            .await;
 
+        match changed {
+            Ok(appearance) => {
+                self.catalogue_sync.sync().await?;
+                appearance.ok_or(BookingError::EventNotFound)
+            }
+            Err(StoreError::PreconditionFailed) => {
+                let current = self.current_event(event).await?;
+                let found =
+                    self.conflict(event, AuditAction::ChangeAppearance, &current.appearance);
+                Err(found.await?)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn current_event(&self, event: EventId) -> Result<Arc<Event>, BookingError> {
         self.catalogue_sync.sync().await?;
-        Ok(appearance)
+        self.catalogue.event(event).await
+    }
+
+    /// The refusal of a change whose precondition does not hold: the current value, and who set it.
+    async fn conflict(
+        &self,
+        event: EventId,
+        action: AuditAction,
+        current: &impl Serialize,
+    ) -> Result<BookingError, BookingError> {
+        let records = self
+            .store
+            .audit_records(Some(event), i64::MAX, MAX_SEARCHED_RECORDS)
+            .await?;
+        let last = records
+            .into_iter()
+            .find(|record| record.action == action.as_str());
+        let (changed_by, changed_at) = last.map(|last| (last.operator, last.at)).unzip();
+
+        let current_value = serde_json::to_value(current).expect("settings have only text keys");
+        Ok(BookingError::PreconditionFailed(Box::new(Conflict {
+            revision: Revision::of(current).as_str().to_owned(),
+            current: current_value,
+            changed_by,
+            changed_at,
+        })))
     }
 
     /// Rebuilds one event's seats, or all. Audited before and, with the result, after.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use waitingroom_engine::EngineError;
-use waitingroom_server::problem::{Code, Problem};
+use waitingroom_server::problem::{Code, Conflict, Problem};
 
 use crate::{model::booking::Status, store::StoreError};
 
@@ -86,6 +86,9 @@ pub enum BookingError {
     /// An id is taken.
     #[error("{0} already exists")]
     AlreadyExists(&'static str),
+    /// The value is not the one that the caller expects.
+    #[error("changed since it was read")]
+    PreconditionFailed(Box<Conflict>),
     /// A temporary failure: nothing was changed, or a repeated request is safe.
     #[error("not now: {0}")]
     Unavailable(&'static str),
@@ -130,6 +133,7 @@ impl BookingError {
             Self::BookingExpired => Code::BookingExpired,
             Self::BookingNotPending(_) => Code::BookingNotPending,
             Self::AlreadyExists(_) => Code::AlreadyExists,
+            Self::PreconditionFailed(_) => Code::PreconditionFailed,
             Self::TooManyReads => Code::RateLimited,
             Self::Unavailable(_) | Self::Engine(_) => Code::Unavailable,
             Self::Store(StoreError::Corrupt(_)) => Code::Internal,
@@ -182,6 +186,10 @@ impl BookingError {
                 format!("the booking is {} already", status.as_str())
             }
             Self::AlreadyExists(what) => format!("{what} already exists"),
+            Self::PreconditionFailed(_) => {
+                "the settings are not those of If-Match; read them again, or send no If-Match"
+                    .into()
+            }
             Self::TooManyReads => {
                 "you have other requests for your bookings in progress; wait for their responses"
                     .into()
@@ -219,6 +227,7 @@ impl From<BookingError> for Problem {
             BookingError::GuestLimitExceeded(after) | BookingError::TooManyCodes(after) => {
                 problem.retry_after(after)
             }
+            BookingError::PreconditionFailed(conflict) => problem.conflict(*conflict),
             _ if matches!(code, Code::Unavailable | Code::RateLimited) => {
                 problem.retry_after(RETRY_AFTER)
             }

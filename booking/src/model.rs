@@ -7,4 +7,5 @@ pub mod event;
 pub mod money;
 pub mod outbox;
 pub mod recovery_code;
+pub mod revision;
 pub mod venue;

@@ -28,6 +28,7 @@ use crate::model::{
     money::Currency,
     outbox::OutboxBatch,
     recovery_code::CodeDigest,
+    revision::Precondition,
 };
 
 mod connection;
@@ -211,12 +212,14 @@ pub trait EventStore: Send + Sync + 'static {
     async fn create_event(&self, event: &Event, act: &AuditContext) -> Result<(), StoreError>;
 
     /// Changes an event's queue settings and appends the audit entry; patches of one event are
-    /// applied one after the other. `None` if there is no such event. The patch is valid:
-    /// see [`QueueSettings::with`].
+    /// applied one after the other. `None` if there is no such event,
+    /// [`StoreError::PreconditionFailed`] if the settings are not those that the caller expects.
+    /// The patch is valid: see [`QueueSettings::with`].
     async fn patch_queue(
         &self,
         event: EventId,
         patch: &QueuePatch,
+        expected: &Precondition,
         act: &AuditContext,
     ) -> Result<Option<QueueSettings>, StoreError>;
 
@@ -225,6 +228,7 @@ pub trait EventStore: Send + Sync + 'static {
         &self,
         event: EventId,
         patch: &AppearancePatch,
+        expected: &Precondition,
         act: &AuditContext,
     ) -> Result<Option<Appearance>, StoreError>;
 }

@@ -112,7 +112,7 @@ test("changes a queue live for visitors and operators", async () => {
   await waiting.getByText("A short break. Every place is kept.").first().waitFor();
   await entry(page, "change_queue").filter({ hasText: "A short break" }).waitFor();
 
-  await page.getByTestId("rate_per_second").fill("40");
+  await page.getByTestId("rate_per_second").fill("2400");
   await page.getByTestId("max_active").fill("77");
   await page.getByTestId("apply").click();
   await entry(page, "change_queue").filter({ hasText: "77" }).waitFor();

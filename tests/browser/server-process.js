@@ -47,8 +47,16 @@ export class ServerProcess {
 
   /** Stands still for this long, as a host that is suspended does. */
   async freeze(ms) {
-    this.#process.kill("SIGSTOP");
+    this.stop();
     await new Promise((resolve) => setTimeout(resolve, ms));
+    this.resume();
+  }
+
+  stop() {
+    this.#process.kill("SIGSTOP");
+  }
+
+  resume() {
     this.#process.kill("SIGCONT");
   }
 

@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use axum::{extract::State, http::StatusCode, response::IntoResponse};
+use axum::{
+    extract::State,
+    http::{StatusCode, header},
+    response::IntoResponse,
+};
 use serde::Serialize;
 use utoipa::ToSchema;
 use waitingroom_domain::{
@@ -20,17 +24,19 @@ use waitingroom_server::{
 
 use super::{
     events::{EventSeats, OperatorEventResponse, operator_event_example, operator_response},
-    extract::Operator,
+    extract::{IfMatch, IfMatchHeader, Operator},
     new_event::NewEvent,
     params,
-    problems::AlreadyExists,
+    problems::{AlreadyExists, PreconditionFailed},
 };
 use crate::{
     admin_actions::AdminService,
     catalogue::Catalogue,
+    live::dashboard::DashboardService,
     model::{
         appearance::{Appearance, AppearancePatch},
         money::Currency,
+        revision::Revision,
     },
 };
 
@@ -55,10 +61,12 @@ pub(super) async fn list(
     _: Operator,
     State(admin): State<Arc<AdminService>>,
     State(seats): State<EventSeats>,
+    State(dashboard): State<Arc<DashboardService>>,
 ) -> Result<Json<OperatorEventList>, Problem> {
     let mut events = Vec::new();
     for event in admin.events(None).await? {
-        events.push(operator_response(&seats, &event).await?);
+        let now = dashboard.overview(event.event_id);
+        events.push(operator_response(&seats, &event, now).await?);
     }
 
     Ok(Json(OperatorEventList { events }))
@@ -88,7 +96,7 @@ pub(super) async fn create(
 
     Ok((
         StatusCode::CREATED,
-        Json(operator_response(&seats, &created).await?),
+        Json(operator_response(&seats, &created, None).await?),
     ))
 }
 
@@ -148,12 +156,35 @@ pub(super) async fn currencies(_: Operator) -> Json<CurrencyList> {
     "push_claim_window_seconds": 120,
     "grace_seconds": 300,
     "max_in_line": 1000000,
-    "message": null
+    "message": null,
+    "revision": "5f2b81c09a7e4d36"
 }))]
 pub(super) struct QueueResponse {
     event_id: EventId,
     #[serde(flatten)]
     settings: QueueSettings,
+    /// Changes with the settings; in quotes it is the `ETag`, and the `If-Match` of a change.
+    revision: Revision,
+}
+
+impl QueueResponse {
+    fn new(event_id: EventId, settings: QueueSettings) -> Self {
+        Self {
+            event_id,
+            revision: Revision::of(&settings),
+            settings,
+        }
+    }
+}
+
+impl IntoResponse for QueueResponse {
+    fn into_response(self) -> axum::response::Response {
+        (etag(&self.revision), Json(self)).into_response()
+    }
+}
+
+fn etag(revision: &Revision) -> [(header::HeaderName, String); 1] {
+    [(header::ETAG, format!("\"{}\"", revision.as_str()))]
 }
 
 /// The settings of a queue
@@ -164,7 +195,12 @@ pub(super) struct QueueResponse {
     tag = "operators",
     params(("event_id" = EventId, Path, example = "d0000000-0000-0001-0000-000000000000")),
     responses(
-        (status = 200, description = "The current settings.", body = QueueResponse),
+        (
+            status = 200,
+            description = "The current settings.",
+            body = QueueResponse,
+            headers(("ETag" = String, description = "The revision, in quotes."))
+        ),
         Unauthorized, Forbidden, EventNotFound, InvalidField, Unavailable
     )
 )]
@@ -172,12 +208,9 @@ pub(super) async fn queue(
     _: Operator,
     State(catalogue): State<Arc<Catalogue>>,
     Path(event): Path<String>,
-) -> Result<Json<QueueResponse>, Problem> {
+) -> Result<QueueResponse, Problem> {
     let event = catalogue.event(params::event_id(&event)?).await?;
-    Ok(Json(QueueResponse {
-        event_id: event.event_id,
-        settings: event.queue.clone(),
-    }))
+    Ok(QueueResponse::new(event.event_id, event.queue.clone()))
 }
 
 /// Change the settings of a queue while it runs
@@ -186,30 +219,43 @@ pub(super) async fn queue(
     path = "/api/v1/admin/events/{event_id}/queue",
     operation_id = "changeQueueSettings",
     tag = "operators",
-    description = "Any subset of the settings; absent settings stay. Unknown fields are rejected.",
-    params(("event_id" = EventId, Path, example = "d0000000-0000-0001-0000-000000000000")),
+    description = "Any subset of the settings; absent settings stay. Unknown fields are rejected. With `If-Match`, \
+        the change is made only if the settings still have that revision; without, it is made in any case.",
+    params(
+        ("event_id" = EventId, Path, example = "d0000000-0000-0001-0000-000000000000"),
+        IfMatchHeader
+    ),
     request_body(
         content = QueuePatch,
         example = json!({ "state": "paused", "message": "A short break. Every place is kept." })
     ),
     responses(
-        (status = 200, description = "The current settings.", body = QueueResponse),
-        Unauthorized, Forbidden, EventNotFound, InvalidBody, InvalidField, Unavailable
+        (
+            status = 200,
+            description = "The current settings.",
+            body = QueueResponse,
+            headers(("ETag" = String, description = "The revision, in quotes."))
+        ),
+        Unauthorized, Forbidden, EventNotFound, PreconditionFailed, InvalidBody, InvalidField,
+        Unavailable
     )
 )]
 pub(super) async fn update_queue(
     Operator(operator): Operator,
     State(admin): State<Arc<AdminService>>,
     Path(event): Path<String>,
+    IfMatch(expected): IfMatch,
     Json(patch): Json<QueuePatch>,
-) -> Result<Json<QueueResponse>, Problem> {
+) -> Result<QueueResponse, Problem> {
     let event_id = params::event_id(&event)?;
     QueueSettings::default()
         .with(&patch)
         .map_err(|invalid| params::invalid_setting("", &invalid))?;
 
-    let settings = admin.update_queue(event_id, &patch, &operator).await?;
-    Ok(Json(QueueResponse { event_id, settings }))
+    let settings = admin
+        .update_queue(event_id, &patch, &expected, &operator)
+        .await?;
+    Ok(QueueResponse::new(event_id, settings))
 }
 
 #[derive(Serialize, ToSchema)]
@@ -261,11 +307,14 @@ pub(super) async fn remove_place(
 #[derive(Serialize, ToSchema)]
 #[schema(example = json!({
     "event_id": "d0000000-0000-0001-0000-000000000000",
-    "appearance": { "accent": "#0a7f5a", "message": "Doors open at eight." }
+    "appearance": { "accent": "#0a7f5a", "message": "Doors open at eight." },
+    "revision": "0c8e0e1d22c4a9b7"
 }))]
 pub(super) struct AppearanceResponse {
     event_id: EventId,
     appearance: Appearance,
+    /// Changes with the appearance; in quotes it is the `ETag`, and the `If-Match` of a change.
+    revision: Revision,
 }
 
 /// Change the appearance of an event's pages
@@ -274,31 +323,49 @@ pub(super) struct AppearanceResponse {
     path = "/api/v1/admin/events/{event_id}/appearance",
     operation_id = "changeAppearance",
     tag = "operators",
-    description = "Any subset; absent fields stay, an empty text removes. Unknown fields are rejected.",
-    params(("event_id" = EventId, Path, example = "d0000000-0000-0001-0000-000000000000")),
+    description = "Any subset; absent fields stay, an empty text removes. Unknown fields are rejected. With \
+        `If-Match`, the change is made only if the appearance still has that revision.",
+    params(
+        ("event_id" = EventId, Path, example = "d0000000-0000-0001-0000-000000000000"),
+        IfMatchHeader
+    ),
     request_body(
         content = AppearancePatch,
         example = json!({ "accent": "#0a7f5a", "message": "Doors open at eight." })
     ),
     responses(
-        (status = 200, description = "The current appearance.", body = inline(AppearanceResponse)),
-        Unauthorized, Forbidden, EventNotFound, InvalidBody, InvalidField, Unavailable
+        (
+            status = 200,
+            description = "The current appearance.",
+            body = inline(AppearanceResponse),
+            headers(("ETag" = String, description = "The revision, in quotes."))
+        ),
+        Unauthorized, Forbidden, EventNotFound, PreconditionFailed, InvalidBody, InvalidField,
+        Unavailable
     )
 )]
 pub(super) async fn update_appearance(
     Operator(operator): Operator,
     State(admin): State<Arc<AdminService>>,
     Path(event): Path<String>,
+    IfMatch(expected): IfMatch,
     LargeJson(patch): LargeJson<AppearancePatch>,
-) -> Result<Json<AppearanceResponse>, Problem> {
+) -> Result<impl IntoResponse, Problem> {
     let event_id = params::event_id(&event)?;
     Appearance::default()
         .with(&patch)
         .map_err(|invalid| params::invalid_setting("", &invalid))?;
 
-    let appearance = admin.update_appearance(event_id, &patch, &operator).await?;
-    Ok(Json(AppearanceResponse {
-        event_id,
-        appearance,
-    }))
+    let appearance = admin
+        .update_appearance(event_id, &patch, &expected, &operator)
+        .await?;
+    let revision = Revision::of(&appearance);
+    Ok((
+        etag(&revision),
+        Json(AppearanceResponse {
+            event_id,
+            appearance,
+            revision,
+        }),
+    ))
 }

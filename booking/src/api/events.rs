@@ -24,11 +24,15 @@ use super::params;
 use crate::{
     catalogue::Catalogue,
     error::BookingError,
-    live::{availability::AvailabilityService, dashboard::DashboardService},
+    live::{
+        availability::AvailabilityService,
+        dashboard::{DashboardService, QueueOverview},
+    },
     model::{
         appearance::Appearance,
         event::{Event, Show, Zone},
         money::Currency,
+        revision::Revision,
         venue::{VenueTimeZone, WallTime},
     },
     state::AppState,
@@ -111,6 +115,15 @@ pub(super) struct OperatorEventResponse {
     #[serde(flatten)]
     event: EventResponse,
     queue: QueueSettings,
+    /// The revision of `queue`.
+    queue_revision: Revision,
+    /// The revision of the appearance.
+    appearance_revision: Revision,
+    /// The queue at this moment; absent if it has not been sampled in the last seconds, as that of a
+    /// closed sale.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    now: Option<QueueOverview>,
 }
 
 /// One date of an event.
@@ -185,6 +198,12 @@ fn event_example() -> Value {
 pub(super) fn operator_event_example() -> Value {
     let mut event = event_example();
     event["queue"] = json!(QueueSettings::default());
+    event["queue_revision"] = json!("5f2b81c09a7e4d36");
+    event["appearance_revision"] = json!("0c8e0e1d22c4a9b7");
+    event["now"] = json!({
+        "at": "2026-07-01T18:00:00Z", "line": 61, "absent": 4, "active": 80,
+        "released_per_second": 4.5, "admission": "releasing",
+    });
     event
 }
 
@@ -276,10 +295,14 @@ pub(super) async fn event_response(
 pub(super) async fn operator_response(
     seats: &EventSeats,
     event: &Event,
+    now: Option<QueueOverview>,
 ) -> Result<OperatorEventResponse, BookingError> {
     Ok(OperatorEventResponse {
         event: event_response(seats, event).await?,
         queue: event.queue.clone(),
+        queue_revision: Revision::of(&event.queue),
+        appearance_revision: Revision::of(&event.appearance),
+        now,
     })
 }
 

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use axum::{extract::State, http::HeaderMap, response::Response};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::{
-    PartialSchema, ToSchema,
+    IntoParams, PartialSchema, ToSchema,
     openapi::{RefOr, Schema},
 };
 use waitingroom_domain::ids::EventId;
 use waitingroom_server::{
-    http::{Json, Path},
+    http::{Json, Path, Query},
     openapi::{
         event_stream,
         problems::{EventNotFound, Forbidden, InvalidField, Unauthorized, Unavailable},
@@ -25,7 +25,7 @@ use crate::{
     catalogue::Catalogue,
     live::{
         dashboard::{DashboardService, EventSnapshot, NodesResponse},
-        history::History,
+        history::{History, HistoryRange},
     },
 };
 
@@ -34,11 +34,21 @@ pub(super) struct LiveResponse {
     #[serde(flatten)]
     #[schema(value_type = EventSnapshot)]
     now: Arc<EventSnapshot>,
+    /// Seconds between two samples of the history.
+    history_step_seconds: u64,
     #[schema(value_type = History)]
     history: Box<RawValue>,
 }
 
-/// The current metrics of an event, and those of the last 15 minutes
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct LiveQuery {
+    /// The history: `15m` with a sample per second, `1h` or `6h` with averages of 20 seconds.
+    #[param(value_type = Option<String>, pattern = "^(15m|1h|6h)$", default = "15m")]
+    range: Option<String>,
+}
+
+/// The current metrics of an event, and those of the last minutes or hours
 #[utoipa::path(
     get,
     path = "/api/v1/admin/events/{event_id}/live",
@@ -47,7 +57,7 @@ pub(super) struct LiveResponse {
     description = "Each process of booking samples all events that are not closed once per second; the history \
         is that of the process that responds. Rates are differences of the engine's counters: exact, over all \
         nodes.",
-    params(("event_id" = EventId, Path, example = "d0000000-0000-0001-0000-000000000000")),
+    params(("event_id" = EventId, Path, example = "d0000000-0000-0001-0000-000000000000"), LiveQuery),
     responses(
         (status = 200, description = "At most 1.5 seconds old.", body = inline(LiveResponse)),
         Unauthorized, Forbidden, EventNotFound, InvalidField, Unavailable
@@ -58,13 +68,20 @@ pub(super) async fn get(
     State(catalogue): State<Arc<Catalogue>>,
     State(dashboard): State<Arc<DashboardService>>,
     Path(event): Path<String>,
+    Query(query): Query<LiveQuery>,
 ) -> Result<Json<LiveResponse>, Problem> {
+    let range = match query.range.as_deref() {
+        None => HistoryRange::default(),
+        Some(name) => HistoryRange::from_name(name)
+            .ok_or_else(|| Problem::invalid("range", "must be 15m, 1h or 6h"))?,
+    };
     let event = catalogue.event(params::event_id(&event)?).await?;
     let now = dashboard.event_snapshot(&event).await?;
 
     Ok(Json(LiveResponse {
         now,
-        history: dashboard.history(event.event_id),
+        history_step_seconds: range.step_seconds(),
+        history: dashboard.history(event.event_id, range),
     }))
 }
 

@@ -3,6 +3,7 @@
 waitingroom_server::problem_responses! {
     pub(super) fn register;
     AlreadyExists: [AlreadyExists];
+    PreconditionFailed: [PreconditionFailed];
     BookingNotFound: [BookingNotFound];
     CalendarNotFound: [EventNotFound, ShowNotFound];
     BookingCalendarNotFound: [BookingNotFound, EventNotFound, ShowNotFound];

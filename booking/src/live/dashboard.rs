@@ -18,15 +18,15 @@ use waitingroom_domain::{
     clock::{Clock, Timestamp},
     ids::{EventId, ShowId, ZoneId},
     overload_throttle::{BookingLoad, ThrottleReason, throttle_reason},
-    queue::{Counters, QueueSettings, SaleState},
+    queue::{AdmissionConditions, AdmissionStatus, Counters, Forecast, QueueSettings, SaleState},
     seats::ZoneSeats,
 };
 use waitingroom_engine::{QueueStatus, SharedEngine};
-use waitingroom_messaging::process_registry::{LiveProcess, RegistrySnapshot};
+use waitingroom_messaging::process_registry::{LiveProcess, RegistrySnapshot, Role};
 
 use super::{
     event_metrics::{self, EventMetrics, event_metrics},
-    history::History,
+    history::{History, HistoryRange},
 };
 use crate::{
     catalogue::Catalogue,
@@ -36,7 +36,7 @@ use crate::{
         feed::{Feed, sse_event},
         registry_reader::RegistryReader,
     },
-    model::event::Event,
+    model::{event::Event, revision::Revision},
     store::{SharedStore, ZoneCount},
 };
 
@@ -47,6 +47,9 @@ const MAX_DASHBOARD_READERS: usize = 256;
 const MAX_SAMPLED_EVENTS: usize = 200;
 
 const SAMPLE_CONCURRENCY: usize = 16;
+
+/// An older snapshot is not shown beside an event.
+const OVERVIEW_MAX_AGE: Duration = Duration::from_secs(5);
 
 /// A younger snapshot answers a request.
 const SNAPSHOT_MAX_AGE: Duration = Duration::from_millis(1_500);
@@ -78,6 +81,11 @@ pub(crate) struct EventSnapshot {
     event_id: EventId,
     at: Timestamp,
     settings: QueueSettings,
+    /// The revision of the configured settings, for the `If-Match` of a change.
+    queue_revision: Revision,
+    /// Whether users are released, or why not.
+    admission: AdmissionStatus,
+    forecast: Forecast,
     /// Why the effective rate is lower than the configured rate; absent if it is not.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -106,6 +114,23 @@ struct ZoneMetrics {
     held: Option<u32>,
     /// Seats that can be reserved, according to the engine.
     free: u32,
+}
+
+/// One event's queue in short.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct QueueOverview {
+    at: Timestamp,
+    /// Users in the queue without a pass.
+    line: u64,
+    /// Those of them who are absent.
+    absent: u64,
+    /// Active passes.
+    active: u64,
+    /// Passes released per second; `null` if that is not known.
+    #[schema(value_type = Option<f64>, required)]
+    released_per_second: f64,
+    /// Whether users are released, or why not.
+    admission: AdmissionStatus,
 }
 
 /// The live processes.
@@ -207,14 +232,29 @@ impl DashboardService {
         Ok(sse_event("live", &*self.event_snapshot(event).await?))
     }
 
-    /// The samples of the last quarter of an hour, as far as this process has taken them.
-    pub(crate) fn history(&self, event: EventId) -> Box<RawValue> {
+    /// The samples of a range, as far as this process has taken them.
+    pub(crate) fn history(&self, event: EventId, range: HistoryRange) -> Box<RawValue> {
         let events = self.events.lock();
         let empty = History::default();
         let history = events
             .get(&event)
             .map_or(&empty, |sampled| &sampled.history);
-        serde_json::value::to_raw_value(history).expect("columns have text names")
+        serde_json::value::to_raw_value(&history.columns(range)).expect("columns have text names")
+    }
+
+    /// The event's queue in short, if it was sampled in the last seconds.
+    pub(crate) fn overview(&self, event: EventId) -> Option<QueueOverview> {
+        let events = self.events.lock();
+        let (at, snapshot) = events.get(&event)?.latest.as_ref()?;
+        let figures = &snapshot.figures;
+        (at.elapsed() < OVERVIEW_MAX_AGE).then(|| QueueOverview {
+            at: snapshot.at,
+            line: figures.line as u64,
+            absent: figures.absent as u64,
+            active: figures.active as u64,
+            released_per_second: figures.released_per_second,
+            admission: snapshot.admission,
+        })
     }
 
     /// The time from now until then.
@@ -272,7 +312,10 @@ impl DashboardService {
         let mut events = self.events.lock();
         let sampled = events.entry(id).or_default();
         let rates = sampled.history.rates(sampled_at, &status);
-        let snapshot = Arc::new(snapshot(event, at, status, &rates, &seats, context));
+        let observed = &sampled.history;
+        let snapshot = Arc::new(snapshot(
+            event, at, status, &rates, observed, &seats, context,
+        ));
 
         // The history has a sample a second: one taken for a request in between is left out.
         let is_old = |last: Instant| sampled_at.duration_since(last) > SNAPSHOT_MAX_AGE / 2;
@@ -281,7 +324,9 @@ impl DashboardService {
             .as_ref()
             .is_none_or(|(last, _)| is_old(*last))
         {
-            sampled.history.push(at, &snapshot.figures);
+            sampled
+                .history
+                .push(at, snapshot.admission, &snapshot.figures);
         }
         sampled.latest = Some((sampled_at, Arc::clone(&snapshot)));
         Ok(snapshot)
@@ -303,6 +348,7 @@ fn snapshot(
     at: Timestamp,
     status: QueueStatus,
     rates: &event_metrics::Rates,
+    history: &History,
     seats: &[ZoneSeats],
     context: &SampleContext,
 ) -> EventSnapshot {
@@ -318,12 +364,17 @@ fn snapshot(
         .as_ref()
         .and_then(|reading| reading.throttle.as_ref())
         .map_or(1.0, |pace| pace.share());
+    let admission = admission_status(&status, share, context.reading.as_ref());
+    let figures = event_metrics(&status, rates, counts.as_deref(), context.reading.as_ref());
 
     EventSnapshot {
         event_id: event.event_id,
         at,
+        queue_revision: Revision::of(&event.queue),
+        admission,
+        forecast: history.forecast(at, admission, &figures),
         slowness: throttle_reason(share).filter(|_| status.settings.state == SaleState::Open),
-        figures: event_metrics(&status, rates, counts.as_deref(), context.reading.as_ref()),
+        figures,
         totals: status.counters,
         settings: status.settings,
         zones: zones(event, seats, context),
@@ -333,6 +384,26 @@ fn snapshot(
             .map(|reading| reading.processes.clone())
             .unwrap_or_default(),
     }
+}
+
+fn admission_status(
+    status: &QueueStatus,
+    share: f64,
+    reading: Option<&RegistrySnapshot>,
+) -> AdmissionStatus {
+    let is_worker = |live: &LiveProcess| live.status.process.roles.contains(&Role::QueueWorker);
+    AdmissionConditions {
+        settings: &status.settings,
+        share,
+        total: status.total,
+        absent: status.absent,
+        active: status.active,
+        seats_left: status.seats_known.then_some(status.seats_left),
+        is_rebuilding: status.counting,
+        is_frozen: status.frozen.is_some(),
+        has_worker: reading.is_none_or(|reading| reading.processes.iter().any(is_worker)),
+    }
+    .status()
 }
 
 fn zones(event: &Event, seats: &[ZoneSeats], context: &SampleContext) -> Vec<ZoneMetrics> {

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use utoipa::ToSchema;
-use waitingroom_domain::{overload_throttle::BookingLoad, queue::SaleState};
+use waitingroom_domain::{overload_throttle::BookingLoad, queue::SaleState, rate::throttled_rate};
 use waitingroom_engine::QueueStatus;
 use waitingroom_messaging::process_registry::{RegistrySnapshot, Role};
 
@@ -35,7 +35,7 @@ macro_rules! event_metrics {
 event_metrics! {
     /// Users in the queue without a pass.
     line,
-    /// Disconnected users within the grace period.
+    /// Those of `line` who are disconnected, within the grace period.
     absent,
     /// Users who joined.
     arrivals_per_second,
@@ -147,7 +147,7 @@ fn effective_rate(status: &QueueStatus, reading: Option<&RegistrySnapshot>) -> f
     if stands {
         0.0
     } else {
-        status.settings.rate_per_second * share
+        throttled_rate(status.settings.rate_per_second, share)
     }
 }
 

@@ -1,4 +1,5 @@
-//! How an event's pages look: a logo, two colours and a greeting, all of which may be missing.
+//! How an event's pages look: a logo, a picture, two colours and a greeting, all of which may be
+//! missing.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde::{Deserialize, Serialize};
@@ -9,7 +10,7 @@ use utoipa::{
 };
 use waitingroom_domain::{queue::InvalidSetting, schema::openapi_schema};
 
-/// Longest logo, as the text of its `data:` URL.
+/// Longest logo or picture, as the text of its `data:` URL.
 const MAX_LOGO: usize = 48 * 1024;
 /// Longest path of a logo.
 const MAX_PATH: usize = 512;
@@ -26,6 +27,10 @@ pub struct Appearance {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, max_length = 49152)]
     pub logo: Option<String>,
+    /// A picture of the event, in the same forms as the logo.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, max_length = 49152)]
+    pub picture: Option<String>,
     /// The colour of buttons and links.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, pattern = "^#[0-9a-fA-F]{6}$")]
@@ -48,6 +53,9 @@ pub struct AppearancePatch {
     /// most 512 characters on this site.
     #[schema(schema_with = logo_schema)]
     pub logo: Option<String>,
+    /// A picture of the event, in the same forms.
+    #[schema(schema_with = logo_schema)]
+    pub picture: Option<String>,
     /// The colour of buttons and links, as `#rrggbb`.
     #[schema(pattern = "^(#[0-9a-fA-F]{6})?$")]
     pub accent: Option<String>,
@@ -86,6 +94,7 @@ impl Appearance {
         patch.check()?;
         Ok(Self {
             logo: changed(&self.logo, &patch.logo),
+            picture: changed(&self.picture, &patch.picture),
             accent: changed(&self.accent, &patch.accent),
             background: changed(&self.background, &patch.background),
             message: changed(&self.message, &patch.message),
@@ -106,6 +115,7 @@ impl AppearancePatch {
         let logo =
             "data:image/png, jpeg or webp in base64 of at most 48 KiB, or a path on this site";
         check("logo", logo, &self.logo, is_logo)?;
+        check("picture", logo, &self.picture, is_logo)?;
         check("accent", "a colour as #rrggbb", &self.accent, is_colour)?;
         check(
             "background",
@@ -215,10 +225,12 @@ mod tests {
             "data:image/png;base64,iVBORw0KGgo=",
             "data:image/webp;base64,AAAA",
         ] {
-            assert!(
-                Appearance::default().with(&patch("logo", good)).is_ok(),
-                "{good}"
-            );
+            for field in ["logo", "picture"] {
+                assert!(
+                    Appearance::default().with(&patch(field, good)).is_ok(),
+                    "{field} {good}"
+                );
+            }
         }
 
         let long = format!("data:image/png;base64,{}", "A".repeat(MAX_LOGO));
@@ -234,14 +246,16 @@ mod tests {
             "javascript:alert(1)",
             &long,
         ] {
-            assert_eq!(
-                Appearance::default()
-                    .with(&patch("logo", bad))
-                    .unwrap_err()
-                    .field,
-                "logo",
-                "{bad:.40}"
-            );
+            for field in ["logo", "picture"] {
+                assert_eq!(
+                    Appearance::default()
+                        .with(&patch(field, bad))
+                        .unwrap_err()
+                        .field,
+                    field,
+                    "{bad:.40}"
+                );
+            }
         }
     }
 

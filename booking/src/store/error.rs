@@ -14,6 +14,9 @@ pub enum StoreError {
     /// A row was locked for too long; nothing was changed.
     #[error("a row is locked: {0}")]
     Locked(String),
+    /// The value is not the one that the caller expects; nothing was changed.
+    #[error("the value was changed meanwhile")]
+    PreconditionFailed,
     /// A row of that id is there already.
     #[error("{0} is there already")]
     Exists(&'static str),

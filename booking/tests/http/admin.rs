@@ -8,7 +8,7 @@ use waitingroom_domain::{
 };
 use waitingroom_messaging::signal::{ListenerEvent, Signal, Signals};
 
-use super::app::{TestApp, admin, token};
+use super::app::{TestApp, admin, admin_named, token};
 use crate::single_action::{Join, SingleAction};
 
 #[tokio::test]
@@ -228,11 +228,11 @@ async fn an_event_looks_as_its_operator_says() {
     };
     let answer = put(json!({"accent": "#102030", "message": "Doors at eight"})).await;
     assert_eq!(answer.status, 200, "{answer:?}");
-    let answer = put(json!({"logo": "/logo.svg", "message": ""})).await;
-    let expected = json!({"accent": "#102030", "logo": "/logo.svg"});
+    let answer = put(json!({"logo": "/logo.svg", "picture": "/hall.jpg", "message": ""})).await;
+    let expected = json!({"accent": "#102030", "logo": "/logo.svg", "picture": "/hall.jpg"});
     assert_eq!(
-        answer.body,
-        json!({"event_id": app.event, "appearance": expected})
+        (&answer.body["event_id"], &answer.body["appearance"]),
+        (&json!(app.event), &expected)
     );
     assert_eq!(
         app.send("GET", &page, None, &[], None).await.body["appearance"],
@@ -466,4 +466,86 @@ async fn null_is_never_more_than_was_asked_for() {
         (&json!(null), &json!(7)),
         "null removes a text"
     );
+}
+
+#[tokio::test]
+async fn if_match_keeps_anothers_change() {
+    let app = TestApp::open().await;
+    let path = format!("/admin/events/{}/queue", app.event);
+    let put = async |operator: &str, if_match: Option<&str>, patch: serde_json::Value| {
+        let headers: Vec<_> = if_match.map(|tag| ("if-match", tag)).into_iter().collect();
+        let token = admin_named(operator);
+        app.send("PUT", &path, Some(&token), &headers, Some(patch))
+            .await
+    };
+
+    let seen = app.get(&path, &admin()).await;
+    let tag = format!("\"{}\"", seen.body["revision"].as_str().unwrap());
+    assert_eq!(seen.etag.as_deref(), Some(&*tag));
+
+    let olgas = put("olga", Some(&tag), json!({"rate_per_second": 7})).await;
+    assert_eq!(olgas.status, 200, "{olgas:?}");
+    assert_ne!(olgas.etag.as_deref(), Some(&*tag));
+
+    let refused = put("pete", Some(&tag), json!({"rate_per_second": 3})).await;
+    assert_eq!(
+        (refused.status.as_u16(), refused.code()),
+        (412, "PRECONDITION_FAILED")
+    );
+    let conflict = &refused.body["conflict"];
+    assert_eq!(
+        (
+            &conflict["current"]["rate_per_second"],
+            &conflict["changed_by"],
+            &conflict["revision"]
+        ),
+        (&json!(7.0), &json!("olga"), &olgas.body["revision"])
+    );
+    assert!(conflict["changed_at"].is_string());
+    assert_eq!(
+        app.get(&path, &admin()).await.body["rate_per_second"],
+        json!(7.0)
+    );
+
+    let current = format!("\"{}\"", conflict["revision"].as_str().unwrap());
+    for (if_match, rate) in [(Some(&*current), 3.0), (None, 4.0), (Some("*"), 5.0)] {
+        let set = put("pete", if_match, json!({"rate_per_second": rate})).await;
+        assert_eq!(
+            (set.status.as_u16(), &set.body["rate_per_second"]),
+            (200, &json!(rate)),
+            "{if_match:?}"
+        );
+    }
+
+    let malformed = put("pete", Some("unquoted"), json!({"burst": 1})).await;
+    assert_eq!(
+        (malformed.status.as_u16(), malformed.body["field"].as_str()),
+        (422, Some("If-Match"))
+    );
+}
+
+#[tokio::test]
+async fn if_match_holds_for_appearance() {
+    let app = TestApp::open().await;
+    let path = format!("/admin/events/{}/appearance", app.event);
+    let put = async |tag: &str, patch: serde_json::Value| {
+        let headers = [("if-match", tag)];
+        app.send("PUT", &path, Some(&admin()), &headers, Some(patch))
+            .await
+    };
+
+    let listed = app.get("/admin/events", &admin()).await.body;
+    let revision = listed["events"][0]["appearance_revision"].as_str().unwrap();
+    let tag = format!("\"{revision}\"");
+    let first = put(&tag, json!({"accent": "#102030"})).await;
+    assert_eq!(first.status, 200, "{first:?}");
+
+    let second = put(&tag, json!({"accent": "#405060"})).await;
+    assert_eq!(second.code(), "PRECONDITION_FAILED");
+    assert_eq!(
+        second.body["conflict"]["current"],
+        json!({"accent": "#102030"})
+    );
+    let again = put(first.etag.as_deref().unwrap(), json!({"accent": "#405060"})).await;
+    assert_eq!(again.body["appearance"], json!({"accent": "#405060"}));
 }

@@ -62,6 +62,7 @@ pub(crate) struct TestApp {
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) retry_after: Option<String>,
+    pub(crate) etag: Option<String>,
     pub(crate) body: Value,
 }
 
@@ -323,10 +324,10 @@ impl TestApp {
             .unwrap();
 
         let status = response.status();
-        let retry_after = response
-            .headers()
-            .get("retry-after")
-            .map(|value| value.to_str().unwrap().to_owned());
+        let [retry_after, etag] = ["retry-after", "etag"].map(|name| {
+            let value = response.headers().get(name);
+            value.map(|value| value.to_str().unwrap().to_owned())
+        });
         let bytes = axum::body::to_bytes(response.into_body(), 1 << 20)
             .await
             .unwrap();
@@ -334,6 +335,7 @@ impl TestApp {
         Answer {
             status,
             retry_after,
+            etag,
             body: serde_json::from_slice(&bytes).unwrap_or(Value::Null),
         }
     }
@@ -527,6 +529,11 @@ pub(crate) fn token(user: &str) -> String {
 
 pub(crate) fn admin() -> String {
     minted("operator", Some("admin"))
+}
+
+/// The token of an operator of this name.
+pub(crate) fn admin_named(name: &str) -> String {
+    minted(name, Some("admin"))
 }
 
 /// An operator's token that ends so soon.

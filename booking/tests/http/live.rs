@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use waitingroom_domain::{clock::Clock, overload_throttle::BookingLoad};
+use waitingroom_domain::{
+    clock::Clock, ids::UserId, overload_throttle::BookingLoad, presence::Presence,
+};
 use waitingroom_messaging::process_registry::{GuestMajority, Process, ProcessStatus, Role};
 
 use super::app::{Stream, TestApp, admin, admin_for, token};
+use crate::single_action::{Join, SingleAction};
 
 fn path(app: &TestApp) -> String {
     format!("/admin/events/{}/live", app.event)
@@ -194,4 +197,100 @@ async fn stream_ends_with_operator_token() {
     tokio::time::timeout(Duration::from_secs(6), ended)
         .await
         .expect("it ends with the process");
+}
+
+#[tokio::test]
+async fn says_why_queue_stands_still() {
+    let app = TestApp::open().await;
+    let mut stream = app
+        .stream(&format!("{}/stream", path(&app)), Some(&admin()))
+        .await;
+    let worker = async || {
+        let process = Process {
+            node: "worker-1".parse().unwrap(),
+            roles: vec![Role::QueueWorker],
+            version: "1".into(),
+            started_at: Clock::System.now(),
+            settings: Default::default(),
+        };
+        let status = ProcessStatus {
+            process,
+            connections: 0,
+            memory_bytes: None,
+            live_tasks: 1,
+            booking: None,
+            guest_majority: None,
+        };
+        app.board.publish(&status).await.unwrap();
+    };
+    let set = async |patch: Value| {
+        let queue = format!("/admin/events/{}/queue", app.event);
+        let changed = app
+            .send("PUT", &queue, Some(&admin()), &[], Some(patch))
+            .await;
+        assert_eq!(changed.status, 200);
+    };
+    let mut reason = async |expected: &str| {
+        worker().await;
+        until(&mut stream, |moment| moment["admission"] == expected).await
+    };
+
+    reason("empty").await;
+    let (event_id, user) = (app.event, "ann".parse::<UserId>().unwrap());
+    let node = "g1".parse().unwrap();
+    let join = Join {
+        event_id,
+        user: user.clone(),
+        presence: Presence::Node("g1".parse().unwrap()),
+        ticket: None,
+    };
+    app.engine.join(&join, app.clock.now()).await.unwrap();
+    reason("releasing").await;
+
+    app.engine
+        .detach(event_id, &user, &node, app.clock.now())
+        .await
+        .unwrap();
+    let away = reason("all_absent").await;
+    assert_eq!(
+        (&away["figures"]["line"], &away["figures"]["absent"]),
+        (&json!(1.0), &json!(1.0))
+    );
+    assert_eq!(
+        away["forecast"],
+        json!({"no_queue_forecast": "stands_still", "no_seats_forecast": "stands_still"})
+    );
+
+    set(json!({"rate_per_second": 0})).await;
+    reason("rate_zero").await;
+    set(json!({"state": "paused"})).await;
+    let paused = reason("paused").await;
+    let listed = app.get("/admin/events", &admin()).await.body;
+    let now = &listed["events"][0]["now"];
+    assert_eq!(
+        (&now["line"], &now["absent"], &now["admission"]),
+        (&json!(1), &json!(1), &json!("paused"))
+    );
+    assert_eq!(
+        listed["events"][0]["queue_revision"],
+        paused["queue_revision"]
+    );
+}
+
+#[tokio::test]
+async fn history_has_three_ranges() {
+    let app = TestApp::open().await;
+    for (range, step) in [("15m", 1), ("1h", 20), ("6h", 20)] {
+        let live = app
+            .get(&format!("{}?range={range}", path(&app)), &admin())
+            .await
+            .body;
+        assert_eq!(live["history_step_seconds"], json!(step), "{live}");
+        assert!(live["history"]["line"].is_array());
+    }
+    let bad = app.get(&format!("{}?range=1d", path(&app)), &admin()).await;
+    assert_eq!(
+        (bad.status.as_u16(), bad.body["field"].as_str()),
+        (422, Some("range"))
+    );
 }

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use booking::{
-    model::audit_log::AuditContext,
+    model::{audit_log::AuditContext, revision::Precondition},
     store::{AsOf::Fixed, Transition, TransitionRequest},
 };
 use serde_json::json;
@@ -71,7 +71,7 @@ async fn restart_delivers_missed_settings() {
     };
 
     app.store
-        .patch_queue(app.event, &patch, &act)
+        .patch_queue(app.event, &patch, &Precondition::None, &act)
         .await
         .unwrap();
 

@@ -4,6 +4,7 @@ use booking::{
     model::{
         appearance::AppearancePatch,
         audit_log::{AuditAction, AuditEntry, AuditRecord},
+        revision::Precondition,
     },
     store::SharedStore,
 };
@@ -29,7 +30,7 @@ pub(crate) async fn audits_each_change_with_values(store: SharedStore) {
         ..QueuePatch::default()
     };
     store
-        .patch_queue(id, &rate, &operator(later(1)))
+        .patch_queue(id, &rate, &Precondition::None, &operator(later(1)))
         .await
         .unwrap();
     let logo = format!("data:image/png;base64,{}", "A".repeat(2_000));
@@ -39,7 +40,7 @@ pub(crate) async fn audits_each_change_with_values(store: SharedStore) {
         ..AppearancePatch::default()
     };
     let changed = store
-        .patch_appearance(id, &look, &operator(later(2)))
+        .patch_appearance(id, &look, &Precondition::None, &operator(later(2)))
         .await
         .unwrap()
         .unwrap();
@@ -102,7 +103,7 @@ pub(crate) async fn failed_change_is_not_audited(store: SharedStore) {
 
     assert_eq!(
         store
-            .patch_queue(nobody, &patch, &operator(NOW))
+            .patch_queue(nobody, &patch, &Precondition::None, &operator(NOW))
             .await
             .unwrap(),
         None
@@ -114,7 +115,7 @@ pub(crate) async fn failed_change_is_not_audited(store: SharedStore) {
     };
     assert_eq!(
         store
-            .patch_appearance(nobody, &look, &operator(NOW))
+            .patch_appearance(nobody, &look, &Precondition::None, &operator(NOW))
             .await
             .unwrap(),
         None

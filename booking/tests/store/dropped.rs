@@ -13,6 +13,7 @@ use booking::{
         audit_log::{AuditAction, AuditEntry},
         booking::NewBooking,
         event::Event,
+        revision::Precondition,
     },
     store::{AsOf, InsertOutcome, Outage, SharedStore, Transition, postgres::PostgresStore},
 };
@@ -135,7 +136,11 @@ fn step<'a>(
                     burst: Some(7),
                     ..QueuePatch::default()
                 };
-                drop(store.patch_queue(id, &patch, &operator(NOW)).await);
+                drop(
+                    store
+                        .patch_queue(id, &patch, &Precondition::None, &operator(NOW))
+                        .await,
+                );
             }
             "patch nothing" => {
                 let patch = QueuePatch {
@@ -144,7 +149,12 @@ fn step<'a>(
                 };
                 drop(
                     store
-                        .patch_queue(Uuid::nil().into(), &patch, &operator(NOW))
+                        .patch_queue(
+                            Uuid::nil().into(),
+                            &patch,
+                            &Precondition::None,
+                            &operator(NOW),
+                        )
                         .await,
                 );
             }
@@ -153,7 +163,11 @@ fn step<'a>(
                     accent: Some("#123456".into()),
                     ..AppearancePatch::default()
                 };
-                drop(store.patch_appearance(id, &patch, &operator(NOW)).await);
+                drop(
+                    store
+                        .patch_appearance(id, &patch, &Precondition::None, &operator(NOW))
+                        .await,
+                );
             }
             "catalogue" => drop(store.catalogue().await),
             "snapshot" => drop(store.snapshot(id).await),

@@ -1,6 +1,9 @@
 //! The catalogue, the snapshot, the checkpoints.
 
-use booking::store::{AsOf::Fixed, SharedStore, StoreError, Transition};
+use booking::{
+    model::revision::{Precondition, Revision},
+    store::{AsOf::Fixed, SharedStore, StoreError, Transition},
+};
 use waitingroom_domain::{clock::Timestamp, numbers::Numbers, queue::QueuePatch};
 use waitingroom_engine::{RecoveryPoint, UnservedNumbers};
 
@@ -58,7 +61,7 @@ pub(crate) async fn concurrent_patches_keep_each_other(store: SharedStore) {
     };
     let id = event.event_id;
     let act = operator(NOW);
-    let both = [&rate, &cap].map(|patch| store.patch_queue(id, patch, &act));
+    let both = [&rate, &cap].map(|patch| store.patch_queue(id, patch, &Precondition::None, &act));
     let [first, second]: [_; 2] = futures_util::future::join_all(both)
         .await
         .try_into()
@@ -69,7 +72,24 @@ pub(crate) async fn concurrent_patches_keep_each_other(store: SharedStore) {
 
     assert_eq!(store.catalogue().await.unwrap()[0].queue, expected);
     let nobody = uuid::Uuid::new_v4().into();
-    assert_eq!(store.patch_queue(nobody, &rate, &act).await.unwrap(), None);
+    assert_eq!(
+        store
+            .patch_queue(nobody, &rate, &Precondition::None, &act)
+            .await
+            .unwrap(),
+        None
+    );
+
+    let seen = |revision: Revision| Precondition::AnyOf(vec![revision.as_str().to_owned()]);
+    let outdated = store
+        .patch_queue(id, &cap, &seen(Revision::of(&event.queue)), &act)
+        .await;
+    assert!(matches!(outdated, Err(StoreError::PreconditionFailed)));
+    let entries = store.audit_records(Some(id), i64::MAX, 9).await.unwrap();
+    assert_eq!(entries.len(), 3, "nothing was changed or logged");
+    let current = seen(Revision::of(&expected));
+    let changed = store.patch_queue(id, &rate, &current, &act).await.unwrap();
+    assert_eq!(changed, Some(expected), "the same values again");
 }
 
 pub(crate) async fn snapshot_has_seats_holds_and_users(store: SharedStore) {

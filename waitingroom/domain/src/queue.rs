@@ -1,7 +1,9 @@
 //! The queue of one event: its settings, a user's place in it, and what a change of it tells the
 //! gateways.
 
+mod admission_status;
 mod counters;
+mod forecast;
 mod settings;
 mod settings_schema;
 
@@ -10,7 +12,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use self::{
+    admission_status::{AdmissionConditions, AdmissionStatus},
     counters::Counters,
+    forecast::{Forecast, NoForecast, Observed},
     settings::{InvalidSetting, QueuePatch, QueueSettings, SettingDescription, SettingValues},
 };
 use crate::{

@@ -320,8 +320,8 @@ pub struct QueueStatus {
     pub active: u64,
     /// Seats that can be reserved now.
     pub seats_left: u64,
-    /// Users who are away: without a connection and without a recent poll, within grace. Those of a
-    /// node that died are counted once a step has come upon them.
+    /// Those of `total` who are away: without a connection and without a recent poll, within grace.
+    /// Those of a node that died are counted once a step has come upon them.
     pub absent: u64,
     /// What has happened so far.
     pub counters: Counters,

@@ -142,7 +142,8 @@ contract! {
         a_new_connection_does_not_hide_that_its_node_was_taken_for_dead,
         a_second_connection_keeps_a_user_present,
         only_the_latest_nodes_of_a_user_are_kept,
-        absence_counts_from_the_last_sign_of_life;
+        absence_counts_from_the_last_sign_of_life,
+        users_with_a_pass_are_not_counted_as_absent;
     push:
         who_can_be_told_is_released_though_absent,
         who_is_here_is_told_as_well,

@@ -13,7 +13,7 @@ use utoipa::{
     PartialSchema, ToSchema,
     openapi::{self, RefOr},
 };
-use waitingroom_domain::schema::openapi_schema;
+use waitingroom_domain::{clock::Timestamp, schema::openapi_schema};
 
 use crate::request_id::RequestId;
 
@@ -64,6 +64,7 @@ codes! {
     UnsupportedMediaType = "UNSUPPORTED_MEDIA_TYPE", UNSUPPORTED_MEDIA_TYPE, "Request body must be JSON";
     RateLimited = "RATE_LIMITED", TOO_MANY_REQUESTS, "Too many requests";
     AlreadyExists = "ALREADY_EXISTS", CONFLICT, "Already exists";
+    PreconditionFailed = "PRECONDITION_FAILED", PRECONDITION_FAILED, "Changed since it was read";
     PassRequired = "PASS_REQUIRED", FORBIDDEN, "Queue pass required";
     PassInvalid = "PASS_INVALID", FORBIDDEN, "Invalid queue pass";
     PassExpired = "PASS_EXPIRED", FORBIDDEN, "Queue pass has expired";
@@ -126,6 +127,26 @@ pub struct Problem {
     pub field: Option<String>,
     /// When trying again may help.
     pub retry_after: Option<Duration>,
+    /// What a conditional change found instead of what it expected.
+    pub conflict: Option<Box<Conflict>>,
+}
+
+/// The value that a conditional change found instead of the one that the caller expects.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Conflict {
+    /// The current revision, for another attempt.
+    pub revision: String,
+    /// The current value.
+    #[schema(value_type = Object)]
+    pub current: serde_json::Value,
+    /// The operator who changed it last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub changed_by: Option<String>,
+    /// When.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub changed_at: Option<Timestamp>,
 }
 
 /// A problem as RFC 9457 describes it.
@@ -154,6 +175,10 @@ pub(crate) struct ProblemDocument<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, max_length = 64)]
     request_id: Option<&'a str>,
+    /// Only with `PRECONDITION_FAILED`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    conflict: Option<&'a Conflict>,
 }
 
 impl Problem {
@@ -164,6 +189,7 @@ impl Problem {
             detail: detail.into(),
             field: None,
             retry_after: None,
+            conflict: None,
         }
     }
 
@@ -191,6 +217,13 @@ impl Problem {
         self
     }
 
+    /// Adds what a conditional change found.
+    #[must_use]
+    pub fn conflict(mut self, conflict: Conflict) -> Self {
+        self.conflict = Some(Box::new(conflict));
+        self
+    }
+
     fn retry_seconds(&self) -> Option<u64> {
         self.retry_after
             .map(|after| after.as_millis().div_ceil(1000).max(1) as u64)
@@ -209,6 +242,7 @@ impl Problem {
             field: self.field.as_deref(),
             retry_after: self.retry_seconds(),
             request_id: request_id.as_ref().map(RequestId::as_str),
+            conflict: self.conflict.as_deref(),
         };
         serde_json::to_string(&body).unwrap_or_default()
     }

@@ -2,9 +2,11 @@
 import { expect, test, vi } from "vitest";
 import { Problem } from "../../sdk/problem";
 import { Api } from "./api";
-import { fieldError, isUnauthorized } from "./problem";
-import { type History, type EventSnapshot, metricNames } from "./schemas";
+import { ChangedMeanwhile, fieldError, isUnauthorized } from "./problem";
+import { type AuditEntry, type EventSnapshot, type History, type Settings, metricNames } from "./schemas";
 import { readClaims } from "./session";
+import { closest, marksWithin, smoothed } from "./views/chart-data";
+import { fromShown, toShown } from "./views/units";
 import { appendSample } from "./views/use-live";
 import { toRequest } from "./views/new-event";
 import { fromSlider, toSlider } from "./views/slider";
@@ -100,4 +102,56 @@ test("shows the problem's detail at the field it names", () => {
   const elsewhere = Problem.read({ code: "INVALID_REQUEST", detail: "time_zone: must be a zone", field: "time_zone" }, 422);
   expect(fieldError(elsewhere, "time_zone")).toBe("must be a zone");
   expect([fieldError(problem, "currency"), fieldError(undefined, "name")]).toEqual(["", ""]);
+});
+
+test("settings are shown in minutes and sent in seconds", () => {
+  expect([toShown("rate_per_second", 0.5), toShown("grace_seconds", 300), toShown("claim_window_seconds", 30)]).toEqual([30, 5, 30]);
+  expect(fromShown("pass_ttl_seconds", 1.5, true)).toBe(90);
+  for (const perMinute of [1, 7, 40, 100, 240]) expect(toShown("rate_per_second", fromShown("rate_per_second", perMinute, false))).toBe(perMinute);
+});
+
+test("rates are averaged, and moments and marks found", () => {
+  expect(smoothed([3, 4, 3, 4, 1, null, 6])).toEqual([3, 3.5, 10 / 3, 3.5, 3, null, 3.5]);
+  expect([closest([], 5), closest([1, 4, 9], 5), closest([1, 4, 9], 99)]).toEqual([-1, 1, 2]);
+  const entry = (seconds: number) => ({ at: new Date(seconds * 1_000).toISOString() }) as AuditEntry;
+  expect(marksWithin([entry(30), entry(20), entry(10)], 15_000, 40_000).map(({ at }) => at)).toEqual([20_000, 30_000]);
+});
+
+/** A queue that other operators change, as `PUT …/queue` with `If-Match` answers. */
+function changingQueue(settings: Record<string, unknown>, revision: string) {
+  return vi.fn(async (_: string, request: RequestInit) => {
+    if (new Headers(request.headers).get("If-Match") === `"${revision}"`) {
+      return Response.json({ ...settings, ...JSON.parse(String(request.body)), revision: "after" });
+    }
+    const conflict = { revision, current: settings, changed_by: "olga", changed_at: "2026-07-01T18:00:00Z" };
+    const problem = { type: "urn:stanchion:problem:precondition-failed", code: "PRECONDITION_FAILED", status: 412, detail: "changed", conflict };
+    return Response.json(problem, { status: 412 });
+  });
+}
+
+const QUEUE: Settings = {
+  ...{ state: "open", rate_per_second: 5, burst: 5, max_active: 200, pass_ttl_seconds: 300 },
+  ...{ claim_window_seconds: 30, grace_seconds: 300, max_in_line: 1_000, message: null },
+};
+
+test("another operator's change of the same setting is reported, of another one kept", async () => {
+  const api = new Api(() => "token", () => {});
+  const seen = { revision: "seen", value: QUEUE };
+  vi.stubGlobal("fetch", changingQueue({ ...QUEUE, rate_per_second: 7 }, "theirs"));
+
+  const refused = await api.updateQueue("e", { rate_per_second: 3 }, seen).catch((error: unknown) => error);
+  expect(refused).toBeInstanceOf(ChangedMeanwhile);
+  expect((refused as ChangedMeanwhile).conflict).toMatchObject({ revision: "theirs", changed_by: "olga", current: { rate_per_second: 7 } });
+
+  const changed = await api.updateQueue("e", { max_active: 9 }, seen);
+  expect([changed.max_active, changed.rate_per_second, changed.revision]).toEqual([9, 7, "after"]);
+  vi.unstubAllGlobals();
+});
+
+test("an open sale that is sold out counts as open", async () => {
+  const api = new Api(() => "token", () => {});
+  vi.stubGlobal("fetch", changingQueue(QUEUE, "theirs"));
+  const changed = await api.updateQueue("e", { state: "paused" }, { revision: "seen", value: { ...QUEUE, state: "sold_out" } });
+  expect(changed.state).toBe("paused");
+  vi.unstubAllGlobals();
 });

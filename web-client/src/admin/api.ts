@@ -2,19 +2,25 @@
 import { Problem } from "../../sdk/problem";
 import { Rest } from "../../sdk/rest";
 import type { Field } from "../../sdk/schema";
-import { isUnauthorized } from "./problem";
+import { ChangedMeanwhile, isUnauthorized } from "./problem";
 import {
+  type Appearance,
   type AppearancePatch,
   type AuditPage,
+  type Changed,
   type EventSnapshot,
   type History,
   type NewEvent,
   type OperatorEvent,
+  type Settings,
   type SettingsPatch,
   auditPage,
+  changedAppearance,
+  changedQueue,
+  conflictResponse,
   currencies,
   eventSnapshot,
-  ignored,
+  historyResponse,
   inventoryStatus,
   liveResponse,
   operatorEvent,
@@ -23,9 +29,21 @@ import {
   tokenResponse,
 } from "./schemas";
 
+const BASE = "/api/v1";
 /** A stream without data for this long is dead: metrics arrive every second. */
-const STREAM_TIMEOUT_MS = 20_000;
+const STREAM_TIMEOUT_MS = 6_000;
 const RETRY_MS = 1_000;
+/** How often a change that does not touch another operator's is tried again. */
+const MAX_ATTEMPTS = 4;
+
+/** What an operator has seen of a value when deciding to change it. */
+export interface Seen<T> {
+  revision: string;
+  value: T;
+}
+
+/** The part of the history that a chart shows. */
+export type HistoryRange = "15m" | "1h" | "6h";
 
 export interface LiveObserver {
   onStart: (snapshot: EventSnapshot, history: History) => void;
@@ -36,11 +54,13 @@ export interface LiveObserver {
 
 export class Api {
   readonly #rest: Rest;
+  readonly #token: () => string | undefined;
   readonly #onUnauthorized: () => void;
 
   /** `onUnauthorized` is called if the server rejects the token, also one that it accepted before. */
   constructor(token: () => string | undefined, onUnauthorized: () => void) {
-    this.#rest = new Rest({ base: "/api/v1", token });
+    this.#rest = new Rest({ base: BASE, token });
+    this.#token = token;
     this.#onUnauthorized = onUnauthorized;
   }
 
@@ -63,17 +83,27 @@ export class Api {
     return this.#call("POST", "/admin/events", operatorEvent, event);
   }
 
-  async updateQueue(event: string, patch: SettingsPatch): Promise<void> {
-    await this.#call("PUT", `/admin/events/${event}/queue`, ignored, patch);
+  /** Rejects with `ChangedMeanwhile` if another operator has changed one of the settings of the patch since they were seen. */
+  updateQueue(event: string, patch: SettingsPatch, seen: Seen<Settings>): Promise<Changed> {
+    return this.#change(`/admin/events/${event}/queue`, changedQueue, patch, seen);
   }
 
-  async updateAppearance(event: string, patch: AppearancePatch): Promise<void> {
-    await this.#call("PUT", `/admin/events/${event}/appearance`, ignored, patch);
+  updateAppearance(event: string, patch: AppearancePatch, seen: Seen<Appearance>): Promise<{ appearance: Appearance; revision: string }> {
+    return this.#change(`/admin/events/${event}/appearance`, changedAppearance, patch, seen);
   }
 
-  audit(event: string, before?: number): Promise<AuditPage> {
+  /** Whatever the state was: for all sales at once there is no time to look at each. */
+  async pause(event: string): Promise<void> {
+    await this.#call("PUT", `/admin/events/${event}/queue`, changedQueue, { state: "paused" });
+  }
+
+  async history(event: string, range: HistoryRange): Promise<History> {
+    return (await this.#call("GET", `/admin/events/${event}/live?range=${range}`, historyResponse)).history;
+  }
+
+  audit(event: string, limit: number, before?: number): Promise<AuditPage> {
     const page = before === undefined ? "" : `&before=${before}`;
-    return this.#call("GET", `/admin/audit?event_id=${event}&limit=10${page}`, auditPage);
+    return this.#call("GET", `/admin/audit?event_id=${event}&limit=${limit}${page}`, auditPage);
   }
 
   async drift(event: string): Promise<number> {
@@ -119,6 +149,37 @@ export class Api {
     }
   }
 
+  /** Changes a value that others may change, too: their changes of other fields are kept, those of the same fields are reported. */
+  async #change<V extends object, T>(path: string, schema: Field<T>, patch: object, seen: Seen<V>): Promise<T> {
+    let { revision } = seen;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.#putIfMatch(path, schema, patch, revision);
+      } catch (error) {
+        const isOthers = error instanceof ChangedMeanwhile && !touches(patch, seen.value, error.conflict.current);
+        if (!isOthers || attempt === MAX_ATTEMPTS) throw error;
+        revision = error.conflict.revision;
+      }
+    }
+  }
+
+  async #putIfMatch<T>(path: string, schema: Field<T>, patch: object, revision: string): Promise<T> {
+    let refusal: unknown;
+    const reading: typeof fetch = async (input, init) => {
+      const response = await fetch(input, init);
+      if (response.status === 412) refusal = await response.clone().json().catch(() => undefined);
+      return response;
+    };
+
+    const rest = new Rest({ base: BASE, token: this.#token, fetch: reading });
+    try {
+      return schema(await rest.call("PUT", path, patch, { "If-Match": `"${revision}"` }), `PUT ${path}`);
+    } catch (error) {
+      if (!(error instanceof Problem && error.code === "PRECONDITION_FAILED")) throw this.#reported(error);
+      throw new ChangedMeanwhile(error, conflictResponse(refusal, `PUT ${path}`).conflict);
+    }
+  }
+
   async #call<T>(method: string, path: string, schema: Field<T>, body?: object): Promise<T> {
     const response = await this.#rest.call(method, path, body).catch((error: unknown) => {
       throw this.#reported(error);
@@ -130,4 +191,14 @@ export class Api {
     if (error instanceof Problem && isUnauthorized(error)) this.#onUnauthorized();
     return error;
   }
+}
+
+/** True if a field of the patch was changed since it was seen, and not to the value of the patch. */
+function touches(patch: object, seen: object, current: object): boolean {
+  const of = (value: object, name: string) => {
+    const found = (value as Record<string, unknown>)[name] ?? "";
+    // An open sale is in force as sold out once all seats are.
+    return name === "state" && found === "sold_out" ? "open" : found;
+  };
+  return Object.keys(patch).some((name) => of(current, name) !== of(seen, name) && of(current, name) !== of(patch, name));
 }

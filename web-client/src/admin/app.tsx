@@ -2,6 +2,7 @@
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { I18nProvider, LanguageChoice, useI18n } from "../i18n/admin";
 import { PageFrame } from "../shared/page-frame";
+import { useTitle } from "../shared/title";
 import { Api } from "./api";
 import { readClaims, loadToken, saveToken } from "./session";
 import { EventPage } from "./views/event";
@@ -85,9 +86,15 @@ function SignedIn({ token, signOut }: { token: string; signOut: () => void }) {
   );
 }
 
+function NewEvent({ api }: { api: Api }) {
+  const { t } = useI18n();
+  useTitle(t.form.title);
+  return <NewEventForm api={api} />;
+}
+
 function View({ api }: { api: Api }) {
   const route = useRoute();
   const [, event] = /^#\/events\/([\w-]+)$/.exec(route) ?? [];
-  if (route === "#/new") return <NewEventForm api={api} />;
+  if (route === "#/new") return <NewEvent api={api} />;
   return event ? <EventPage api={api} id={event} key={event} /> : <Events api={api} />;
 }

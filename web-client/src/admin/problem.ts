@@ -1,5 +1,16 @@
 // What a problem means to the operators' page.
-import type { Problem } from "../../sdk/problem";
+import { Problem } from "../../sdk/problem";
+import type { Conflict } from "./schemas";
+
+/** The value was changed since this page read it. */
+export class ChangedMeanwhile extends Problem {
+  constructor(
+    { status, code, detail }: Problem,
+    readonly conflict: Conflict,
+  ) {
+    super(status, code, detail);
+  }
+}
 
 /** The error text of a form field, without the field's name; empty if the problem does not concern the field. */
 export function fieldError(problem: Problem | undefined, field: string): string {

@@ -2,10 +2,13 @@
 import type {
   Appearance,
   AuditEntry as Audited,
+  Conflict as FoundConflict,
   Figures,
+  Forecast,
   LiveProcess,
   Moment,
   OperatedEvent,
+  QueueOverview,
   QueueSettings,
   Show,
   Synced,
@@ -15,7 +18,7 @@ import { type Field, type FieldsOf, SchemaError, anyObject, array, boolean, dura
 import { type CounterName, counterNames, type QueueNumber, queueNumbers } from "./queue-fields";
 
 export type { Appearance, AppearancePatch, NewEvent, QueuePatch as SettingsPatch, QueueSettings as Settings } from "../../sdk/openapi";
-export type { AuditEntry, Moment as EventSnapshot, OperatedEvent as OperatorEvent, SaleState } from "../../sdk/openapi";
+export type { AdmissionStatus, AuditEntry, Forecast, Moment as EventSnapshot, NoForecast, OperatedEvent as OperatorEvent, QueueOverview, SaleState } from "../../sdk/openapi";
 export type ZoneCounts = Moment["zones"][number];
 export type Node = Omit<LiveProcess, "booking">;
 
@@ -30,6 +33,7 @@ const settings = object({
 
 export const appearance = object({
   logo: optional(string),
+  picture: optional(string),
   accent: optional(string),
   background: optional(string),
   message: optional(string),
@@ -52,6 +56,15 @@ const show = object({
   zones: array(zone),
 } satisfies FieldsOf<Show>) as Field<Show>;
 
+const overview = object({
+  at: timestamp,
+  line: nonNegativeInt,
+  absent: nonNegativeInt,
+  active: nonNegativeInt,
+  released_per_second: nullable(duration),
+  admission: string,
+} satisfies FieldsOf<QueueOverview>) as Field<QueueOverview>;
+
 export const operatorEvent = object({
   event_id: string,
   name: string,
@@ -69,6 +82,9 @@ export const operatorEvent = object({
   hold_seconds: nonNegativeInt,
   appearance: optional(appearance),
   queue: settings,
+  queue_revision: string,
+  appearance_revision: string,
+  now: optional(overview),
   shows: array(show),
 } satisfies FieldsOf<OperatedEvent>) as Field<OperatedEvent>;
 export const operatorEvents = object({ events: array(operatorEvent) });
@@ -141,6 +157,14 @@ const snapshotFields = {
   event_id: string,
   at: timestamp,
   settings,
+  queue_revision: string,
+  admission: string,
+  forecast: object({
+    queue_empty_at: optional(timestamp),
+    no_queue_forecast: optional(string),
+    seats_gone_at: optional(timestamp),
+    no_seats_forecast: optional(string),
+  } satisfies FieldsOf<Forecast>),
   slowness: optional(string),
   figures: metrics,
   totals: object(counters),
@@ -149,6 +173,22 @@ const snapshotFields = {
 } satisfies FieldsOf<Moment>;
 export const eventSnapshot = object(snapshotFields) as Field<Moment>;
 export const liveResponse = object({ ...snapshotFields, history }) as Field<Moment & { history: History }>;
+export const historyResponse = object({ history });
+
+/** The settings after a change, and their revision. */
+export type Changed = QueueSettings & { revision: string };
+export const changedQueue = object({ state: string, ...numbers, message: nullable(string), revision: string }) as Field<Changed>;
+export const changedAppearance = object({ appearance, revision: string });
+
+export type Conflict = FoundConflict;
+export const conflictResponse = object({
+  conflict: object({
+    revision: string,
+    current: anyObject,
+    changed_by: optional(string),
+    changed_at: optional(timestamp),
+  } satisfies FieldsOf<FoundConflict>) as Field<FoundConflict>,
+});
 
 const entry = object({
   audit_id: nonNegativeInt,
@@ -177,5 +217,4 @@ export const rebuildReport: Field<Synced> = object({
   corrected: nonNegativeInt,
 } satisfies FieldsOf<Synced>);
 export const currencies = object({ currencies: array(object({ currency: string, currency_digits: nonNegativeInt })) });
-export const ignored: Field<unknown> = (value) => value;
 export const tokenResponse = object({ token: string });

@@ -5,6 +5,8 @@ import type { Language } from "./language";
 export type Forms = { other: string } & Partial<Record<Intl.LDMLPluralRule, string>>;
 
 export interface Format {
+  /** The tag of the language and region that numbers and times are formatted for. */
+  locale: string;
   whole(count: number): string;
   /**
    * `amount` is in the currency's minor unit, which has that many digits: browsers disagree about them, so the server says. Only a
@@ -31,6 +33,7 @@ export function formatFor(language: Language, preferences: readonly string[] = [
   const timeOfDay = new Intl.DateTimeFormat(locale, { timeStyle: "short" });
 
   return {
+    locale,
     whole: (count) => whole.format(count),
     money: (amount, currency, digits) => moneyIn(locale, amount, currency, digits),
     plural: (count, forms) => (forms[rules.select(count)] ?? forms.other).replace("{n}", whole.format(count)),

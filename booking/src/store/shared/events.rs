@@ -14,6 +14,7 @@ use crate::{
         appearance::{Appearance, AppearancePatch},
         audit_log::{AuditAction, AuditContext, AuditEntry},
         event::Event,
+        revision::{Precondition, Revision},
     },
     store::{
         EventStore, StoreError, connection::Transaction, dialect::Dialect, row::catalogue as row,
@@ -98,6 +99,7 @@ impl<B: Backend> EventStore for B {
         &self,
         event: EventId,
         patch: &QueuePatch,
+        expected: &Precondition,
         context: &AuditContext,
     ) -> Result<Option<QueueSettings>, StoreError> {
         let column = JsonColumn {
@@ -109,7 +111,7 @@ impl<B: Backend> EventStore for B {
             text: row::settings_text,
         };
 
-        with_timeout(column.patch(self, event, patch, context)).await
+        with_timeout(column.patch(self, event, patch, expected, context)).await
     }
 
     #[tracing::instrument(level = "debug", skip_all)]
@@ -117,6 +119,7 @@ impl<B: Backend> EventStore for B {
         &self,
         event: EventId,
         patch: &AppearancePatch,
+        expected: &Precondition,
         context: &AuditContext,
     ) -> Result<Option<Appearance>, StoreError> {
         let column = JsonColumn {
@@ -128,7 +131,7 @@ impl<B: Backend> EventStore for B {
             text: row::appearance_text,
         };
 
-        with_timeout(column.patch(self, event, patch, context)).await
+        with_timeout(column.patch(self, event, patch, expected, context)).await
     }
 }
 
@@ -195,6 +198,7 @@ impl<T: Serialize + Send, P: Serialize + Sync> JsonColumn<T, P> {
         backend: &impl Backend,
         event: EventId,
         patch: &P,
+        expected: &Precondition,
         context: &AuditContext,
     ) -> Result<Option<T>, StoreError> {
         let mut transaction = backend.begin().await?;
@@ -205,6 +209,11 @@ impl<T: Serialize + Send, P: Serialize + Sync> JsonColumn<T, P> {
         };
 
         let before = (self.parse)(&stored)?;
+        if !expected.holds(&Revision::of(&before)) {
+            transaction.rollback().await?;
+            return Err(StoreError::PreconditionFailed);
+        }
+
         let after = (self.apply)(&before, patch)?;
         let put = statement(self.put)
             .bind(event.uuid())

@@ -102,7 +102,8 @@ pub(super) struct Queue {
     /// Users who can be released: waiting or unclaimed, and not known to be absent, or to be notified
     /// by a push.
     ready: BTreeMap<u64, UserId>,
-    /// Users without a connection, by the moment from which they are absent.
+    /// Users in the queue without a connection, by the moment from which they are absent. A user
+    /// with a pass is not in the queue, so not among them.
     absent_since: DeadlineSet<UserId>,
     /// Live passes by their end.
     active: DeadlineSet<UserId>,
@@ -393,6 +394,7 @@ impl Queue {
     fn resume(&mut self, user: &UserId, presence: &Presence, now: Timestamp) -> Option<Place> {
         let now = self.advance(now);
         let entry = self.entries.get_mut(user)?;
+        let waits = matches!(entry.state, EntryState::Waiting | EntryState::Unclaimed);
 
         match presence {
             Presence::Node(node) => {
@@ -411,12 +413,14 @@ impl Queue {
                 self.absent_since.remove(user);
             }
             Presence::Poll => {
-                self.absent_since.set(user, now.plus(POLL_PRESENCE_TTL));
+                if waits {
+                    self.absent_since.set(user, now.plus(POLL_PRESENCE_TTL));
+                }
                 self.unacknowledged.remove(user);
             }
         }
 
-        if matches!(entry.state, EntryState::Waiting | EntryState::Unclaimed) {
+        if waits {
             self.ready.insert(entry.number, user.clone());
         }
 
@@ -471,7 +475,8 @@ impl Queue {
 
         entry.nodes.remove(held);
 
-        if !entry.nodes.is_empty() || matches!(entry.state, EntryState::Redeeming(_)) {
+        let waits = matches!(entry.state, EntryState::Waiting | EntryState::Unclaimed);
+        if !entry.nodes.is_empty() || !waits {
             return;
         }
 
@@ -815,10 +820,10 @@ impl Queue {
         }
 
         for user in self.absent_since.due(now.minus(grace), MAX_SWEPT_USERS) {
-            let keeps = self.entries.get(&user).is_none_or(|entry| {
-                matches!(entry.state, EntryState::HasPass(_))
-                    || self.is_any_alive(&entry.nodes, now)
-            });
+            let keeps = self
+                .entries
+                .get(&user)
+                .is_none_or(|entry| self.is_any_alive(&entry.nodes, now));
             if keeps {
                 self.absent_since.remove(&user);
             } else if self.is_ready(&user) && self.is_subscribed(&user) {
@@ -980,6 +985,7 @@ impl Queue {
             expires_at,
         };
 
+        self.absent_since.remove(&user);
         self.active.set(&user, expires_at);
         self.unacknowledged.set(
             &user,

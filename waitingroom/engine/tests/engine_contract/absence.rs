@@ -332,3 +332,42 @@ pub(crate) async fn absence_counts_from_the_last_sign_of_life(engine: SharedEngi
         "a minute after the poll's window"
     );
 }
+
+pub(crate) async fn users_with_a_pass_are_not_counted_as_absent(engine: SharedEngine) {
+    let sale = Sale::open(engine, quick()).await;
+    let counts = async || {
+        let status = sale.status().await;
+        (status.total, status.absent, status.active)
+    };
+
+    for name in ["u0", "u1", "u2"] {
+        sale.try_join(name, Presence::Poll, None).await;
+    }
+    sale.join("connected").await;
+    sale.join("away").await;
+    sale.detach("away", "n1").await;
+    assert_eq!(
+        counts().await,
+        (5, 1, 0),
+        "one of the five has no connection"
+    );
+
+    assert_eq!(sale.release().await.granted.len(), 4);
+    assert_eq!(counts().await, (1, 1, 4));
+    sale.resume("u0", Presence::Poll).await;
+    sale.detach("connected", "n1").await;
+    sale.wait(20_000).await;
+    assert_eq!(
+        counts().await,
+        (1, 1, 4),
+        "holders of passes who neither poll nor are connected"
+    );
+
+    sale.wait(10_000).await;
+    sale.release().await;
+    assert_eq!(
+        counts().await,
+        (4, 4, 1),
+        "in the queue again with an unclaimed pass, and away; u0 has polled"
+    );
+}

@@ -8,9 +8,9 @@ use utoipa::openapi::{
     AllOfBuilder, Components, ContentBuilder, HeaderBuilder, Ref, RefOr, Response, ResponseBuilder,
     example::Example,
 };
-use waitingroom_domain::schema::openapi_schema;
+use waitingroom_domain::{clock::Timestamp, schema::openapi_schema};
 
-use crate::problem::{Code, Problem};
+use crate::problem::{Code, Conflict, Problem};
 
 /// The media type of problems.
 pub(super) const MEDIA_TYPE: &str = "application/problem+json";
@@ -185,6 +185,9 @@ fn example(code: Code) -> Problem {
         Code::UnsupportedMediaType => "the Content-Type must be application/json",
         Code::RateLimited => "too many guests from this address",
         Code::AlreadyExists => "event_id already exists",
+        Code::PreconditionFailed => {
+            "the settings are not those of If-Match; read them again, or send no If-Match"
+        }
         Code::PassRequired => "send the pass in the header X-Queue-Pass or in queue_pass",
         Code::PassInvalid => "the pass is malformed or was not issued here",
         Code::PassExpired => "the pass has expired; join the queue again",
@@ -211,6 +214,12 @@ fn example(code: Code) -> Problem {
         Code::ShowNotFound => problem.field("show_id"),
         Code::ZoneNotFound => problem.field("zone_id"),
         Code::AlreadyExists => problem.field("event_id"),
+        Code::PreconditionFailed => problem.conflict(Conflict {
+            revision: "5f2b81c09a7e4d36".into(),
+            current: json!({ "state": "open", "rate_per_second": 7.0 }),
+            changed_by: Some("olga".into()),
+            changed_at: Timestamp::parse("2026-07-01T18:00:00Z"),
+        }),
         Code::InsufficientSeats | Code::UserLimitExceeded => problem.field("quantity"),
         Code::IdempotencyMismatch => problem.field("idempotency_key"),
         Code::QueueClosed => problem.retry_after(Duration::from_secs(5)),

@@ -1,22 +1,27 @@
 // One event: current metrics, history, and settings.
 import { useEffect, useState } from "preact/hooks";
 import { useI18n } from "../../i18n/admin";
-import type { Api } from "../api";
-import type { OperatorEvent } from "../schemas";
-import { Audit } from "./audit";
+import { useTitle } from "../../shared/title";
+import type { Api, Seen } from "../api";
+import type { Changed, EventSnapshot, History, OperatorEvent, Settings } from "../schemas";
+import { Audit, useAudit } from "./audit";
 import { BrandingForm } from "./branding";
 import { Charts } from "./charts";
+import { metricFormat } from "./format-metric";
 import { Inventory } from "./inventory";
-import { CurrentMetrics } from "./metrics";
+import { CurrentMetrics, MainMetrics } from "./metrics";
 import { Nodes } from "./nodes";
 import { QueueMessage } from "./queue-message";
 import { QueueSettings } from "./queue-settings";
 import { SaleActions } from "./sale-actions";
 import { StateChip } from "./state-chip";
+import { StatusBanner } from "./status-banner";
 import { useLive } from "./use-live";
 import { Zones } from "./zones";
 
 const RETRY_MS = 2_000;
+/** Metrics show a change of settings within this time. */
+const SETTLED_AFTER_MS = 2_500;
 
 interface EventPageProps {
   api: Api;
@@ -24,15 +29,35 @@ interface EventPageProps {
 }
 
 export function EventPage({ api, id }: EventPageProps) {
-  const { t } = useI18n();
+  const { t, f } = useI18n();
   const { now, history, stale } = useLive(api, id);
   const event = useEvent(api, id);
-  /** Counts the changes made on this page. */
-  const [changes, setChanges] = useState(0);
-  const changed = () => setChanges((count) => count + 1);
+  const line = metricFormat(f, t.unknown).whole(now?.figures.line);
+  useTitle(event ? t.events.tab(line, event.name) : t.pageTitle);
 
   if (event === null) return <p>{t.events.missing}</p>;
   if (!event || !now || !history) return <p>{t.loading}</p>;
+
+  return <LoadedEvent {...{ api, id, event, now, history, stale }} />;
+}
+
+interface LoadedEventProps {
+  api: Api;
+  id: string;
+  event: OperatorEvent;
+  now: EventSnapshot;
+  history: History;
+  stale: boolean;
+}
+
+function LoadedEvent({ api, id, event, now, history, stale }: LoadedEventProps) {
+  const { t } = useI18n();
+  const [seen, setChanged] = useSeen(now);
+  /** Counts the changes made on this page. */
+  const [changes, setChanges] = useState(0);
+  const changed = () => setChanges((count) => count + 1);
+  const changedQueue = (settings: Changed) => (setChanged(settings), changed());
+  const audit = useAudit(api, id, `${changes} ${now.queue_revision}`);
 
   return (
     <>
@@ -44,25 +69,35 @@ export function EventPage({ api, id }: EventPageProps) {
         <StateChip state={now.settings.state} />
         <a href={`/e/${id}`}>{t.events.page}</a>
       </div>
-      <p class="error" role="alert">
-        {stale && t.stale}
-      </p>
-      <SaleActions api={api} id={id} state={now.settings.state} changed={changed} />
-      <CurrentMetrics now={now} />
-      <Charts history={history} />
-      <div class="columns">
-        <QueueSettings api={api} id={id} now={now} changed={changed} />
-        <div class="part">
-          <QueueMessage api={api} id={id} message={now.settings.message ?? ""} changed={changed} />
-          <Inventory api={api} id={id} changed={changed} />
+      <StatusBanner now={now} stale={stale} />
+      <div class={`cockpit ${stale ? "stale" : ""}`}>
+        <MainMetrics now={now} history={history} />
+        <div class="card controls">
+          <SaleActions api={api} id={id} seen={seen} changed={changedQueue} />
+          <QueueSettings api={api} id={id} now={now} seen={seen} changed={changedQueue} />
         </div>
-        <BrandingForm api={api} event={event} changed={changed} />
+        <CurrentMetrics now={now} history={history} />
       </div>
+      <Charts api={api} id={id} live={history} entries={audit.entries} stale={stale} />
+      <div class="columns">
+        <QueueMessage api={api} id={id} seen={seen} changed={changedQueue} />
+        <Inventory api={api} id={id} changed={changed} />
+      </div>
+      <BrandingForm api={api} event={event} changed={changed} />
       <Zones zones={now.zones} />
       <Nodes nodes={now.nodes} />
-      <Audit api={api} id={id} changes={`${changes} ${JSON.stringify(now.settings)}`} />
+      <Audit {...audit} />
     </>
   );
+}
+
+/** The settings as the operator sees them: after a change those that it made, until the metrics have them, too. */
+function useSeen(now: EventSnapshot): [Seen<Settings>, (settings: Changed) => void] {
+  const [own, setOwn] = useState<{ seen: Seen<Settings>; at: number }>();
+  const live = { revision: now.queue_revision, value: now.settings };
+  const isNewer = own && own.seen.revision !== live.revision && performance.now() - own.at < SETTLED_AFTER_MS;
+  const set = ({ revision, ...value }: Changed) => setOwn({ seen: { revision, value }, at: performance.now() });
+  return [isNewer ? own.seen : live, set];
 }
 
 /** `null` if the event does not exist. */

@@ -13,10 +13,13 @@ export interface MetricFormat {
   memory: (bytes: number | null | undefined) => string;
   /** Includes seconds, so that audit entries are distinguishable. */
   moment: (time: string) => string;
+  /** The time of day with seconds. */
+  clock: (time: string | number) => string;
 }
 
 export function metricFormat(f: Format, unknown: string): MetricFormat {
-  const moments = new Intl.DateTimeFormat(document.documentElement.lang, { dateStyle: "medium", timeStyle: "medium", calendar: "gregory" });
+  const moments = new Intl.DateTimeFormat(f.locale, { dateStyle: "medium", timeStyle: "medium" });
+  const clocks = new Intl.DateTimeFormat(f.locale, { timeStyle: "medium" });
   const known = (show: (value: number) => string) => (value: number | null | undefined) =>
     value === null || value === undefined ? unknown : show(value);
   const fine = (value: number) => f.whole(value >= 10 ? Math.round(value) : Math.round(value * 10) / 10);
@@ -28,5 +31,6 @@ export function metricFormat(f: Format, unknown: string): MetricFormat {
     seconds: known((value) => `${fine(value)} s`),
     memory: known((bytes) => `${f.whole(Math.round(bytes / MIB))} MiB`),
     moment: (time) => moments.format(new Date(time)),
+    clock: (time) => clocks.format(new Date(time)),
   };
 }

@@ -2,6 +2,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { Problem } from "../../../sdk/problem";
 import { useI18n } from "../../i18n/admin";
+import { useTitle } from "../../shared/title";
 import { Api } from "../api";
 import { isUnanswered } from "../problem";
 import { readClaims } from "../session";
@@ -14,6 +15,7 @@ interface SignInProps {
 
 export function SignIn({ signIn, expired }: SignInProps) {
   const { t } = useI18n();
+  useTitle(t.pageTitle);
   const [token, setToken] = useState("");
   const [error, setError] = useState(expired ? t.signIn.expired : "");
   const development = useDevelopmentToken();

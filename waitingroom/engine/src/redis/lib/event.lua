@@ -10,7 +10,7 @@
 --   waiting     zset   numbers of the users who wait, present or absent: positions are ranks among them
 --   returned    zset   numbers of the users whose pass was not claimed
 --   ready       zset   user by number: waiting or unclaimed, and not known to be absent, or to be notified by a push
---   idle        zset   user without a connection by the moment from which they are absent
+--   idle        zset   user in the queue without a connection by the moment from which they are absent
 --   active      zset   user by the end of their live pass
 --   unacked     zset   user by the moment when their unacknowledged pass is checked next
 --   nodes       zset   node by its last heartbeat

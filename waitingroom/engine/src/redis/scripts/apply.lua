@@ -146,8 +146,9 @@ end
 
 -- Marks a user as present, by a node or (the empty name) by a poll.
 local function set_present(user, entry, node)
+  local waits = entry.pass == ''
   if node == '' then
-    absent_since[user] = now + POLL_PRESENCE_TTL_MS
+    if waits then absent_since[user] = now + POLL_PRESENCE_TTL_MS end
     acknowledged[#acknowledged + 1] = user
   else
     local before = entry.nodes
@@ -156,7 +157,7 @@ local function set_present(user, entry, node)
     nodes[node] = now
     absent_since[user] = false
   end
-  if entry.state == 'w' or entry.state == 'r' then ready[user] = entry.number end
+  if waits then ready[user] = entry.number end
 end
 
 -- Redeems the number of a ticket of an earlier epoch; the state of its user, or false if it was served or redeemed before.
@@ -251,7 +252,7 @@ local function detach(user, node)
   local others = table.concat(other_nodes(entry, node), ',')
   if others == entry.nodes then return end
   entry.nodes, changed[user] = others, true
-  if others ~= '' or entry.state == 's' then return end
+  if others ~= '' or entry.pass ~= '' then return end
   absent_since[user] = math.max(absent_from(user) or now, now)
   if absent_since[user] <= now and not is_subscribed(user) then ready[user] = false end
 end

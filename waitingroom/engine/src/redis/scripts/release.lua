@@ -127,6 +127,7 @@ local function drop_absent()
   if clock_jumped_at > 0 and now < clock_jumped_at + setting_ms('grace_seconds') then return end
   for _, member in ipairs(due(ABSENT_SINCE, now - setting_ms('grace_seconds'))) do
     local user, entry = member[1], member[2]
+    -- Earlier releases listed holders of passes, too.
     if not entry or entry.state == 'p' or is_any_alive(entry, now) then
       redis.call('ZREM', ABSENT_SINCE, user)
     elseif is_subscribed(user) and redis.call('ZSCORE', READY, user) then
@@ -171,6 +172,7 @@ local function write_issued()
   call_in_chunks('ZREM', WAITING, waiting)
   call_in_chunks('RPUSH', REMOVED, waiting)
   call_in_chunks('ZREM', UNCLAIMED, unclaimed)
+  call_in_chunks('ZREM', ABSENT_SINCE, users)
   call_in_chunks('ZADD', ACTIVE, active)
   call_in_chunks('ZADD', UNACKNOWLEDGED, unacked)
   call_in_chunks('HSET', USERS, entries)
