@@ -2,7 +2,7 @@
 //!
 //! A reservation goes through `reservations` (pass, guest limits), `pipeline` (seats are held and
 //! bookings committed in batches) and [`store`] (the database, the source of truth). `settlements`
-//! and `inventory` keep engine and database consistent, [`outbox`] publishes what was committed,
+//! and `inventory` keep engine and database consistent, [`outbox_publisher`] publishes what was committed,
 //! `live` feeds visitors and dashboards. `service` builds the role, and its tasks are started
 //! there.
 
