@@ -10,6 +10,8 @@ const server = "http://localhost:8080";
 const pages = readdirSync(import.meta.dirname).filter((name) => name.endsWith(".html"));
 /** The style of the pages without script, which the gateway renders: its name has no hash. */
 const plain = "plain.css";
+/** Loads the visitors' page; every build has it under this name. */
+const boot = "boot.js";
 
 /** Writes a gzip and a brotli variant of each file, so that the server need not compress responses. */
 function compressed(): Plugin {
@@ -27,6 +29,26 @@ function compressed(): Plugin {
   };
 }
 
+/** Lets `boot.js` load the visitors' page, in place of a script element, whose failure nothing would notice. */
+function booted(): Plugin {
+  return {
+    name: "booted",
+    apply: "build",
+    buildStart() {
+      this.emitFile({ type: "chunk", id: "src/boot.ts", fileName: boot });
+    },
+    transformIndexHtml: {
+      order: "post",
+      handler(html, { filename }) {
+        if (!filename.endsWith("index.html")) return html;
+        const entry = /<script type="module" crossorigin src="([^"]+)"><\/script>/;
+        if (!entry.test(html)) throw new Error("index.html has no entry script");
+        return html.replace(entry, `<link rel="modulepreload" crossorigin href="$1" data-entry>\n    <script type="module" src="/${boot}"></script>`);
+      },
+    },
+  };
+}
+
 export default defineConfig({
   base: "/",
   resolve: {
@@ -36,7 +58,7 @@ export default defineConfig({
       "@stanchion/client": `${import.meta.dirname}/sdk/index.ts`,
     },
   },
-  plugins: [compressed()],
+  plugins: [booted(), compressed()],
   oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
   build: {
     target: "es2022",

@@ -14,6 +14,8 @@ export interface components {
             logo?: string;
             /** @description A greeting, as plain text. */
             message?: string;
+            /** @description The event's picture, in the same forms; shown 16 wide by 9 high. */
+            picture?: string;
         };
         /** @description A change of the appearance. Absent fields stay, an empty text removes. */
         AppearancePatch: {
@@ -294,7 +296,10 @@ export interface components {
         };
         /** @description The name and the state of an event. */
         EventHead: {
+            currency: components["schemas"]["Currency"];
             event_id: components["schemas"]["EventId"];
+            /** Format: int64 */
+            min_price?: number;
             /** @description The operator's message to all users. */
             message?: string;
             name: string;

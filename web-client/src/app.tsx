@@ -44,7 +44,7 @@ function BrandedApp(props: AppProps) {
   }, [at]);
 
   return (
-    <VisitorFrame state={state}>
+    <VisitorFrame state={state} now={() => props.deps.rest.now()} memoryOnly={props.deps.storage.isMemoryOnly}>
       <View {...props} />
     </VisitorFrame>
   );
@@ -55,6 +55,7 @@ function View({ state, journey, deps }: AppProps) {
   const now = () => deps.rest.now();
   const { stage, page } = state;
   if (stage.at === "starting") return <h1 class="card reading">{t.starting}</h1>;
+  const queueId = deps.identities.current()?.user_id;
   if (page === "events") return <Events state={state} now={now} />;
   if (page === "bookings") {
     return <Bookings state={state} onOpen={({ user_id, event_id, booking_id }) => deps.bookings.keep(user_id, event_id, booking_id)} />;
@@ -65,7 +66,7 @@ function View({ state, journey, deps }: AppProps) {
     case "signIn":
       return <SignIn journey={journey} busy={state.busy} />;
     case "waiting":
-      return <Waiting state={state} journey={journey} />;
+      return <Waiting state={state} journey={journey} queueId={queueId} />;
     case "shopping":
       return <Seats state={state} journey={journey} now={now} />;
     case "booking":

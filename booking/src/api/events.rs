@@ -33,19 +33,26 @@ use crate::{
 #[schema(example = json!({ "events": [{
     "event_id": "d0000000-0000-0001-0000-000000000000",
     "name": "The Velvet Rope: live at the Harbour",
-    "state": "open"
+    "state": "open",
+    "currency": "EUR",
+    "min_price": 8900
 }] }))]
 pub(super) struct EventList {
     events: Vec<EventSummary>,
 }
 
-/// The name and the state of an event.
+/// The name and the state of an event, and what a list of events shows of it.
 #[derive(Serialize, ToSchema)]
 #[schema(as = EventHead)]
 struct EventSummary {
     event_id: EventId,
     name: String,
     state: SaleState,
+    currency: Currency,
+    /// Lowest price of one seat, in minor units.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, minimum = 0)]
+    min_price: Option<i64>,
     /// The operator's message to all users.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -58,7 +65,6 @@ struct EventSummary {
 pub(super) struct EventResponse {
     #[serde(flatten)]
     summary: EventSummary,
-    currency: Currency,
     /// Max seats that one user may hold or have bought.
     max_seats_per_user: u32,
     /// Duration of a hold.
@@ -112,6 +118,7 @@ fn event_example() -> Value {
         "name": "The Velvet Rope: live at the Harbour",
         "state": "open",
         "currency": "EUR",
+            "min_price": 8900,
         "max_seats_per_user": 6,
         "hold_seconds": 300,
         "shows": [{
@@ -192,7 +199,6 @@ pub(super) async fn event_response(
 
     Ok(EventResponse {
         summary: summary(event),
-        currency: event.currency,
         max_seats_per_user: event.max_seats_per_user,
         hold_seconds: event.hold_seconds,
         appearance: event.appearance.clone(),
@@ -212,10 +218,13 @@ pub(super) async fn operator_response(
 }
 
 fn summary(event: &Event) -> EventSummary {
+    let zones = event.shows.iter().flat_map(|show| &show.zones);
     EventSummary {
         event_id: event.event_id,
         name: event.name.clone(),
         state: event.queue.state,
+        currency: event.currency,
+        min_price: zones.map(|zone| zone.unit_price).min(),
         message: event.queue.message.clone(),
     }
 }

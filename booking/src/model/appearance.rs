@@ -1,4 +1,5 @@
-//! How an event's pages look: a logo, two colours and a greeting, all of which may be missing.
+//! How an event's pages look: a logo, a picture, two colours and a greeting, all of which may be
+//! missing.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde::{Deserialize, Serialize};
@@ -9,13 +10,13 @@ use utoipa::{
 };
 use waitingroom_domain::{queue::InvalidSetting, schema::openapi_schema};
 
-/// Longest logo, as the text of its `data:` URL.
-const MAX_LOGO: usize = 48 * 1024;
-/// Longest path of a logo.
+/// Longest image, as the text of its `data:` URL.
+const MAX_IMAGE: usize = 48 * 1024;
+/// Longest path of an image.
 const MAX_PATH: usize = 512;
 /// Longest greeting, in characters.
 const MAX_MESSAGE: usize = 280;
-/// What a logo may be: no SVG, which is a document of its own.
+/// What an image may be: no SVG, which is a document of its own.
 const IMAGE_TYPES: [&str; 3] = ["png", "jpeg", "webp"];
 
 /// The appearance of an event's pages.
@@ -26,6 +27,10 @@ pub struct Appearance {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, max_length = 49152)]
     pub logo: Option<String>,
+    /// The event's picture, in the same forms; shown 16 wide by 9 high.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, max_length = 49152)]
+    pub picture: Option<String>,
     /// The colour of buttons and links.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, pattern = "^#[0-9a-fA-F]{6}$")]
@@ -46,8 +51,11 @@ pub struct Appearance {
 pub struct AppearancePatch {
     /// An image: `data:image/png`, `jpeg` or `webp` in base64 of at most 48 KiB, or a path of at
     /// most 512 characters on this site.
-    #[schema(schema_with = logo_schema)]
+    #[schema(schema_with = image_schema)]
     pub logo: Option<String>,
+    /// The event's picture, in the same forms; shown 16 wide by 9 high.
+    #[schema(schema_with = image_schema)]
+    pub picture: Option<String>,
     /// The colour of buttons and links, as `#rrggbb`.
     #[schema(pattern = "^(#[0-9a-fA-F]{6})?$")]
     pub accent: Option<String>,
@@ -59,10 +67,10 @@ pub struct AppearancePatch {
     pub message: Option<String>,
 }
 
-fn logo_schema() -> RefOr<Schema> {
+fn image_schema() -> RefOr<Schema> {
     openapi_schema(json!({
         "type": ["string", "null"],
-        "maxLength": MAX_LOGO,
+        "maxLength": MAX_IMAGE,
         "anyOf": [
             { "maxLength": 0 },
             { "maxLength": MAX_PATH, "pattern": r"^/([!-.0-\[\]-~][!-\[\]-~]*)?$" },
@@ -86,6 +94,7 @@ impl Appearance {
         patch.check()?;
         Ok(Self {
             logo: changed(&self.logo, &patch.logo),
+            picture: changed(&self.picture, &patch.picture),
             accent: changed(&self.accent, &patch.accent),
             background: changed(&self.background, &patch.background),
             message: changed(&self.message, &patch.message),
@@ -103,9 +112,10 @@ fn changed(before: &Option<String>, patch: &Option<String>) -> Option<String> {
 
 impl AppearancePatch {
     fn check(&self) -> Result<(), InvalidSetting> {
-        let logo =
+        let image =
             "data:image/png, jpeg or webp in base64 of at most 48 KiB, or a path on this site";
-        check("logo", logo, &self.logo, is_logo)?;
+        check("logo", image, &self.logo, is_image)?;
+        check("picture", image, &self.picture, is_image)?;
         check("accent", "a colour as #rrggbb", &self.accent, is_colour)?;
         check(
             "background",
@@ -151,7 +161,7 @@ fn is_message(text: &str) -> bool {
     text.chars().count() <= MAX_MESSAGE && !text.chars().any(char::is_control)
 }
 
-fn is_logo(text: &str) -> bool {
+fn is_image(text: &str) -> bool {
     is_own_path(text) || is_image_data_url(text)
 }
 
@@ -172,7 +182,7 @@ fn is_image_data_url(text: &str) -> bool {
         return false;
     };
 
-    text.len() <= MAX_LOGO
+    text.len() <= MAX_IMAGE
         && IMAGE_TYPES.contains(&kind)
         && !data.is_empty()
         && BASE64_STANDARD.decode(data).is_ok()
@@ -208,20 +218,22 @@ mod tests {
     }
 
     #[test]
-    fn logos_are_images_or_own_paths() {
+    fn logos_and_pictures_are_images_or_own_paths() {
         for good in [
             "/logo.svg",
             "/a/b.png?v=1",
             "data:image/png;base64,iVBORw0KGgo=",
             "data:image/webp;base64,AAAA",
         ] {
-            assert!(
-                Appearance::default().with(&patch("logo", good)).is_ok(),
-                "{good}"
-            );
+            for field in ["logo", "picture"] {
+                assert!(
+                    Appearance::default().with(&patch(field, good)).is_ok(),
+                    "{field} {good}"
+                );
+            }
         }
 
-        let long = format!("data:image/png;base64,{}", "A".repeat(MAX_LOGO));
+        let long = format!("data:image/png;base64,{}", "A".repeat(MAX_IMAGE));
         for bad in [
             "https://example.org/logo.png",
             "//example.org/logo.png",
@@ -234,14 +246,10 @@ mod tests {
             "javascript:alert(1)",
             &long,
         ] {
-            assert_eq!(
-                Appearance::default()
-                    .with(&patch("logo", bad))
-                    .unwrap_err()
-                    .field,
-                "logo",
-                "{bad:.40}"
-            );
+            for field in ["logo", "picture"] {
+                let refused = Appearance::default().with(&patch(field, bad)).unwrap_err();
+                assert_eq!(refused.field, field, "{bad:.40}");
+            }
         }
     }
 

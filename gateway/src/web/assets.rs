@@ -38,6 +38,10 @@ pub(crate) fn router() -> Router {
             "/plain.css",
             get(async |headers: HeaderMap| file("plain.css", &headers)),
         )
+        .route(
+            "/boot.js",
+            get(async |headers: HeaderMap| file("boot.js", &headers)),
+        )
         .merge(documents())
 }
 

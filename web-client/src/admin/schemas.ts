@@ -30,6 +30,7 @@ const settings = object({
 
 export const appearance = object({
   logo: optional(string),
+  picture: optional(string),
   accent: optional(string),
   background: optional(string),
   message: optional(string),
@@ -55,6 +56,7 @@ export const operatorEvent = object({
   name: string,
   state: string,
   message: optional(string),
+  min_price: optional(nonNegativeInt),
   currency: string,
   max_seats_per_user: nonNegativeInt,
   hold_seconds: nonNegativeInt,

@@ -11,6 +11,7 @@ export interface Format {
   plural(count: number, forms: Forms): string;
   dateTime(time: string): string;
   timeOfDay(time: Date): string;
+  timeWithSeconds(time: Date): string;
   /** Minutes and seconds, as 4:05. */
   clock(ms: number): string;
 }
@@ -24,6 +25,7 @@ export function formatFor(language: Language, preferences: readonly string[] = [
   const rules = new Intl.PluralRules(language);
   const dateTime = new Intl.DateTimeFormat(locale, { dateStyle: "full", timeStyle: "short" });
   const timeOfDay = new Intl.DateTimeFormat(locale, { timeStyle: "short" });
+  const timeWithSeconds = new Intl.DateTimeFormat(locale, { timeStyle: "medium" });
 
   return {
     whole: (count) => whole.format(count),
@@ -31,6 +33,7 @@ export function formatFor(language: Language, preferences: readonly string[] = [
     plural: (count, forms) => (forms[rules.select(count)] ?? forms.other).replace("{n}", whole.format(count)),
     dateTime: (time) => dateTime.format(new Date(time)),
     timeOfDay: (time) => timeOfDay.format(time),
+    timeWithSeconds: (time) => timeWithSeconds.format(time),
     clock,
   };
 }

@@ -1,6 +1,7 @@
 // Alerts for users who are not looking at the page when their turn comes: a sound and a notification, both opt-in.
 import { useState } from "preact/hooks";
 import { useI18n } from "../i18n/visitor";
+import { storage } from "../shared/guarded-storage";
 
 const SOUND = "stanchion.sound";
 const NOTIFICATION = "stanchion.notification";
@@ -8,7 +9,7 @@ let audio: AudioContext | undefined;
 
 /** Synthesizes three soft notes, so that no file has to be fetched at that moment. */
 export function ring(): void {
-  if (localStorage.getItem(SOUND) === null) return;
+  if (storage.getItem(SOUND) === null) return;
   audio ??= new AudioContext();
   for (const [index, frequency] of [523.25, 659.25, 783.99].entries()) note(audio, frequency, audio.currentTime + index * 0.22);
 }
@@ -26,7 +27,7 @@ function note(context: AudioContext, frequency: number, at: number): void {
 
 /** Does nothing if the page is visible. */
 export function notify(title: string, body: string, tag: string): void {
-  if (localStorage.getItem(NOTIFICATION) === null || document.visibilityState === "visible") return;
+  if (storage.getItem(NOTIFICATION) === null || document.visibilityState === "visible") return;
   if (!("Notification" in window) || Notification.permission !== "granted") return;
   const notification = new Notification(title, { body, tag });
   notification.onclick = () => (window.focus(), notification.close());
@@ -55,16 +56,16 @@ export function AlertChoice() {
 
 /** Browsers allow sound only after a user gesture: switching the alert on is that gesture. */
 function playSample(): void {
-  localStorage.setItem(SOUND, "yes");
+  storage.setItem(SOUND, "yes");
   ring();
 }
 
 function Choice({ name, label, chosen }: { name: string; label: string; chosen: (wanted: boolean) => Promise<boolean> }) {
-  const [on, set] = useState(localStorage.getItem(name) !== null);
+  const [on, set] = useState(storage.getItem(name) !== null);
   const change = async (wanted: boolean) => {
     const granted = await chosen(wanted);
-    if (granted) localStorage.setItem(name, "yes");
-    else localStorage.removeItem(name);
+    if (granted) storage.setItem(name, "yes");
+    else storage.removeItem(name);
     set(granted);
   };
 

@@ -3,10 +3,12 @@ import { useEffect, useRef } from "preact/hooks";
 import { Sale } from "../events/events";
 import { useI18n } from "../i18n/visitor";
 import { Announcer } from "../shared/announcer";
+import { Changing } from "../shared/changing";
 import { useTitle } from "../shared/title";
 import { Heading } from "../shared/visitor-frame";
 import type { Journey } from "../visitor/journey";
 import { type State, saleOf } from "../visitor/state";
+import { Picture } from "./event-facts";
 import { SeatPreferencePicker } from "./seat-preference";
 
 const JOINABLE = ["open", "paused", "sold_out"];
@@ -21,18 +23,43 @@ export function EventPage({ state, journey }: { state: State; journey: Journey }
   return (
     <>
       <div class="lead">
+        {event && <Picture event={event} />}
         <Sale state={sale} />
-        <Heading>{event?.name}</Heading>
-        <p>{t.eventPage.lead[sale]}</p>
+        <Heading>
+          <Changing>{event?.name}</Changing>
+        </Heading>
+        <p>
+          <Changing>{sale === "closed" && state.endedInLine ? t.eventPage.endedInLine : t.eventPage.lead[sale]}</Changing>
+        </p>
         {opened && <Announcer text={t.eventPage.opened} urgent />}
-        {sale !== "closed" && (
-          <button type="button" class="big" data-testid="join" disabled={state.busy || !JOINABLE.includes(sale)} onClick={() => void journey.join()}>
-            {state.busy ? t.eventPage.joining : sale === "sold_out" ? t.eventPage.joinSoldOut : t.eventPage.join}
-          </button>
-        )}
+        <Join state={state} journey={journey} />
       </div>
       {event && <Shows event={event} />}
       {event && JOINABLE.includes(sale) && <SeatPreferencePicker state={state} changed={(preferences) => journey.setSeatPreferences(preferences)} />}
+    </>
+  );
+}
+
+function Join({ state, journey }: { state: State; journey: Journey }) {
+  const { t } = useI18n();
+  const sale = saleOf(state)?.state ?? "open";
+  if (sale === "closed") return null;
+  if (sale === "scheduled") {
+    return (
+      <p class="standing" data-testid="not-open">
+        {t.eventPage.notOpen}
+      </p>
+    );
+  }
+
+  return (
+    <>
+      <button type="button" class="big" data-testid="join" disabled={state.busy} onClick={() => void journey.join()}>
+        <Changing>{state.busy ? t.eventPage.joining : sale === "sold_out" ? t.eventPage.joinSoldOut : t.eventPage.join}</Changing>
+      </button>
+      <p class="hint" role="status" data-testid="crowded">
+        <Changing>{state.crowded ? t.eventPage.crowded : undefined}</Changing>
+      </p>
     </>
   );
 }
@@ -65,6 +92,7 @@ function Shows({ event }: { event: NonNullable<State["event"]> }) {
           </li>
         ))}
       </ul>
+      <p class="hint">{t.turn.atMost(event.max_seats_per_user)}</p>
     </section>
   );
 }
