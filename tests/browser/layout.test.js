@@ -106,8 +106,8 @@ for (const colorScheme of ["light", "dark"]) {
     await page.getByTestId("join").waitFor();
     await inspect(page, `desktop-${colorScheme}-door`, { document: false });
     await join(page);
-    const [place, facts] = await Promise.all([page.getByTestId("waiting").boundingBox(), page.getByTestId("event-facts").boundingBox()]);
-    assert.ok(facts.x > place.x + place.width, "side by side");
+    const [place, wishes] = await Promise.all([page.getByTestId("waiting").boundingBox(), page.getByTestId("wish").boundingBox()]);
+    assert.ok(wishes.x > place.x + place.width, "side by side");
     assert.match(await page.getByTestId("event-facts").textContent(), /€45\.00 to €125\.00.*4 seats/);
     await inspect(page, `desktop-${colorScheme}-waiting`, { document: false });
     await sale.open();

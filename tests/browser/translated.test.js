@@ -41,7 +41,7 @@ function translator(lettersOnly) {
 
 for (const lettersOnly of [false, true]) {
   test(`shows every change while translated, ${lettersOnly ? "words only" : "all text"}`, async () => {
-    const sale = await server.openSale("Lost in Translation", { ahead: 5, queue: { state: "open", rate_per_second: 0, burst: 1, max_active: 100 } });
+    const sale = await server.openSale("Lost in Translation", { ahead: 5, queue: { burst: 1 } });
     const { context, faults } = await user(browser, origin);
     await context.addInitScript(translator, lettersOnly);
     const page = await open(context, origin, sale.path);
@@ -53,10 +53,9 @@ for (const lettersOnly of [false, true]) {
     await page.getByText("5 people ahead of you").waitFor();
     assert.equal(await page.getByTestId("position").getAttribute("translate"), "no");
 
+    await says("reason", "The line is paused");
     await sale.takePlaces(2);
     await says("behind", "2 people behind you");
-    await sale.set({ state: "paused" });
-    await says("reason", "The line is paused");
     await sale.set({ state: "open", rate_per_second: 1 });
     await page.waitForFunction(() => Number(document.querySelector("[data-testid=position]")?.textContent) <= 4);
     await page.getByText("3 people ahead of you").waitFor();

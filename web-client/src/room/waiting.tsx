@@ -35,15 +35,17 @@ export function Waiting({ state, journey, queueId }: Props) {
 
   return (
     <div class="columns">
-      <section class="card place" data-testid="waiting">
-        <Heading>
-          <Changing>{title}</Changing>
-        </Heading>
-        <Place state={state} position={position} />
-        <Status state={state} queueId={queueId} />
-      </section>
       <div class="column">
+        <section class="card place" data-testid="waiting">
+          <Heading>
+            <Changing>{title}</Changing>
+          </Heading>
+          <Place state={state} position={position} />
+          <Status state={state} queueId={queueId} />
+        </section>
         {state.event && <EventFacts event={state.event} />}
+      </div>
+      <div class="column">
         {state.event && <SeatPreferencePicker state={state} changed={(preferences) => journey.setSeatPreferences(preferences)} />}
         <AlertChoice />
         <NextSteps state={state} />
