@@ -4,6 +4,7 @@ import { useI18n } from "../i18n/visitor";
 import { Announcer } from "../shared/announcer";
 import { Changing, Figure } from "../shared/changing";
 import { ConfirmedAction } from "../shared/confirmed-action";
+import { storage } from "../shared/guarded-storage";
 import { useTitle } from "../shared/title";
 import { Heading } from "../shared/visitor-frame";
 import { usePrefetchedSteps } from "../shop/prefetch";
@@ -198,7 +199,7 @@ function NextSteps({ state }: { state: State }) {
           </li>
         ))}
       </ol>
-      <p class="hint">{t.waiting.keep}</p>
+      {!storage.isMemoryOnly && <p class="hint">{t.waiting.keep}</p>}
     </section>
   );
 }
