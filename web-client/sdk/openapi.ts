@@ -27,6 +27,8 @@ export interface components {
             logo?: string | null;
             /** @description A greeting, as plain text. */
             message?: string | null;
+            /** @description An image: `data:image/png`, `jpeg` or `webp` in base64 of at most 48 KiB, or a path of at most 512 characters on this site. */
+            picture?: string | null;
         };
         /**
          * @description An entry of the audit log. It may be stored by a later release, whose actions this one does not
@@ -258,6 +260,7 @@ export interface components {
          *       "event_id": "d0000000-0000-0001-0000-000000000000",
          *       "hold_seconds": 300,
          *       "max_seats_per_user": 6,
+         *       "min_price": 8900,
          *       "name": "The Velvet Rope: live at the Harbour",
          *       "shows": [
          *         {
@@ -281,7 +284,6 @@ export interface components {
          */
         Event: components["schemas"]["EventHead"] & {
             appearance?: components["schemas"]["Appearance"];
-            currency: components["schemas"]["Currency"];
             /**
              * Format: uint32
              * @description Duration of a hold.
@@ -294,14 +296,17 @@ export interface components {
             max_seats_per_user: number;
             shows: components["schemas"]["Show"][];
         };
-        /** @description The name and the state of an event. */
+        /** @description The name and the state of an event, and what a list of events shows of it. */
         EventHead: {
             currency: components["schemas"]["Currency"];
             event_id: components["schemas"]["EventId"];
-            /** Format: int64 */
-            min_price?: number;
             /** @description The operator's message to all users. */
             message?: string;
+            /**
+             * Format: int64
+             * @description Lowest price of one seat, in minor units.
+             */
+            min_price?: number;
             name: string;
             state: components["schemas"]["SaleState"];
         };
@@ -700,6 +705,7 @@ export interface components {
          *       "event_id": "d0000000-0000-0001-0000-000000000000",
          *       "hold_seconds": 300,
          *       "max_seats_per_user": 6,
+         *       "min_price": 8900,
          *       "name": "The Velvet Rope: live at the Harbour",
          *       "queue": {
          *         "burst": 50,
