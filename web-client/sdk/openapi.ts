@@ -72,6 +72,7 @@ export interface components {
          *       "booking_id": "0197a4c7-11d2-7b60-8e4f-93a5c0b7d201",
          *       "created_at": "2026-06-01T18:00:12.345Z",
          *       "currency": "EUR",
+         *       "currency_digits": 2,
          *       "event_id": "d0000000-0000-0001-0000-000000000000",
          *       "expires_at": "2026-06-01T18:05:12.345Z",
          *       "quantity": 2,
@@ -90,6 +91,11 @@ export interface components {
             /** @description The time of the reservation. */
             created_at: components["schemas"]["Timestamp"];
             currency: components["schemas"]["Currency"];
+            /**
+             * Format: uint8
+             * @description Decimals of the currency's minor unit, by ISO 4217.
+             */
+            currency_digits: number;
             event_id: components["schemas"]["EventId"];
             /** @description When the hold expires unless it is confirmed. */
             expires_at: components["schemas"]["Timestamp"];
@@ -111,6 +117,23 @@ export interface components {
             zone_id: components["schemas"]["ZoneId"];
         };
         /**
+         * @description The code of a booking.
+         * @example {
+         *       "booking_id": "0197a4c7-11d2-7b60-8e4f-93a5c0b7d201",
+         *       "code": "7K3M-QX4V-9T2B-H8WD",
+         *       "path": "/bookings#code=7K3M-QX4V-9T2B-H8WD"
+         *     }
+         */
+        BookingCode: {
+            booking_id: components["schemas"]["BookingId"];
+            code: components["schemas"]["RecoveryCode"];
+            /**
+             * @description The page of this site that opens the booking. The code is behind `#`: browsers send it to no
+             *     server.
+             */
+            path: string;
+        };
+        /**
          * Format: uuid
          * @description One reservation, from hold to its end.
          */
@@ -123,6 +146,7 @@ export interface components {
          *           "booking_id": "0197a4c7-11d2-7b60-8e4f-93a5c0b7d201",
          *           "created_at": "2026-06-01T18:00:12.345Z",
          *           "currency": "EUR",
+         *           "currency_digits": 2,
          *           "event_id": "d0000000-0000-0001-0000-000000000000",
          *           "expires_at": "2026-06-01T18:05:12.345Z",
          *           "quantity": 2,
@@ -152,6 +176,15 @@ export interface components {
             total: number;
         };
         /**
+         * @description A request for the booking of a code.
+         * @example {
+         *       "code": "7K3M-QX4V-9T2B-H8WD"
+         *     }
+         */
+        BookingRecovery: {
+            code: components["schemas"]["RecoveryCode"];
+        };
+        /**
          * @description The status of a booking. Only `reserved` can change.
          * @enum {string}
          */
@@ -162,6 +195,7 @@ export interface components {
          *       "bookings": 3,
          *       "confirmed_seats": 4,
          *       "currency": "EUR",
+         *       "currency_digits": 2,
          *       "reserved_seats": 2,
          *       "total_spent": 35600
          *     }
@@ -179,6 +213,11 @@ export interface components {
             confirmed_seats: number;
             /** @description Absent if there are no bookings, or bookings in several currencies. */
             currency?: components["schemas"]["Currency"];
+            /**
+             * Format: uint8
+             * @description Decimals of the currency's minor unit, by ISO 4217; absent as `currency` is.
+             */
+            currency_digits?: number;
             /**
              * Format: uint64
              * @description Seats held at present.
@@ -256,8 +295,20 @@ export interface components {
             /** @description The current revision, for another attempt. */
             revision: string;
         };
-        /** @description A currency by its ISO 4217 code. Only the form is checked, not the list. */
+        /**
+         * @description A currency by its ISO 4217 code. What clients send must be in the list and in use; a stored code
+         *     stays valid when the list drops it.
+         */
         Currency: string;
+        /** @description A currency of ISO 4217. */
+        CurrencyInUse: {
+            currency: components["schemas"]["Currency"];
+            /**
+             * Format: uint8
+             * @description Decimals of its minor unit.
+             */
+            currency_digits: number;
+        };
         /**
          * @description A request for a development token.
          * @example {
@@ -272,7 +323,9 @@ export interface components {
         /**
          * @description An event with its shows, zones and available seats.
          * @example {
+         *       "city": "Hamburg",
          *       "currency": "EUR",
+         *       "currency_digits": 2,
          *       "event_id": "d0000000-0000-0001-0000-000000000000",
          *       "hold_seconds": 300,
          *       "max_seats_per_user": 6,
@@ -281,12 +334,14 @@ export interface components {
          *         {
          *           "name": "Friday evening",
          *           "show_id": "d1000000-0000-0001-0000-000000000000",
-         *           "starts_at": "2026-07-01T18:00:00Z",
+         *           "starts_at": "2026-07-03T18:00:00Z",
+         *           "starts_at_local": "2026-07-03T20:00:00",
          *           "zones": [
          *             {
          *               "available": 398,
          *               "capacity": 400,
          *               "currency": "EUR",
+         *               "currency_digits": 2,
          *               "name": "Stalls",
          *               "unit_price": 8900,
          *               "zone_id": "d2000000-0000-0001-0002-000000000000"
@@ -294,12 +349,22 @@ export interface components {
          *           ]
          *         }
          *       ],
-         *       "state": "open"
+         *       "sold_out": false,
+         *       "starts_at": "2026-07-03T18:00:00Z",
+         *       "starts_at_local": "2026-07-03T20:00:00",
+         *       "state": "open",
+         *       "time_zone": "Europe/Berlin",
+         *       "venue": "Harbour Stage"
          *     }
          */
         Event: components["schemas"]["EventHead"] & {
             appearance?: components["schemas"]["Appearance"];
             currency: components["schemas"]["Currency"];
+            /**
+             * Format: uint8
+             * @description Decimals of the currency's minor unit, by ISO 4217.
+             */
+            currency_digits: number;
             /**
              * Format: uint32
              * @description Duration of a hold.
@@ -314,11 +379,22 @@ export interface components {
         };
         /** @description The name and the state of an event. */
         EventHead: {
+            city?: string;
             event_id: components["schemas"]["EventId"];
             /** @description The operator's message to all users. */
             message?: string;
             name: string;
+            /** @description Every seat is sold, and none is held that could come back. */
+            sold_out: boolean;
+            /** @description When its first show begins. */
+            starts_at?: components["schemas"]["Timestamp"];
+            /** @description The same as the clocks at the venue show it; absent if `time_zone` is. */
+            starts_at_local?: components["schemas"]["WallTime"];
             state: components["schemas"]["SaleState"];
+            /** @description The zone in which the event's times are meant. */
+            time_zone?: components["schemas"]["TimeZone"];
+            /** @description The house or ground. */
+            venue?: string;
         };
         /**
          * Format: uuid
@@ -336,6 +412,7 @@ export interface components {
          *       "max_in_line": 1000000,
          *       "message": null,
          *       "pass_ttl_seconds": 300,
+         *       "push_claim_window_seconds": 120,
          *       "rate_per_second": 5,
          *       "revision": "5f2b81c09a7e4d36",
          *       "state": "open"
@@ -464,6 +541,22 @@ export interface components {
             queue_empty_at?: components["schemas"]["Timestamp"];
             /** @description When no seat will be left. */
             seats_gone_at?: components["schemas"]["Timestamp"];
+        };
+        /**
+         * @description An address that makes most of the new guests.
+         * @example {
+         *       "network": "203.0.113.0/24",
+         *       "percent": 97
+         *     }
+         */
+        GuestMajority: {
+            /** @description The network of the address: a /24 with IPv4, a /48 with IPv6. */
+            network: string;
+            /**
+             * Format: uint8
+             * @description Its share of the guests of a minute, in percent.
+             */
+            percent: number;
         };
         /** @description One list for each metric, all of the same length, oldest first: at most 900 samples, one per second, or 1080 averages of 20 seconds. */
         History: {
@@ -627,6 +720,7 @@ export interface components {
         /**
          * @description An event to be added.
          * @example {
+         *       "city": "Hamburg",
          *       "currency": "EUR",
          *       "name": "An evening",
          *       "queue": {
@@ -635,6 +729,7 @@ export interface components {
          *       "shows": [
          *         {
          *           "name": "Friday",
+         *           "starts_at_local": "2030-05-03T20:00",
          *           "zones": [
          *             {
          *               "capacity": 400,
@@ -643,11 +738,14 @@ export interface components {
          *             }
          *           ]
          *         }
-         *       ]
+         *       ],
+         *       "time_zone": "Europe/Berlin",
+         *       "venue": "Harbour Stage"
          *     }
          */
         NewEvent: {
             appearance?: components["schemas"]["AppearancePatch"];
+            city?: null | components["schemas"]["Name"];
             /** @default EUR */
             currency?: null | components["schemas"]["Currency"];
             event_id?: null | components["schemas"]["EventId"];
@@ -698,6 +796,11 @@ export interface components {
                  */
                 pass_ttl_seconds?: number | null;
                 /**
+                 * @description Time to acknowledge a pass that was sent as a push to a device, if that is longer than `claim_window_seconds`.
+                 * @default 120
+                 */
+                push_claim_window_seconds?: number | null;
+                /**
                  * @description Users released per second.
                  * @default 50
                  */
@@ -705,12 +808,15 @@ export interface components {
                 state?: components["schemas"]["SaleState"] | null;
             };
             shows: components["schemas"]["NewShow"][];
+            time_zone?: null | components["schemas"]["TimeZone"];
+            venue?: null | components["schemas"]["Name"];
         };
         /** @description A show of an event to be added. */
         NewShow: {
             name: components["schemas"]["Name"];
             show_id?: null | components["schemas"]["ShowId"];
             starts_at?: null | components["schemas"]["Timestamp"];
+            starts_at_local?: null | components["schemas"]["WallTime"];
             zones: components["schemas"]["NewZone"][];
         };
         /** @description A zone of an event to be added. */
@@ -720,7 +826,7 @@ export interface components {
             name: components["schemas"]["Name"];
             /**
              * Format: int64
-             * @description Price of one seat, in minor units.
+             * @description Price of one seat, in minor units; 0 for a free seat.
              */
             unit_price: number;
             zone_id?: null | components["schemas"]["ZoneId"];
@@ -736,7 +842,9 @@ export interface components {
          * @description An event as operators see it: with the settings of its queue.
          * @example {
          *       "appearance_revision": "0c8e0e1d22c4a9b7",
+         *       "city": "Hamburg",
          *       "currency": "EUR",
+         *       "currency_digits": 2,
          *       "event_id": "d0000000-0000-0001-0000-000000000000",
          *       "hold_seconds": 300,
          *       "max_seats_per_user": 6,
@@ -757,6 +865,7 @@ export interface components {
          *         "max_in_line": 1000000,
          *         "message": null,
          *         "pass_ttl_seconds": 300,
+         *         "push_claim_window_seconds": 120,
          *         "rate_per_second": 50,
          *         "state": "open"
          *       },
@@ -765,12 +874,14 @@ export interface components {
          *         {
          *           "name": "Friday evening",
          *           "show_id": "d1000000-0000-0001-0000-000000000000",
-         *           "starts_at": "2026-07-01T18:00:00Z",
+         *           "starts_at": "2026-07-03T18:00:00Z",
+         *           "starts_at_local": "2026-07-03T20:00:00",
          *           "zones": [
          *             {
          *               "available": 398,
          *               "capacity": 400,
          *               "currency": "EUR",
+         *               "currency_digits": 2,
          *               "name": "Stalls",
          *               "unit_price": 8900,
          *               "zone_id": "d2000000-0000-0001-0002-000000000000"
@@ -778,7 +889,12 @@ export interface components {
          *           ]
          *         }
          *       ],
-         *       "state": "open"
+         *       "sold_out": false,
+         *       "starts_at": "2026-07-03T18:00:00Z",
+         *       "starts_at_local": "2026-07-03T20:00:00",
+         *       "state": "open",
+         *       "time_zone": "Europe/Berlin",
+         *       "venue": "Harbour Stage"
          *     }
          */
         OperatedEvent: components["schemas"]["Event"] & {
@@ -861,6 +977,10 @@ export interface components {
             node: components["schemas"]["NodeId"];
             /** @description Its roles. */
             roles: components["schemas"]["Role"][];
+            /** @description Its settings that have to be those of other processes. Of a secret, a fingerprint. */
+            settings?: {
+                [key: string]: string;
+            };
             /** @description When it started, by its own clock. */
             started_at: components["schemas"]["Timestamp"];
             /** @description The release that it runs. */
@@ -876,6 +996,11 @@ export interface components {
              */
             connections: number;
             /**
+             * @description The address that makes most of the new guests of a gateway. Then a proxy in front hides its
+             *     clients, or many people share an address; either way they meet the limits of one.
+             */
+            guest_majority?: components["schemas"]["GuestMajority"];
+            /**
              * Format: uint64
              * @description Tasks of its runtime that have not ended.
              */
@@ -885,6 +1010,49 @@ export interface components {
              * @description Resident memory in bytes; absent if the system does not report it.
              */
             memory_bytes?: number;
+        };
+        /**
+         * @description How a browser subscribes.
+         * @example {
+         *       "public_key": "BCvyRBxMPzXhR1Qn0lbuEzM3ccqWjZc4UVYQd9cKcOJxSJPuY2IlQmUbd8hd3EhIvE7jVDDnNdDdq3eY2VHgZtM"
+         *     }
+         */
+        PushKey: {
+            /** @description The `applicationServerKey` of subscriptions, in base64url; absent if pushes are off. */
+            public_key?: string;
+        };
+        /**
+         * @description Is the user notified of the turn by a push?
+         * @example {
+         *       "event_id": "d0000000-0000-0001-0000-000000000000",
+         *       "subscribed": true
+         *     }
+         */
+        PushSubscribed: {
+            event_id: components["schemas"]["EventId"];
+            subscribed: boolean;
+        };
+        /**
+         * @description A browser's subscription, as `PushSubscription.toJSON()` gives it.
+         * @example {
+         *       "endpoint": "https://updates.push.services.mozilla.com/wpush/v2/gAAAAABexample",
+         *       "keys": {
+         *         "auth": "DGv6ra1nlYgDCS1FRnbzlw",
+         *         "p256dh": "BCvyRBxMPzXhR1Qn0lbuEzM3ccqWjZc4UVYQd9cKcOJxSJPuY2IlQmUbd8hd3EhIvE7jVDDnNdDdq3eY2VHgZtM"
+         *       }
+         *     }
+         */
+        PushSubscription: {
+            /** @description A URL of a known push service, over TLS. */
+            endpoint: string;
+            keys: components["schemas"]["PushSubscriptionKeys"];
+        };
+        /** @description The keys that messages to the browser are encrypted with. */
+        PushSubscriptionKeys: {
+            /** @description 16 bytes in base64url. */
+            auth: string;
+            /** @description A public key of P-256, 65 bytes in base64url. */
+            p256dh: string;
         };
         /** @description One event's queue in short. */
         QueueOverview: {
@@ -927,6 +1095,8 @@ export interface components {
             message?: string | null;
             /** @description Lifetime of a pass, from its release to the reservation. */
             pass_ttl_seconds?: number | null;
+            /** @description Time to acknowledge a pass that was sent as a push to a device, if that is longer than `claim_window_seconds`. */
+            push_claim_window_seconds?: number | null;
             /** @description Users released per second. */
             rate_per_second?: number | null;
             state?: components["schemas"]["SaleState"] | null;
@@ -946,6 +1116,8 @@ export interface components {
             message: string | null;
             /** @description Lifetime of a pass, from its release to the reservation. */
             pass_ttl_seconds: number;
+            /** @description Time to acknowledge a pass that was sent as a push to a device, if that is longer than `claim_window_seconds`. */
+            push_claim_window_seconds: number;
             /** @description Users released per second. */
             rate_per_second: number;
             state: components["schemas"]["SaleState"];
@@ -999,6 +1171,54 @@ export interface components {
              */
             total_in_queue: number;
         };
+        /**
+         * @description A booking as the bearer of its code sees it: without its user.
+         * @example {
+         *       "booking_id": "0197a4c7-11d2-7b60-8e4f-93a5c0b7d201",
+         *       "confirmed_at": "2026-06-01T18:02:40.002Z",
+         *       "created_at": "2026-06-01T18:00:12.345Z",
+         *       "currency": "EUR",
+         *       "currency_digits": 2,
+         *       "event_id": "d0000000-0000-0001-0000-000000000000",
+         *       "expires_at": "2026-06-01T18:05:12.345Z",
+         *       "quantity": 2,
+         *       "show_id": "d1000000-0000-0001-0000-000000000000",
+         *       "status": "confirmed",
+         *       "total_price": 17800,
+         *       "unit_price": 8900,
+         *       "zone_id": "d2000000-0000-0001-0002-000000000000"
+         *     }
+         */
+        RecoveredBooking: {
+            booking_id: components["schemas"]["BookingId"];
+            confirmed_at?: components["schemas"]["Timestamp"];
+            created_at: components["schemas"]["Timestamp"];
+            currency: components["schemas"]["Currency"];
+            /**
+             * Format: uint8
+             * @description Decimals of the currency's minor unit, by ISO 4217.
+             */
+            currency_digits: number;
+            event_id: components["schemas"]["EventId"];
+            expires_at: components["schemas"]["Timestamp"];
+            /** Format: uint32 */
+            quantity: number;
+            show_id: components["schemas"]["ShowId"];
+            status: components["schemas"]["BookingStatus"];
+            /**
+             * Format: int64
+             * @description In minor units.
+             */
+            total_price: number;
+            /**
+             * Format: int64
+             * @description In minor units.
+             */
+            unit_price: number;
+            zone_id: components["schemas"]["ZoneId"];
+        };
+        /** @description 16 letters and digits. Spaces, dashes and case do not matter; O is read as 0, I and L as 1. */
+        RecoveryCode: string;
         /**
          * @description Seats to reserve.
          * @example {
@@ -1069,6 +1289,8 @@ export interface components {
             name: string;
             show_id: components["schemas"]["ShowId"];
             starts_at: null | components["schemas"]["Timestamp"];
+            /** @description The same as the clocks at the venue show it; absent if the event's `time_zone` is. */
+            starts_at_local?: components["schemas"]["WallTime"];
             zones: components["schemas"]["Zone"][];
         };
         /**
@@ -1118,6 +1340,8 @@ export interface components {
          * @description RFC 3339 in UTC.
          */
         Timestamp: string;
+        /** @description A time zone of the IANA database, for example `Europe/Oslo`. */
+        TimeZone: string;
         /** @description A token. */
         Token: {
             /** @description When the token expires. */
@@ -1151,6 +1375,8 @@ export interface components {
          * @enum {string}
          */
         WaitReason: "paused" | "sold_out" | "slowed" | "returned" | "counting";
+        /** @description What the clocks at the venue show: date and time without an offset. */
+        WallTime: string;
         /** @description One seat preference. */
         WishItem: {
             /**
@@ -1175,6 +1401,11 @@ export interface components {
              */
             capacity: number;
             currency: components["schemas"]["Currency"];
+            /**
+             * Format: uint8
+             * @description Decimals of the currency's minor unit, by ISO 4217.
+             */
+            currency_digits: number;
             name: string;
             /**
              * Format: int64
@@ -1253,14 +1484,17 @@ export type AppearancePatch = components['schemas']['AppearancePatch'];
 export type AuditEntry = components['schemas']['AuditEntry'];
 export type Availability = components['schemas']['Availability'];
 export type Booking = components['schemas']['Booking'];
+export type BookingCode = components['schemas']['BookingCode'];
 export type BookingId = components['schemas']['BookingId'];
 export type BookingPage = components['schemas']['BookingPage'];
+export type BookingRecovery = components['schemas']['BookingRecovery'];
 export type BookingStatus = components['schemas']['BookingStatus'];
 export type BookingSummary = components['schemas']['BookingSummary'];
 export type BookingVitals = components['schemas']['BookingVitals'];
 export type Code = components['schemas']['Code'];
 export type Conflict = components['schemas']['Conflict'];
 export type Currency = components['schemas']['Currency'];
+export type CurrencyInUse = components['schemas']['CurrencyInUse'];
 export type DevelopmentUser = components['schemas']['DevelopmentUser'];
 export type Event = components['schemas']['Event'];
 export type EventHead = components['schemas']['EventHead'];
@@ -1268,6 +1502,7 @@ export type EventId = components['schemas']['EventId'];
 export type EventQueueSettings = components['schemas']['EventQueueSettings'];
 export type Figures = components['schemas']['Figures'];
 export type Forecast = components['schemas']['Forecast'];
+export type GuestMajority = components['schemas']['GuestMajority'];
 export type History = components['schemas']['History'];
 export type InventoryStatus = components['schemas']['InventoryStatus'];
 export type Join = components['schemas']['Join'];
@@ -1287,10 +1522,16 @@ export type Place = components['schemas']['Place'];
 export type Problem = components['schemas']['Problem'];
 export type Process = components['schemas']['Process'];
 export type ProcessStatus = components['schemas']['ProcessStatus'];
+export type PushKey = components['schemas']['PushKey'];
+export type PushSubscribed = components['schemas']['PushSubscribed'];
+export type PushSubscription = components['schemas']['PushSubscription'];
+export type PushSubscriptionKeys = components['schemas']['PushSubscriptionKeys'];
 export type QueueOverview = components['schemas']['QueueOverview'];
 export type QueuePatch = components['schemas']['QueuePatch'];
 export type QueueSettings = components['schemas']['QueueSettings'];
 export type QueueStatus = components['schemas']['QueueStatus'];
+export type RecoveredBooking = components['schemas']['RecoveredBooking'];
+export type RecoveryCode = components['schemas']['RecoveryCode'];
 export type Reserve = components['schemas']['Reserve'];
 export type ReserveFirst = components['schemas']['ReserveFirst'];
 export type Revision = components['schemas']['Revision'];
@@ -1302,10 +1543,12 @@ export type ShowId = components['schemas']['ShowId'];
 export type Synced = components['schemas']['Synced'];
 export type ThrottleReason = components['schemas']['ThrottleReason'];
 export type Timestamp = components['schemas']['Timestamp'];
+export type TimeZone = components['schemas']['TimeZone'];
 export type Token = components['schemas']['Token'];
 export type UserId = components['schemas']['UserId'];
 export type WaitRange = components['schemas']['WaitRange'];
 export type WaitReason = components['schemas']['WaitReason'];
+export type WallTime = components['schemas']['WallTime'];
 export type WishItem = components['schemas']['WishItem'];
 export type Zone = components['schemas']['Zone'];
 export type ZoneAvailability = components['schemas']['ZoneAvailability'];

@@ -131,7 +131,7 @@ function changingQueue(settings: Record<string, unknown>, revision: string) {
 
 const QUEUE: Settings = {
   ...{ state: "open", rate_per_second: 5, burst: 5, max_active: 200, pass_ttl_seconds: 300 },
-  ...{ claim_window_seconds: 30, grace_seconds: 300, max_in_line: 1_000, message: null },
+  ...{ claim_window_seconds: 30, push_claim_window_seconds: 120, grace_seconds: 300, max_in_line: 1_000, message: null },
 };
 
 test("another operator's change of the same setting is reported, of another one kept", async () => {

@@ -20,7 +20,7 @@ import { type CounterName, counterNames, type QueueNumber, queueNumbers } from "
 export type { Appearance, AppearancePatch, NewEvent, QueuePatch as SettingsPatch, QueueSettings as Settings } from "../../sdk/openapi";
 export type { AdmissionStatus, AuditEntry, Forecast, Moment as EventSnapshot, NoForecast, OperatedEvent as OperatorEvent, QueueOverview, SaleState } from "../../sdk/openapi";
 export type ZoneCounts = Moment["zones"][number];
-export type Node = Omit<LiveProcess, "booking">;
+export type Node = Omit<LiveProcess, "booking" | "settings">;
 
 const numbers = Object.fromEntries(
   Object.entries(queueNumbers).map(([name, { integer }]) => [name, integer ? nonNegativeInt : duration]),
