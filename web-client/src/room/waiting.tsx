@@ -7,7 +7,7 @@ import { ConfirmedAction } from "../shared/confirmed-action";
 import { storage } from "../shared/guarded-storage";
 import { useTitle } from "../shared/title";
 import { Heading } from "../shared/visitor-frame";
-import { usePrefetchedSteps } from "../shop/prefetch";
+import { hasPrice, usePrefetchedSteps } from "../shop/prefetch";
 import type { Journey } from "../visitor/journey";
 import { type State, saleOf } from "../visitor/state";
 import { AlertChoice } from "./alerts";
@@ -33,7 +33,7 @@ export function Waiting({ state, journey, queueId }: Props) {
   const name = state.event?.name ?? "";
   const title = position ? t.waiting.title : t.waiting.reading;
   useTitle(position ? t.waiting.titleBar(f.whole(position.position), name) : title);
-  usePrefetchedSteps(PREFETCH_WITHIN_MS);
+  usePrefetchedSteps(PREFETCH_WITHIN_MS, hasPrice(state.event));
 
   if (saleOf(state)?.state === "sold_out") return <SoldOut leave={() => journey.queue.leave()} />;
   return (

@@ -34,7 +34,7 @@ export function BookingView(props: Props) {
   const isFree = amount === 0;
   const show = showOf(state, booking);
   useTitle(`${t.booking.titles[status]} · ${state.event?.name ?? ""}`);
-  usePrefetchedSteps(0);
+  usePrefetchedSteps(0, !isFree);
 
   return (
     <>

@@ -13,7 +13,7 @@ import { useTitle } from "../shared/title";
 import { Heading } from "../shared/visitor-frame";
 import type { Journey } from "../visitor/journey";
 import { type State, freeSeats, saleOf } from "../visitor/state";
-import { usePrefetchedSteps } from "./prefetch";
+import { hasPrice, usePrefetchedSteps } from "./prefetch";
 
 const MAX_SEATS = 10;
 /** The visitor chooses for longer than this. */
@@ -29,7 +29,7 @@ export function Seats({ state, journey, now }: Props) {
   const { t } = useI18n();
   const { stage, event } = state;
   useTitle(t.turn.titleBar(event?.name ?? ""));
-  usePrefetchedSteps(PREFETCH_WITHIN_MS);
+  usePrefetchedSteps(PREFETCH_WITHIN_MS, hasPrice(event));
   if (stage.at !== "shopping") return null;
   const until = stage.pass.expires_at;
 
