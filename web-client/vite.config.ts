@@ -10,6 +10,8 @@ const server = "http://localhost:8080";
 const pages = readdirSync(import.meta.dirname).filter((name) => name.endsWith(".html"));
 /** The style of the pages without script, which the gateway renders: its name has no hash. */
 const plain = "plain.css";
+/** Loads the visitors' page; every build has it under this name. */
+const boot = "boot.js";
 
 /** At the root, so that it may control every page; its name has no hash, because browsers look for a new one under the same name. */
 const serviceWorker = "service-worker.js";
@@ -41,6 +43,26 @@ function compressed(): Plugin {
   };
 }
 
+/** Lets `boot.js` load the visitors' page, in place of a script element, whose failure nothing would notice. */
+function booted(): Plugin {
+  return {
+    name: "booted",
+    apply: "build",
+    buildStart() {
+      this.emitFile({ type: "chunk", id: "src/boot.ts", fileName: boot });
+    },
+    transformIndexHtml: {
+      order: "post",
+      handler(html, { filename }) {
+        if (!filename.endsWith("index.html")) return html;
+        const entry = /<script type="module" crossorigin src="([^"]+)"><\/script>/;
+        if (!entry.test(html)) throw new Error("index.html has no entry script");
+        return html.replace(entry, `<link rel="modulepreload" crossorigin href="$1" data-entry>\n    <script type="module" src="/${boot}"></script>`);
+      },
+    },
+  };
+}
+
 export default defineConfig({
   base: "/",
   resolve: {
@@ -50,7 +72,7 @@ export default defineConfig({
       { find: /^@stanchion\/client$/, replacement: `${import.meta.dirname}/sdk/index.ts` },
     ],
   },
-  plugins: [withServiceWorker(), compressed()],
+  plugins: [withServiceWorker(), booted(), compressed()],
   oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
   build: {
     target: "es2022",

@@ -12,9 +12,11 @@ export class Chromium {
   #waiting = new Map();
   #unread = "";
 
-  static async start() {
+  /** `prepare` may write into the profile's directory. */
+  static async start(prepare = async () => {}) {
     const chromium = new Chromium();
     chromium.directory = await mkdtemp(join(tmpdir(), "stanchion-chromium-"));
+    await prepare(chromium.directory);
     const switches = ["--no-sandbox", "--headless", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update"];
     const args = [...switches, "--disable-sync", "--remote-debugging-pipe", `--user-data-dir=${chromium.directory}`, "about:blank"];
     chromium.process = spawn(process.env.CHROMIUM ?? "/usr/bin/chromium", args, { stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"] });

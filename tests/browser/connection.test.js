@@ -55,6 +55,7 @@ test("shares place and connection between tabs when the leader closes", async ()
   await tabs[1].getByTestId("confirm").waitFor();
   assert.equal(await bookingId(tabs[1]), id, "what one tab holds, the others show");
   await tabs[0].getByTestId("cancel").click();
+  await tabs[0].getByTestId("cancel-yes").click();
   await booking(tabs[0], "cancelled").waitFor();
   await inspect(tabs[0], "cancelled");
   assert.deepEqual(faults, []);
@@ -135,15 +136,25 @@ test("shows an unreachable server and resumes when it answers", async () => {
   // What a page of a proxy in front does: its files are there, the rest is not.
   await context.route("**/api/**", (route) => route.fulfill({ status: 502, body: "Bad Gateway" }));
   await page.reload();
-  await page.getByText("One moment").waitFor();
-  await page.getByTestId("connection").filter({ hasText: "Your place is kept" }).waitFor();
-  assert.equal(await page.getByTestId("join").count(), 0, "nobody is asked to join whose place may be there");
+  await page.getByTestId("position").waitFor();
+  assert.equal(await position(page), 2, "who has a ticket waits on: the line itself answers");
+  assert.equal(await page.getByTestId("join").count(), 0);
   assert.equal(await page.getByTestId("error").textContent(), "");
   await inspect(page, "first-load-unanswered", { document: false });
-  await context.unroute("**/api/**");
-  await page.getByTestId("position").waitFor();
+  const stranger = await user(browser, network.origin);
+  await stranger.context.route("**/api/**", (route) => route.fulfill({ status: 502, body: "Bad Gateway" }));
+  const door = await open(stranger.context, network.origin, sale.path);
+  await door.getByTestId("connection").filter({ hasText: "cannot reach the ticket shop" }).waitFor();
+  await door.getByText("One moment").waitFor();
+  await inspect(door, "unreachable", { document: false });
+
+  await Promise.all([context.unroute("**/api/**"), stranger.context.unroute("**/api/**")]);
+  await door.getByTestId("join").waitFor();
+  for (const one of [page, door]) await one.getByTestId("connection").filter({ hasText: /^$/ }).waitFor({ state: "attached" });
+  await page.getByTestId("event-facts").waitFor();
   assert.equal(await position(page), 2);
-  await page.getByTestId("connection").filter({ hasText: /^$/ }).waitFor({ state: "attached" });
+  assert.deepEqual(stranger.faults, []);
+  await stranger.context.close();
   assert.deepEqual(faults, []);
   await context.close();
 });

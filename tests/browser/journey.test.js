@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { inspect, launch, user } from "./browser.js";
 import { Server, origin } from "./sale.js";
-import { booking, bookingId, chooseSeats, join, open, position, reserve } from "./visitor.js";
+import { booking, bookingId, chooseSeats, join, open, position, reserve, wish } from "./visitor.js";
 
 const server = new Server();
 let browser;
@@ -47,6 +47,8 @@ test("leads from the event list to a confirmed booking over reloads", async () =
   await page.getByTestId("confirm").click();
   await booking(page, "confirmed").waitFor();
   await page.getByTestId("qr").waitFor();
+  await page.getByRole("heading", { name: "Booking confirmed" }).waitFor();
+  assert.equal(await page.getByTestId("booking-event").textContent(), "Night of the Long Echo", "the ticket names its event");
   await inspect(page, "confirmed");
   await page.reload();
   await booking(page, "confirmed").waitFor();
@@ -67,8 +69,10 @@ test("delivers preferred seats with the pass", async () => {
   const { context, faults } = await user(browser, origin);
   const page = await open(context, origin, sale.path);
   await page.getByTestId("wish-add").click();
-  await page.getByTestId("wish-zone").selectOption({ index: 1 });
-  await page.getByTestId("wish-quantity").selectOption("2");
+  assert.equal(await page.getByTestId("wish-saved").textContent(), "", "nothing is wished for that nobody chose");
+  assert.equal(await page.locator(".pick > span").first().textContent(), "Choose a zone…");
+  await page.getByRole("button", { name: /Remove/ }).click();
+  await wish(page, "Balcony");
   await join(page);
   await page.reload();
   await page.getByTestId("position").waitFor();
@@ -96,8 +100,7 @@ test("shows seats that are held after the pass without a reload", async () => {
     });
   });
   const page = await open(context, origin, sale.path);
-  await page.getByTestId("wish-add").click();
-  await page.getByTestId("wish-zone").selectOption({ index: 1 });
+  await wish(page, "Balcony");
   await join(page);
   await page.evaluate(() => (globalThis.loadedOnce = true));
   await sale.open();
@@ -147,14 +150,13 @@ test("shows remaining seats when no preference fits", async () => {
   const sale = await server.openSale("Too Late", { zones });
   const { context, faults } = await user(browser, origin);
   const page = await open(context, origin, sale.path);
-  await page.getByTestId("wish-add").click();
-  await page.getByTestId("wish-quantity").selectOption("2");
+  await wish(page, "Box");
   await join(page);
   await sale.open();
-  await page.getByTestId("pass").getByText("went to people before you").waitFor();
+  await page.getByTestId("pass").getByText("went to people ahead of you").waitFor();
   const missing = page.getByTestId("missing");
   const reserve = page.getByTestId("reserve");
-  await missing.filter({ hasText: "Choose where you would like to sit." }).waitFor();
+  await missing.filter({ hasText: "Choose a zone." }).waitFor();
   assert.equal(await page.getByRole("radio", { checked: true }).count(), 0, "no zone that cannot hold the wish is chosen for anybody");
   await inspect(page, "wish-gone");
 

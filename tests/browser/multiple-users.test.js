@@ -4,7 +4,7 @@ import { after, before, test } from "node:test";
 import { inspect, launch, user } from "./browser.js";
 import { operating } from "./operator.js";
 import { Server, origin } from "./sale.js";
-import { booking, join, open, position } from "./visitor.js";
+import { booking, join, open, position, wish } from "./visitor.js";
 
 const server = new Server();
 let browser;
@@ -14,13 +14,11 @@ before(async () => {
 });
 after(() => browser?.close());
 
-/** A visitor in line, with a wish for seats in the zone of that number. */
+/** A visitor in line, with a wish for seats in that zone. */
 async function wishing(sale, zone, seats) {
   const { context, faults } = await user(browser, origin);
   const page = await open(context, origin, sale.path);
-  await page.getByTestId("wish-add").click();
-  await page.getByTestId("wish-zone").selectOption({ index: zone });
-  await page.getByTestId("wish-quantity").selectOption(String(seats));
+  await wish(page, zone, seats);
   await join(page);
   return { context, faults, page };
 }
@@ -84,7 +82,7 @@ test("shows an operator's changes to visitors within a second", async () => {
 
 test("holds preferred seats while an operator changes the queue", async () => {
   const sale = await server.openSale("Two by Two", { ahead: 6, queue: { rate_per_second: 1, burst: 1 } });
-  const [ann, bob] = [await wishing(sale, 1, 2), await wishing(sale, 2, 1)];
+  const [ann, bob] = [await wishing(sale, "Balcony", 2), await wishing(sale, "Gallery", 1)];
   assert.deepEqual([await position(ann.page), await position(bob.page)], [7, 8]);
   const operator = await operating(browser, sale);
 

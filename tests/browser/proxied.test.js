@@ -5,7 +5,7 @@ import { Proxy } from "../proxies/proxies.mjs";
 import { Relay } from "../proxies/stanchion.mjs";
 import { inspect, launch, user } from "./browser.js";
 import { ServerProcess } from "./server-process.js";
-import { booking, chooseSeats, join, open, position } from "./visitor.js";
+import { booking, bookingId, chooseSeats, join, open, position } from "./visitor.js";
 
 let browser;
 let stanchion;
@@ -75,9 +75,10 @@ test("reserves and pays once the route is back", async () => {
 
   await booking(page, "reserved").waitFor();
   await proxy.routes(false);
-  const confirmed = answered(page, "/confirm", 404);
+  // The page reads the booking before the payment begins, and takes none without an answer.
+  const read = answered(page, `/bookings/${await bookingId(page)}`, 404);
   await page.getByTestId("confirm").click();
-  await confirmed;
+  await read;
   await page.getByTestId("error").filter({ hasText: "your seats are held" }).waitFor();
   assert.ok(await booking(page, "reserved").isVisible());
   await inspect(page, "route-lost-paying", { document: false });

@@ -5,7 +5,7 @@ import { after, before, test } from "node:test";
 import { inspect, launch, user } from "./browser.js";
 import { operating } from "./operator.js";
 import { ServerProcess } from "./server-process.js";
-import { join, open, position } from "./visitor.js";
+import { join, open, position, wish } from "./visitor.js";
 
 const skip = !process.env.SCREENS;
 let browser;
@@ -101,9 +101,8 @@ test("shows a sale in progress", { skip }, async () => {
   for (const people of [26, 18, 9, 4]) await come(people, 5);
   const { context, faults } = await user(browser, stanchion.origin, { viewport: { width: 900, height: 1008 } });
   const visitor = await open(context, stanchion.origin, sale.path);
-  await visitor.getByTestId("wish-add").click();
-  await visitor.getByTestId("wish-quantity").selectOption("2");
-  await visitor.getByTestId("wish-add").click();
+  await wish(visitor, "Floor");
+  await wish(visitor, "Balcony");
   await join(visitor);
   const first = await position(visitor);
 

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { inspect, launch, user } from "./browser.js";
 import { Server, origin } from "./sale.js";
-import { booking, chooseSeats, join, open, position, reserve } from "./visitor.js";
+import { booking, chooseSeats, join, open, position, reserve, wish } from "./visitor.js";
 
 const server = new Server();
 let browser;
@@ -24,7 +24,8 @@ test("allows joining once the sale opens", async () => {
   const sale = await server.openSale("Too Early", { queue: { state: "scheduled" }, shows: 2 });
   const { context, page, faults } = await visit(sale);
   await says(page, "has not opened yet");
-  assert.ok(await page.getByTestId("join").isDisabled());
+  assert.equal(await page.getByTestId("join").count(), 0, "no button that does nothing");
+  await page.getByTestId("not-open").waitFor();
   await inspect(page, "scheduled");
   await sale.open();
   await page.getByTestId("join").and(page.locator(":enabled")).waitFor();
@@ -51,7 +52,7 @@ test("shows paused, open, sold out and closed while waiting", async () => {
   await page.getByTestId("position").waitFor();
   assert.ok((await position(page)) <= shown, "a position never grows");
   await sale.set({ state: "closed" });
-  await says(page, "This sale is over");
+  await says(page, "The sale ended while you were in line");
   assert.equal(await page.getByTestId("join").count(), 0);
   assert.equal(await page.getByTestId("error").textContent(), "", "the end of a sale is no error");
   await inspect(page, "closed");
@@ -256,7 +257,7 @@ for (const colorScheme of ["light", "dark"]) {
     const name = "An Evening with a Remarkably Long and Unbreakable Name";
     const sale = await server.openSale(name, { ahead: 1, shows: 2 });
     const { context, page, faults } = await visit(sale, { viewport: { width: 320, height: 640 }, colorScheme, reducedMotion: "reduce" });
-    await page.getByTestId("wish-add").click();
+    await wish(page, "Friday evening · Floor");
     await page.getByTestId("wish-add").click();
     const wished = page.locator(".pick > span").first();
     assert.equal(await wished.textContent(), "Friday evening · Floor, €125.00");

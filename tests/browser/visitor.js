@@ -11,6 +11,15 @@ export async function join(page) {
   await page.getByTestId("position").or(page.getByTestId("pass")).or(page.getByTestId("booking")).first().waitFor();
 }
 
+/** Adds a seat preference: the zone by a part of its name. */
+export async function wish(page, zone, seats = 2) {
+  await page.getByTestId("wish-add").click();
+  const row = page.locator(".choice").last();
+  const option = row.getByTestId("wish-zone").locator("option").filter({ hasText: zone }).first();
+  await row.getByTestId("wish-zone").selectOption(await option.getAttribute("value"));
+  await row.getByTestId("wish-quantity").selectOption(String(seats));
+}
+
 export async function position(page) {
   const text = await page.getByTestId("position").textContent();
   return Number(text.replace(/\D/g, ""));

@@ -380,6 +380,9 @@ export interface components {
         /** @description The name and the state of an event. */
         EventHead: {
             city?: string;
+            currency: components["schemas"]["Currency"];
+            currency_digits: number;
+            min_price?: number;
             event_id: components["schemas"]["EventId"];
             /** @description The operator's message to all users. */
             message?: string;

@@ -45,7 +45,7 @@ function BrandedApp(props: AppProps) {
   }, [at]);
 
   return (
-    <VisitorFrame state={state}>
+    <VisitorFrame state={state} now={() => props.deps.rest.now()} memoryOnly={props.deps.storage.isMemoryOnly}>
       <View {...props} />
     </VisitorFrame>
   );
@@ -56,6 +56,7 @@ function View({ state, journey, deps }: AppProps) {
   const now = () => deps.rest.now();
   const { stage, page } = state;
   if (stage.at === "starting") return <h1 class="card reading">{t.starting}</h1>;
+  const queueId = deps.identities.current()?.user_id;
   if (page === "events") return <Events state={state} now={now} />;
   if (page === "bookings") {
     return (
@@ -71,7 +72,7 @@ function View({ state, journey, deps }: AppProps) {
     case "signIn":
       return <SignIn journey={journey} busy={state.busy} />;
     case "waiting":
-      return <Waiting state={state} journey={journey} />;
+      return <Waiting state={state} journey={journey} queueId={queueId} />;
     case "shopping":
       return <Seats state={state} journey={journey} now={now} />;
     case "booking":

@@ -48,19 +48,30 @@ use crate::{
     "city": "Hamburg",
     "time_zone": "Europe/Berlin",
     "starts_at": "2026-07-03T18:00:00Z",
-    "starts_at_local": "2026-07-03T20:00:00"
+    "starts_at_local": "2026-07-03T20:00:00",
+    "currency": "EUR",
+    "currency_digits": 2,
+    "min_price": 8900
 }] }))]
 pub(super) struct EventList {
     events: Vec<EventSummary>,
 }
 
-/// The name and the state of an event.
+/// The name and the state of an event, and what a list of events shows of it.
 #[derive(Serialize, ToSchema)]
 #[schema(as = EventHead)]
 struct EventSummary {
     event_id: EventId,
     name: String,
     state: SaleState,
+    currency: Currency,
+    /// Decimals of the currency's minor unit, by ISO 4217.
+    #[schema(maximum = 4)]
+    currency_digits: u8,
+    /// Lowest price of one seat, in minor units.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, minimum = 0)]
+    min_price: Option<i64>,
     /// The operator's message to all users.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -94,10 +105,6 @@ struct EventSummary {
 pub(super) struct EventResponse {
     #[serde(flatten)]
     summary: EventSummary,
-    currency: Currency,
-    /// Decimals of the currency's minor unit, by ISO 4217.
-    #[schema(maximum = 4)]
-    currency_digits: u8,
     /// Max seats that one user may hold or have bought.
     max_seats_per_user: u32,
     /// Duration of a hold.
@@ -174,6 +181,7 @@ fn event_example() -> Value {
         "starts_at_local": "2026-07-03T20:00:00",
         "currency": "EUR",
         "currency_digits": 2,
+        "min_price": 8900,
         "max_seats_per_user": 6,
         "hold_seconds": 300,
         "shows": [{
@@ -282,8 +290,6 @@ pub(super) async fn event_response(
 
     Ok(EventResponse {
         summary: summary(event, &seats.dashboard.sold_out()),
-        currency: event.currency,
-        currency_digits: event.currency.digits(),
         max_seats_per_user: event.max_seats_per_user,
         hold_seconds: event.hold_seconds,
         appearance: event.appearance.clone(),
@@ -308,10 +314,14 @@ pub(super) async fn operator_response(
 
 fn summary(event: &Event, sold_out: &HashSet<EventId>) -> EventSummary {
     let starts_at = event.starts_at();
+    let zones = event.shows.iter().flat_map(|show| &show.zones);
     EventSummary {
         event_id: event.event_id,
         name: event.name.clone(),
         state: event.queue.state,
+        currency: event.currency,
+        currency_digits: event.currency.digits(),
+        min_price: zones.map(|zone| zone.unit_price).min(),
         message: event.queue.message.clone(),
         sold_out: sold_out.contains(&event.event_id),
         venue: event.venue.name.clone(),

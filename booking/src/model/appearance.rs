@@ -10,13 +10,13 @@ use utoipa::{
 };
 use waitingroom_domain::{queue::InvalidSetting, schema::openapi_schema};
 
-/// Longest logo or picture, as the text of its `data:` URL.
-const MAX_LOGO: usize = 48 * 1024;
-/// Longest path of a logo.
+/// Longest image, as the text of its `data:` URL.
+const MAX_IMAGE: usize = 48 * 1024;
+/// Longest path of an image.
 const MAX_PATH: usize = 512;
 /// Longest greeting, in characters.
 const MAX_MESSAGE: usize = 280;
-/// What a logo may be: no SVG, which is a document of its own.
+/// What an image may be: no SVG, which is a document of its own.
 const IMAGE_TYPES: [&str; 3] = ["png", "jpeg", "webp"];
 
 /// The appearance of an event's pages.
@@ -27,7 +27,7 @@ pub struct Appearance {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, max_length = 49152)]
     pub logo: Option<String>,
-    /// A picture of the event, in the same forms as the logo.
+    /// The event's picture, in the same forms; shown 16 wide by 9 high.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, max_length = 49152)]
     pub picture: Option<String>,
@@ -51,10 +51,10 @@ pub struct Appearance {
 pub struct AppearancePatch {
     /// An image: `data:image/png`, `jpeg` or `webp` in base64 of at most 48 KiB, or a path of at
     /// most 512 characters on this site.
-    #[schema(schema_with = logo_schema)]
+    #[schema(schema_with = image_schema)]
     pub logo: Option<String>,
-    /// A picture of the event, in the same forms.
-    #[schema(schema_with = logo_schema)]
+    /// The event's picture, in the same forms; shown 16 wide by 9 high.
+    #[schema(schema_with = image_schema)]
     pub picture: Option<String>,
     /// The colour of buttons and links, as `#rrggbb`.
     #[schema(pattern = "^(#[0-9a-fA-F]{6})?$")]
@@ -67,10 +67,10 @@ pub struct AppearancePatch {
     pub message: Option<String>,
 }
 
-fn logo_schema() -> RefOr<Schema> {
+fn image_schema() -> RefOr<Schema> {
     openapi_schema(json!({
         "type": ["string", "null"],
-        "maxLength": MAX_LOGO,
+        "maxLength": MAX_IMAGE,
         "anyOf": [
             { "maxLength": 0 },
             { "maxLength": MAX_PATH, "pattern": r"^/([!-.0-\[\]-~][!-\[\]-~]*)?$" },
@@ -112,10 +112,10 @@ fn changed(before: &Option<String>, patch: &Option<String>) -> Option<String> {
 
 impl AppearancePatch {
     fn check(&self) -> Result<(), InvalidSetting> {
-        let logo =
+        let image =
             "data:image/png, jpeg or webp in base64 of at most 48 KiB, or a path on this site";
-        check("logo", logo, &self.logo, is_logo)?;
-        check("picture", logo, &self.picture, is_logo)?;
+        check("logo", image, &self.logo, is_image)?;
+        check("picture", image, &self.picture, is_image)?;
         check("accent", "a colour as #rrggbb", &self.accent, is_colour)?;
         check(
             "background",
@@ -161,7 +161,7 @@ fn is_message(text: &str) -> bool {
     text.chars().count() <= MAX_MESSAGE && !text.chars().any(char::is_control)
 }
 
-fn is_logo(text: &str) -> bool {
+fn is_image(text: &str) -> bool {
     is_own_path(text) || is_image_data_url(text)
 }
 
@@ -182,7 +182,7 @@ fn is_image_data_url(text: &str) -> bool {
         return false;
     };
 
-    text.len() <= MAX_LOGO
+    text.len() <= MAX_IMAGE
         && IMAGE_TYPES.contains(&kind)
         && !data.is_empty()
         && BASE64_STANDARD.decode(data).is_ok()
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn logos_are_images_or_own_paths() {
+    fn logos_and_pictures_are_images_or_own_paths() {
         for good in [
             "/logo.svg",
             "/a/b.png?v=1",
@@ -233,7 +233,7 @@ mod tests {
             }
         }
 
-        let long = format!("data:image/png;base64,{}", "A".repeat(MAX_LOGO));
+        let long = format!("data:image/png;base64,{}", "A".repeat(MAX_IMAGE));
         for bad in [
             "https://example.org/logo.png",
             "//example.org/logo.png",
@@ -247,14 +247,8 @@ mod tests {
             &long,
         ] {
             for field in ["logo", "picture"] {
-                assert_eq!(
-                    Appearance::default()
-                        .with(&patch(field, bad))
-                        .unwrap_err()
-                        .field,
-                    field,
-                    "{bad:.40}"
-                );
+                let refused = Appearance::default().with(&patch(field, bad)).unwrap_err();
+                assert_eq!(refused.field, field, "{bad:.40}");
             }
         }
     }

@@ -19,6 +19,15 @@ fn min_interval(position: u64) -> Duration {
     }
 }
 
+/// Interval between two messages to a user at this position of which only the length of the queue is news.
+fn min_total_interval(position: u64) -> Duration {
+    match position {
+        0..=500 => Duration::from_secs(4),
+        501..=5_000 => Duration::from_secs(10),
+        _ => Duration::from_secs(30),
+    }
+}
+
 /// Does a wait of this length end before the next position message would be due?
 pub(super) fn admitted_before_next_update(position: u64, wait_seconds: u32) -> bool {
     Duration::from_secs(wait_seconds.into()) < min_interval(position)
@@ -26,7 +35,16 @@ pub(super) fn admitted_before_next_update(position: u64, wait_seconds: u32) -> b
 
 /// Does this user's phase fall after `last`, when positions were last checked, and not after `now`?
 pub(super) fn is_due(position: u64, number: u64, last: Timestamp, now: Timestamp) -> bool {
-    let interval_ms = min_interval(position).as_millis() as i64;
+    has_passed(min_interval(position), number, last, now)
+}
+
+/// The same for a message of which only the length of the queue is news.
+pub(super) fn is_total_due(position: u64, number: u64, last: Timestamp, now: Timestamp) -> bool {
+    has_passed(min_total_interval(position), number, last, now)
+}
+
+fn has_passed(interval: Duration, number: u64, last: Timestamp, now: Timestamp) -> bool {
+    let interval_ms = interval.as_millis() as i64;
     if interval_ms == 0 {
         return true;
     }
@@ -83,6 +101,23 @@ mod tests {
                     "{position}, ticks of {tick} ms"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn sends_length_alone_once_in_its_interval() {
+        for (position, interval_ms) in [(1, 4_000), (501, 10_000), (60_000, 30_000)] {
+            let mut ticks: Vec<i64> = (0..interval_ms).step_by(1_000).collect();
+            ticks.push(interval_ms);
+            let due = |last, now| {
+                (1..=1_000)
+                    .filter(|number| is_total_due(position, *number, at(last), at(now)))
+                    .count()
+            };
+            let sent: Vec<usize> = ticks.windows(2).map(|tick| due(tick[0], tick[1])).collect();
+
+            assert_eq!(sent.iter().sum::<usize>(), 1_000, "{position}");
+            assert!(sent.iter().all(|now| *now < 400), "spread: {sent:?}");
         }
     }
 

@@ -25,6 +25,8 @@ pub(super) struct Projection {
     last_sent_position: u64,
     /// Seconds of the wait that the client knows; `u32::MAX` if it knows none.
     last_sent_wait: u32,
+    /// Length of the queue that the client knows.
+    last_sent_total: u64,
     last_sent_reason: Option<WaitReason>,
     /// The last update was left out, see [`Projection::should_skip`].
     skipped_once: bool,
@@ -41,6 +43,7 @@ impl Projection {
             revision: place.revision,
             last_sent_position: place.last_sent_position().unwrap_or(u64::MAX),
             last_sent_wait: u32::MAX,
+            last_sent_total: place.total,
             last_sent_reason: None,
             skipped_once: false,
             counting: place.counting,
@@ -131,6 +134,7 @@ impl Projection {
         let shown = place.position.min(self.position);
         if shown > 0 {
             self.last_sent_position = self.last_sent_position.min(shown);
+            self.last_sent_total = place.total.max(shown);
         }
         shown
     }
@@ -179,6 +183,7 @@ impl Projection {
         let position = self.position.min(self.last_sent_position);
         let estimate = view.estimate(position, now);
         self.last_sent_position = position;
+        self.last_sent_total = total.max(position);
         self.record_sent(estimate);
 
         PositionUpdate {
@@ -211,8 +216,8 @@ impl Projection {
         self.revision = progress.to;
     }
 
-    /// An update for the user, if one is due: for a better position, or for a wait that became
-    /// longer. A position that a client knows never grows.
+    /// An update for the user, if one is due: for a better position, for a wait that became longer,
+    /// or, less often, for another length of the queue. A position that a client knows never grows.
     pub(super) fn next_update(
         &mut self,
         total: u64,
@@ -230,18 +235,23 @@ impl Projection {
         let is_delayed = estimate.reason.is_some()
             && (estimate.reason != self.last_sent_reason
                 || estimate.is_worse_than(self.last_sent_wait));
-        if position == self.last_sent_position && !is_delayed {
+        let total = total.max(position);
+        let is_total_news = total != self.last_sent_total
+            && conflation::is_total_due(position, self.number, last, now);
+        let is_moved = position != self.last_sent_position;
+        if !is_moved && !is_delayed && !is_total_news {
             return None;
         }
-        if !is_delayed && self.should_skip(position, estimate) {
+        if is_moved && !is_delayed && self.should_skip(position, estimate) {
             return None;
         }
 
         self.last_sent_position = position;
+        self.last_sent_total = total;
         self.record_sent(estimate);
         Some(PositionUpdate {
             position,
-            total: total.max(position),
+            total,
             seats_left: view.seats_left,
             estimate,
         })

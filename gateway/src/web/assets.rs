@@ -80,6 +80,10 @@ pub(crate) fn router() -> Router {
             "/plain.css",
             get(async |headers: HeaderMap| file("plain.css", &headers)),
         )
+        .route(
+            "/boot.js",
+            get(async |headers: HeaderMap| file("boot.js", &headers)),
+        )
         // At the root, so that its scope is every page.
         .route(
             "/service-worker.js",

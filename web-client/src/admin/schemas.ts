@@ -76,6 +76,7 @@ export const operatorEvent = object({
   time_zone: optional(string),
   starts_at: optional(timestamp),
   starts_at_local: optional(string),
+  min_price: optional(nonNegativeInt),
   currency: string,
   currency_digits: nonNegativeInt,
   max_seats_per_user: nonNegativeInt,

@@ -1,5 +1,6 @@
 // The operator's session: a token in this tab's `sessionStorage`, which no other tab can read.
 import { decodeClaims } from "../../sdk/jwt";
+import { tabStorage } from "../shared/guarded-storage";
 
 const KEY = "stanchion.operator";
 
@@ -10,12 +11,12 @@ export interface Claims {
 }
 
 export function loadToken(): string | undefined {
-  return sessionStorage.getItem(KEY) ?? undefined;
+  return tabStorage.getItem(KEY) ?? undefined;
 }
 
 export function saveToken(token: string | undefined): void {
-  if (token === undefined) sessionStorage.removeItem(KEY);
-  else sessionStorage.setItem(KEY, token);
+  if (token === undefined) tabStorage.removeItem(KEY);
+  else tabStorage.setItem(KEY, token);
 }
 
 /** The claims of a token, unverified; undefined if it is malformed or names no user. */

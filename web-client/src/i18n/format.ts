@@ -18,6 +18,7 @@ export interface Format {
   /** Day and time with the name of the zone: the event's or, if it has none, the user's. */
   eventTime(time: string, timeZone?: string): string;
   timeOfDay(time: Date): string;
+  timeWithSeconds(time: Date): string;
   /** Minutes and seconds, as 4:05. */
   clock(ms: number): string;
 }
@@ -31,6 +32,7 @@ export function formatFor(language: Language, preferences: readonly string[] = [
   const rules = new Intl.PluralRules(language);
   const dateTime = new Intl.DateTimeFormat(locale, { dateStyle: "full", timeStyle: "short" });
   const timeOfDay = new Intl.DateTimeFormat(locale, { timeStyle: "short" });
+  const timeWithSeconds = new Intl.DateTimeFormat(locale, { timeStyle: "medium" });
 
   return {
     locale,
@@ -40,6 +42,7 @@ export function formatFor(language: Language, preferences: readonly string[] = [
     dateTime: (time) => dateTime.format(new Date(time)),
     eventTime: (time, timeZone) => eventTimeFormat(locale, timeZone).format(new Date(time)),
     timeOfDay: (time) => timeOfDay.format(time),
+    timeWithSeconds: (time) => timeWithSeconds.format(time),
     clock,
   };
 }

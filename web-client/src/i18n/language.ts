@@ -1,4 +1,5 @@
 // The user's language: their own choice, else the browser's preference, else English.
+import { storage } from "../shared/guarded-storage";
 
 export const languages = { en: "English", th: "ไทย" } as const;
 export type Language = keyof typeof languages;
@@ -16,9 +17,9 @@ export function preferredLanguage(chosen: string | null, preferences: readonly s
 }
 
 export function loadLanguage(): string | null {
-  return localStorage.getItem(KEY);
+  return storage.getItem(KEY);
 }
 
 export function saveLanguage(language: Language): void {
-  localStorage.setItem(KEY, language);
+  storage.setItem(KEY, language);
 }

@@ -2,6 +2,7 @@
 // page, and a screen that stays on. Each switch says what works on this device. Nothing here throws: it runs at the moment of the turn.
 import { useEffect, useId, useState } from "preact/hooks";
 import { useI18n } from "../i18n/visitor";
+import { storage } from "../shared/guarded-storage";
 import type { State } from "../visitor/state";
 import { type Alert, type Obstacle, obstacles } from "./alert-abilities";
 import { type TurnWords, pushAlerts, registerServiceWorker } from "./push-alerts";
@@ -178,24 +179,17 @@ function useWakeLock(on: boolean): void {
 }
 
 const ALERTS: Alert[] = ["sound", "notification", "push", "vibration", "wakeLock"];
-/** What was chosen while nothing can be stored. */
-const unstored = new Map<Alert, boolean>();
-
 function chosenAlerts(): Record<Alert, boolean> {
   return Object.fromEntries(ALERTS.map((alert) => [alert, isChosen(alert)])) as Record<Alert, boolean>;
 }
 
 function isChosen(alert: Alert): boolean {
-  return unstored.get(alert) ?? attempt(() => localStorage.getItem(key(alert)) !== null) ?? false;
+  return storage.getItem(key(alert)) !== null;
 }
 
 function choose(alert: Alert, on: boolean): void {
-  unstored.set(alert, on);
-  attempt(() => {
-    if (on) localStorage.setItem(key(alert), "yes");
-    else localStorage.removeItem(key(alert));
-    unstored.delete(alert);
-  });
+  if (on) storage.setItem(key(alert), "yes");
+  else storage.removeItem(key(alert));
 }
 
 function key(alert: Alert): string {

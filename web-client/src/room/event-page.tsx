@@ -3,12 +3,14 @@ import { useEffect, useRef } from "preact/hooks";
 import { Sale } from "../events/events";
 import { useI18n } from "../i18n/visitor";
 import { Announcer } from "../shared/announcer";
+import { Changing } from "../shared/changing";
 import { EventPlace, EventTime } from "../shared/event-time";
 import { formatPrice } from "../shared/money";
 import { useTitle } from "../shared/title";
 import { Heading } from "../shared/visitor-frame";
 import type { Journey } from "../visitor/journey";
 import { type State, saleOf } from "../visitor/state";
+import { Picture } from "./event-facts";
 import { SeatPreferencePicker } from "./seat-preference";
 
 const JOINABLE = ["open", "paused"];
@@ -23,18 +25,43 @@ export function EventPage({ state, journey }: { state: State; journey: Journey }
   return (
     <>
       <div class="lead">
+        {event && <Picture event={event} />}
         <Sale state={sale} />
-        <Heading>{event?.name}</Heading>
-        <p>{t.eventPage.lead[sale]}</p>
+        <Heading>
+          <Changing>{event?.name}</Changing>
+        </Heading>
+        <p>
+          <Changing>{sale === "closed" && state.endedInLine ? t.eventPage.endedInLine : t.eventPage.lead[sale]}</Changing>
+        </p>
         {opened && <Announcer text={t.eventPage.opened} urgent />}
-        {sale !== "closed" && sale !== "sold_out" && (
-          <button type="button" class="big" data-testid="join" disabled={state.busy || !JOINABLE.includes(sale)} onClick={() => void journey.join()}>
-            {state.busy ? t.eventPage.joining : t.eventPage.join}
-          </button>
-        )}
+        <Join state={state} journey={journey} />
       </div>
       {event && <Shows event={event} />}
       {event && JOINABLE.includes(sale) && <SeatPreferencePicker state={state} changed={(preferences) => journey.setSeatPreferences(preferences)} />}
+    </>
+  );
+}
+
+function Join({ state, journey }: { state: State; journey: Journey }) {
+  const { t } = useI18n();
+  const sale = saleOf(state)?.state ?? "open";
+  if (sale === "closed" || sale === "sold_out") return null;
+  if (sale === "scheduled") {
+    return (
+      <p class="standing" data-testid="not-open">
+        {t.eventPage.notOpen}
+      </p>
+    );
+  }
+
+  return (
+    <>
+      <button type="button" class="big" data-testid="join" disabled={state.busy} onClick={() => void journey.join()}>
+        <Changing>{state.busy ? t.eventPage.joining : t.eventPage.join}</Changing>
+      </button>
+      <p class="hint" role="status" data-testid="crowded">
+        <Changing>{state.crowded ? t.eventPage.crowded : undefined}</Changing>
+      </p>
     </>
   );
 }
@@ -75,6 +102,7 @@ function Shows({ event }: { event: NonNullable<State["event"]> }) {
           </li>
         ))}
       </ul>
+      <p class="hint">{t.turn.atMost(event.max_seats_per_user)}</p>
     </section>
   );
 }

@@ -16,18 +16,20 @@ const HOUR = 3_600;
 export function formatWait(range: Range | undefined, waits: Waits, f: Format): string {
   if (!range) return waits.unknown;
   if (range.high <= MINUTE) return waits.soon;
-  if (range.high < 1.5 * HOUR) return span(range, MINUTE, waits.minute, waits.minutes, f);
-  return span(range, HOUR, waits.hour, waits.hours, f);
+  const { unit, low, high } = inUnits(range);
+  const [one, two] = unit === MINUTE ? [waits.minute, waits.minutes] : [waits.hour, waits.hours];
+  return low === high ? one(high) : two(f.whole(low), f.whole(high));
 }
 
-function span(
-  range: Range,
-  unit: number,
-  one: (n: number) => string,
-  two: (low: string, high: string) => string,
-  f: Format,
-): string {
+/** The range as the text names it, so that a time of day beside the text does not contradict it. */
+export function roundedRange(range: Range): Range {
+  const { unit, low, high } = inUnits(range);
+  return { low: low * unit, high: high * unit };
+}
+
+function inUnits(range: Range): { unit: number; low: number; high: number } {
+  const unit = range.high < 1.5 * HOUR ? MINUTE : HOUR;
   const high = Math.ceil(range.high / unit);
-  const low = Math.max(1, Math.floor(range.low / unit));
-  return low >= high ? one(high) : two(f.whole(low), f.whole(high));
+  const low = Math.min(high, Math.max(1, Math.floor(range.low / unit)));
+  return { unit, low, high };
 }

@@ -1,17 +1,27 @@
-// The frame of the visitors' page: branding, notices, links to other pages, and the language choice.
+// The frame of the visitors' page: branding, notices, links to other pages, the places of other events, and the language choice.
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { LanguageChoice, useI18n } from "../i18n/visitor";
+import { PlaceBar } from "../room/place-bar";
 import type { State, PageError } from "../visitor/state";
+import { Changing } from "./changing";
 import { PageFrame } from "./page-frame";
 
-export function VisitorFrame({ state, children }: { state: State; children: ComponentChildren }) {
+interface Props {
+  state: State;
+  now: () => number;
+  /** What the visitor has is known to this tab only. */
+  memoryOnly: boolean;
+  children: ComponentChildren;
+}
+
+export function VisitorFrame({ state, now, memoryOnly, children }: Props) {
   const { t } = useI18n();
   const logo = state.event?.appearance?.logo;
   const brand = (
     <>
       {logo ? <img src={logo} alt="" height={32} /> : <Mark />}
-      <span>{state.event?.name ?? "Stanchion"}</span>
+      <Changing>{state.event?.name ?? "Stanchion"}</Changing>
     </>
   );
   const footer = (
@@ -23,8 +33,9 @@ export function VisitorFrame({ state, children }: { state: State; children: Comp
 
   return (
     <PageFrame skip={t.skip} home="/" brand={brand} corner={<LanguageChoice />} footer={footer}>
-      <Notices state={state} />
+      <Notices state={state} memoryOnly={memoryOnly} />
       {children}
+      <PlaceBar places={state.others} now={now} />
     </PageFrame>
   );
 }
@@ -41,30 +52,51 @@ function Mark() {
 }
 
 /** These cost the user nothing, so they are shown without the error style. */
-const HARMLESS = ["PASS_REVOKED", "UNAVAILABLE", "RATE_LIMITED"];
+const HARMLESS = ["PASS_REVOKED", "UNAVAILABLE", "RATE_LIMITED", "PAYING_ELSEWHERE"];
 /** The outcome of the request is unknown. */
 const UNDECIDED = ["UNAVAILABLE", "NO_ANSWER"];
 
-function Notices({ state }: { state: State }) {
+function Notices({ state, memoryOnly }: { state: State; memoryOnly: boolean }) {
   const { t } = useI18n();
-  const { connection, lost, error, event, sale, stage } = state;
+  const { connection, error, event, sale, stage, page } = state;
   const undecided = UNDECIDED.includes(error?.code ?? "") && t.connection.undecided[stage.at];
   const message = sale ? sale.message : event?.message;
   const welcome = event?.appearance?.message;
+  const kept = memoryOnly && page === "event" && stage.at !== "missing" && stage.at !== "starting";
 
   return (
     <div class="notices">
       <p class="notice" role="status" data-testid="connection" data-state={connection.state} data-via={"via" in connection ? connection.via : ""}>
-        {lost && t.connection.reconnecting}
-        {connection.state === "connected" && connection.via === "polling" && t.connection.slow}
+        <Changing>{formatConnection(state, t.connection)}</Changing>
       </p>
       <p class={`notice ${HARMLESS.includes(error?.code ?? "") ? "" : "error"}`} role="alert" data-testid="error">
-        {undecided || (error && formatError(error, t.errors))}
+        <Changing>{undecided || (error && formatError(error, t.errors))}</Changing>
       </p>
-      {welcome && <p class="notice plain" data-testid="welcome">{welcome}</p>}
-      {message && <p class="notice plain" data-testid="notice">{message}</p>}
+      {kept && (
+        <p class="notice" data-testid="memory-only">
+          {t.connection.memoryOnly}
+        </p>
+      )}
+      {welcome && (
+        <p class="notice plain" data-testid="welcome">
+          <Changing>{welcome}</Changing>
+        </p>
+      )}
+      {message && (
+        <p class="notice plain" data-testid="notice">
+          <Changing>{message}</Changing>
+        </p>
+      )}
     </div>
   );
+}
+
+/** A place that was never shown is not promised to be kept. */
+function formatConnection({ connection, lost, unreachable, stage }: State, words: { reconnecting: string; slow: string; unreachable: string }): string | undefined {
+  const hasPlace = stage.at === "waiting" ? stage.position !== undefined : stage.at === "shopping";
+  if (lost && hasPlace) return words.reconnecting;
+  if (unreachable || lost) return words.unreachable;
+  return connection.state === "connected" && connection.via === "polling" ? words.slow : undefined;
 }
 
 /** The server's own text is the last resort, because it is in English. */

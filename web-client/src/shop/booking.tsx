@@ -2,9 +2,11 @@
 import type { Booking } from "@stanchion/client";
 import type { Shop } from "@stanchion/client/shop";
 import { useI18n } from "../i18n/visitor";
-import { Countdown } from "../shared/countdown";
+import { Changing, Figure } from "../shared/changing";
+import { ConfirmedAction } from "../shared/confirmed-action";
+import { Countdown, SmallCountdown } from "../shared/countdown";
 import { EventPlace, EventTime } from "../shared/event-time";
-import { useLazyComponent } from "../shared/lazy";
+import { LateView } from "../shared/late-view";
 import { formatPrice } from "../shared/money";
 import { useTitle } from "../shared/title";
 import { Heading } from "../shared/visitor-frame";
@@ -12,8 +14,10 @@ import type { Journey } from "../visitor/journey";
 import type { State } from "../visitor/state";
 import { FreeBooking } from "./free-booking";
 import { KeepTicket } from "./keep-ticket";
-import { loadPaymentStep } from "./payment";
+import { paymentStep } from "./payment";
+import { usePrefetchedSteps } from "./prefetch";
 import { reference } from "./reference";
+import { ticketCode } from "./ticket-code";
 
 interface Props {
   state: State;
@@ -30,15 +34,21 @@ export function BookingView(props: Props) {
   const isFree = amount === 0;
   const show = showOf(state, booking);
   useTitle(`${t.booking.titles[status]} · ${state.event?.name ?? ""}`);
+  usePrefetchedSteps(0, !isFree);
 
   return (
     <>
       <section class={`card booking booking-${status}`} data-testid="booking" data-status={status}>
         <Heading key={status}>{t.booking.titles[status]}</Heading>
-        <p>{isFree && status === "reserved" ? t.free.lead : t.booking.leads[status]}</p>
+        <p>
+          <Changing>{isFree && status === "reserved" ? t.free.lead : t.booking.leads[status]}</Changing>
+        </p>
         {status === "reserved" && (
           <Countdown until={booking.expires_at} now={now} label={t.booking.held} announcement={isFree ? t.free.ending : t.booking.ending} ended={() => journey.purchase.onHoldEnded()} />
         )}
+        <p class="booking-event" data-testid="booking-event">
+          {state.event?.name}
+        </p>
         {status === "confirmed" && <Ticket booking={booking} />}
         <dl class="facts" data-testid="booking-id" data-booking={booking.booking_id}>
           <div>
@@ -52,8 +62,8 @@ export function BookingView(props: Props) {
           </div>
           <div>
             <dt>{t.booking.total}</dt>
-            <dd class="numeral" data-testid="booking-total">
-              {formatPrice(f, t.free.price, { amount, currency, digits })}
+            <dd class="numeral">
+              <Figure data-testid="booking-total">{formatPrice(f, t.free.price, { amount, currency, digits })}</Figure>
             </dd>
           </div>
         </dl>
@@ -66,42 +76,68 @@ export function BookingView(props: Props) {
 
 export function Ticket({ booking }: { booking: { booking_id: string } }) {
   const { t } = useI18n();
-  const Qr = useLazyComponent(async () => (await import("./qr")).Qr, true);
   const spoken = reference(booking.booking_id);
 
   return (
     <div class="ticket">
-      <div class="qr-space">{Qr && <Qr text={booking.booking_id} label={t.booking.code(spoken)} />}</div>
+      <div class="qr-space">
+        <LateView code={ticketCode} view={{ text: booking.booking_id, label: t.booking.code(spoken) }} />
+      </div>
       <p>
         <span class="hint">{t.booking.reference}</span>
-        <strong class="reference numeral" data-testid="reference">
-          {spoken}
+        <strong class="reference numeral">
+          <Figure data-testid="reference">{spoken}</Figure>
         </strong>
       </p>
     </div>
   );
 }
 
-function PayOrCancel({ state, booking, journey }: Props) {
+function PayOrCancel(props: Props) {
   const { t } = useI18n();
-  const isFree = booking.total_price === 0;
-  const Payment = useLazyComponent(loadPaymentStep, !isFree);
+  const { state, booking, journey } = props;
+  const { purchase } = journey;
+
   return (
     <>
-      {isFree ? (
-        <FreeBooking busy={state.busy} confirm={() => void journey.purchase.confirm()} />
-      ) : (
-        <section class="card" aria-labelledby="pay">
-          <h2 id="pay">{t.booking.pay}</h2>
-          {Payment && (
-            <Payment booking={booking} busy={state.busy} paid={() => void journey.purchase.confirm()} failed={() => journey.purchase.paymentFailed()} />
-          )}
-        </section>
-      )}
-      <p class="leave">
-        <button type="button" class="quiet" data-testid="cancel" disabled={state.busy} onClick={() => void journey.purchase.cancel()}>
-          {t.booking.cancel}
-        </button>
+      {booking.total_price === 0 ? <FreeBooking busy={state.busy} confirm={() => void purchase.confirm()} /> : <Payment {...props} />}
+      <ConfirmedAction
+        label={t.booking.cancel}
+        question={t.booking.cancelSure}
+        confirm={t.booking.cancelYes}
+        decline={t.booking.cancelNo}
+        testId="cancel"
+        disabled={state.busy}
+        onConfirm={() => void purchase.cancel()}
+      />
+    </>
+  );
+}
+
+function Payment({ state, booking, journey, now }: Props) {
+  const { t, f } = useI18n();
+  const { purchase } = journey;
+  const payment = {
+    booking,
+    busy: state.busy,
+    begin: () => purchase.beginPayment(),
+    paid: () => void purchase.confirm(),
+    failed: () => purchase.paymentFailed(),
+  };
+  return (
+    <>
+      <section class="card" id="payment" aria-labelledby="pay">
+        <h2 id="pay">{t.booking.pay}</h2>
+        <LateView code={paymentStep} view={payment} />
+      </section>
+      <p class="bar to-payment" data-testid="payment-bar">
+        <span class="checkout-facts">
+          <SmallCountdown until={booking.expires_at} now={now} label={t.booking.held} />
+          <Figure class="total">{f.money(booking.total_price, booking.currency, booking.currency_digits)}</Figure>
+        </span>
+        <a class="button" href="#payment">
+          {t.booking.toPayment}
+        </a>
       </p>
     </>
   );

@@ -1,6 +1,7 @@
 // The user's bookings, newest first.
 import type { Booking } from "@stanchion/client";
 import { useI18n } from "../i18n/visitor";
+import { Changing } from "../shared/changing";
 import { formatPrice } from "../shared/money";
 import { useTitle } from "../shared/title";
 import { Heading } from "../shared/visitor-frame";
@@ -24,9 +25,11 @@ export function Bookings({ state, onOpen }: { state: State; onOpen: (booking: Bo
         {state.bookings?.map((booking) => (
           <li class="card past" key={booking.booking_id} data-testid="past-booking">
             <span class="event-name">{name(booking)}</span>
-            <span class={`sale booking-is-${booking.status}`}>{t.booking.statuses[booking.status]}</span>
+            <span class={`sale booking-is-${booking.status}`}>
+              <Changing>{t.booking.statuses[booking.status]}</Changing>
+            </span>
             <small>
-              {t.booking.ofSeats(booking.quantity, "").replace(/, $/, "").trim()} · {formatPrice(f, t.free.price, { amount: booking.total_price, currency: booking.currency, digits: booking.currency_digits })} · {t.bookings.when}{" "}
+              {t.seatPreferences.seats(booking.quantity)} · {formatPrice(f, t.free.price, { amount: booking.total_price, currency: booking.currency, digits: booking.currency_digits })} · {t.bookings.when}{" "}
               {f.dateTime(booking.created_at)}
             </small>
             {(booking.status === "reserved" || booking.status === "confirmed") && (
@@ -36,7 +39,7 @@ export function Bookings({ state, onOpen }: { state: State; onOpen: (booking: Bo
                 aria-label={booking.status === "reserved" ? `${payOrConfirm(booking)}: ${name(booking)}` : t.bookings.open(reference(booking.booking_id))}
                 onClick={() => onOpen(booking)}
               >
-                {booking.status === "reserved" ? payOrConfirm(booking) : reference(booking.booking_id)}
+                <Changing>{booking.status === "reserved" ? payOrConfirm(booking) : reference(booking.booking_id)}</Changing>
               </a>
             )}
           </li>

@@ -3,15 +3,21 @@ import type { EventDetail, Show, Zone } from "@stanchion/client/shop";
 import { useEffect, useState } from "preact/hooks";
 import type { Format } from "../i18n/format";
 import { useI18n } from "../i18n/visitor";
-import { Countdown } from "../shared/countdown";
+import { EventFacts } from "../room/event-facts";
+import { Changing, Figure } from "../shared/changing";
+import { ConfirmedAction } from "../shared/confirmed-action";
+import { Countdown, SmallCountdown } from "../shared/countdown";
 import { EventTime } from "../shared/event-time";
 import { formatPrice } from "../shared/money";
 import { useTitle } from "../shared/title";
 import { Heading } from "../shared/visitor-frame";
 import type { Journey } from "../visitor/journey";
 import { type State, freeSeats, saleOf } from "../visitor/state";
+import { hasPrice, usePrefetchedSteps } from "./prefetch";
 
 const MAX_SEATS = 10;
+/** The visitor chooses for longer than this. */
+const PREFETCH_WITHIN_MS = 1_000;
 
 interface Props {
   state: State;
@@ -23,26 +29,45 @@ export function Seats({ state, journey, now }: Props) {
   const { t } = useI18n();
   const { stage, event } = state;
   useTitle(t.turn.titleBar(event?.name ?? ""));
+  usePrefetchedSteps(PREFETCH_WITHIN_MS, hasPrice(event));
   if (stage.at !== "shopping") return null;
+  const until = stage.pass.expires_at;
 
   return (
     <>
-      <section class="card turn" data-testid="pass">
+      <section class="turn" data-testid="pass">
         <Heading>{t.turn.title}</Heading>
-        <Countdown until={stage.pass.expires_at} now={now} label={t.turn.left} announcement={t.turn.ending} />
+        <Countdown until={until} now={now} label={t.turn.left} announcement={t.turn.ending} />
         {stage.pass.left && <p class="standing">{t.turn.preferencesGone}</p>}
       </section>
-      {event && <SeatForm state={state} event={event} journey={journey} />}
-      <p class="leave">
-        <button type="button" class="quiet" data-testid="leave" onClick={() => journey.queue.leave()}>
-          {t.turn.giveUp}
-        </button>
-      </p>
+      <div class="columns">
+        {event && <SeatForm state={state} event={event} journey={journey} until={until} now={now} />}
+        {event && (
+          <div class="column">
+            <EventFacts event={event} />
+          </div>
+        )}
+        <ConfirmedAction
+          label={t.turn.giveUp}
+          question={t.turn.giveUpSure}
+          confirm={t.turn.giveUpYes}
+          decline={t.turn.giveUpNo}
+          testId="leave"
+          disabled={state.busy}
+          onConfirm={() => journey.queue.leave()}
+        />
+      </div>
     </>
   );
 }
 
-function SeatForm({ state, event, journey }: { state: State; event: EventDetail; journey: Journey }) {
+interface SeatFormProps extends Omit<Props, "state"> {
+  state: State;
+  event: EventDetail;
+  until: string;
+}
+
+function SeatForm({ state, event, journey, until, now }: SeatFormProps) {
   const { t, f } = useI18n();
   const preferred = state.preferences[0];
   const max = Math.max(1, Math.min(MAX_SEATS, event.max_seats_per_user));
@@ -59,6 +84,7 @@ function SeatForm({ state, event, journey }: { state: State; event: EventDetail;
     submitted.preventDefault();
     if (show && zone) void journey.purchase.reserve({ show_id: show.show_id, zone_id: zone.zone_id, quantity });
   };
+  const missing = zone ? (available < quantity ? t.turn.tooFew(available) : undefined) : soldOut ? undefined : t.turn.whereFirst;
 
   return (
     <form class="card order" aria-labelledby="choose" onSubmit={submit}>
@@ -79,15 +105,23 @@ function SeatForm({ state, event, journey }: { state: State; event: EventDetail;
       ))}
       <Quantity quantity={quantity} max={max} changed={setQuantity} />
       <p class="hint missing" role="status" data-testid="missing">
-        {!soldOut && !zone && t.turn.whereFirst}
-        {zone && available < quantity && t.turn.tooFew(available)}
+        <Changing>{missing}</Changing>
       </p>
-      <div class="checkout">
-        <p>
-          <span>{t.turn.total}</span> <output class="total">{zone ? zonePrice(f, t.free.price, zone, quantity) : "–"}</output>
+      <div class="checkout bar" data-testid="checkout">
+        <p class="checkout-facts">
+          <SmallCountdown until={until} now={now} label={t.turn.left} />
+          <span class="checkout-choice">
+            <Changing>{zone ? t.turn.chosen(t.seatPreferences.seats(quantity), zone.name) : undefined}</Changing>
+          </span>
+          <span>
+            <span class="checkout-label">{t.turn.total}</span>{" "}
+            <output>
+              <Figure class="total">{zone ? zonePrice(f, t.free.price, zone, quantity) : "–"}</Figure>
+            </output>
+          </span>
         </p>
         <button type="submit" class="big" data-testid="reserve" disabled={state.busy || !zone || available < quantity}>
-          {state.busy ? t.turn.reserving : t.turn.reserve}
+          <Changing>{state.busy ? t.turn.reserving : t.turn.reserve}</Changing>
         </button>
       </div>
     </form>
@@ -113,7 +147,7 @@ function Quantity({ quantity, max, changed }: { quantity: number; max: number; c
         −
       </button>
       <output class="numeral" data-testid="quantity" aria-live="polite">
-        {f.whole(quantity)}
+        <Figure>{f.whole(quantity)}</Figure>
       </output>
       <button
         type="button"
@@ -147,7 +181,9 @@ function ZoneChoice({ zone, left, chosen, choose }: ZoneChoiceProps) {
       </span>
       <span class="free">
         <meter min={0} max={zone.capacity} value={left} aria-hidden="true" />
-        <small data-testid="free">{left === 0 ? t.turn.soldOut : t.turn.free(left)}</small>
+        <small data-testid="free">
+          <Changing>{left === 0 ? t.turn.soldOut : t.turn.free(left)}</Changing>
+        </small>
       </span>
     </label>
   );

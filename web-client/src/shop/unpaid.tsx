@@ -1,6 +1,7 @@
 // Links to the user's unpaid bookings, shown on the list of events.
 import type { Booking } from "@stanchion/client";
 import { useI18n } from "../i18n/visitor";
+import { Changing, Figure } from "../shared/changing";
 import { useMsLeft } from "../shared/countdown";
 import { eventPath } from "../visitor/route";
 
@@ -17,7 +18,10 @@ function UnpaidOne({ booking, now }: { booking: Booking; now: () => number }) {
   return (
     <section class="card unpaid" data-testid="unpaid">
       <p>
-        <strong>{isFree ? t.free.unconfirmed(booking.quantity) : t.unpaid(booking.quantity)}</strong> <span class="numeral">{t.unpaidLeft(f.clock(left))}</span>
+        <strong>
+          <Changing>{isFree ? t.free.unconfirmed(booking.quantity) : t.unpaid(booking.quantity)}</Changing>
+        </strong>{" "}
+        <span>{t.unpaidLeft}</span> <Figure class="numeral">{f.clock(left)}</Figure>
       </p>
       <a class="button" href={eventPath(booking.event_id, true)}>
         {isFree ? t.free.confirm : t.unpaidGo}

@@ -28,6 +28,8 @@ let answers: Record<string, Answer>;
 let requests: { route: string; headers: Record<string, string> }[];
 let store: FakeStore;
 let connection: WebSocketTransport;
+let news: string[];
+let paysElsewhere: boolean;
 let journey: Journey;
 
 const refusal = (status: number, code: string): Answer => ({ status, body: { type: "urn:stanchion:problem:x", status, code, detail: `${code} in words.` } });
@@ -58,8 +60,13 @@ async function load(): Promise<void> {
     const identity = identities.current() ?? (await rest.guest());
     return identity && identities.keep(identity);
   };
-  const bookings = new BookingStore(store);
-  const deps = { rest, shop: new Shop(rest), transport: connection, room, identities, places, bookings, signIn, guest };
+  const tabs = {
+    bookings: new BookingStore(store),
+    storage: { keys: () => [...store.content.keys()], isMemoryOnly: false },
+    news: { send: (bookingId: string) => void news.push(bookingId) },
+    payments: { acquire: async () => !paysElsewhere, release: () => {} },
+  };
+  const deps = { rest, shop: new Shop(rest), transport: connection, room, identities, places, signIn, guest, ...tabs };
   journey = new Journey(deps, () => {});
   await journey.start({ page: "event", eventId: event_id });
 }
@@ -84,6 +91,8 @@ beforeEach(async () => {
   FakeSocket.all = [];
   requests = [];
   store = new FakeStore();
+  news = [];
+  paysElsewhere = false;
   answers = {
     [`GET /events/${event_id}`]: { body: event },
     "POST /guest": { status: 201, body: user },
@@ -98,17 +107,57 @@ afterEach(() => {
 });
 
 describe("a server that does not answer during the load", () => {
-  test("is asked again at each refresh, which then resumes the place", async () => {
+  test.each<[string, Answer]>([
+    ["without an answer", "none"],
+    ["with too many requests", refusal(429, "RATE_LIMITED")],
+    ["unavailable", refusal(503, "UNAVAILABLE")],
+  ])("is asked again at each refresh: %s", async (_, refused) => {
+    const event = answers[`GET /events/${event_id}`]!;
+    answers[`GET /events/${event_id}`] = refused;
+    await load();
+    expect([at(), journey.state.unreachable]).toEqual(["starting", true]);
+    await journey.refresh();
+    expect([at(), journey.state.unreachable]).toEqual(["starting", true]);
+    answers[`GET /events/${event_id}`] = event;
+    await journey.refresh();
+    expect([at(), journey.state.unreachable]).toEqual(["event", false]);
+  });
+
+  test("never leads a user with a ticket to the door", async () => {
+    await inLine();
+    const event = answers[`GET /events/${event_id}`]!;
+    answers[`GET /events/${event_id}`] = refusal(429, "RATE_LIMITED");
+    await load();
+    expect(at()).toBe("waiting");
+    FakeSocket.last.accept();
+    expect(FakeSocket.last.sent.at(-1)).toMatchObject({ type: "join", ticket: "ticket-1" });
+    await expect(journey.refresh()).rejects.toThrow();
+    expect([at(), journey.state.event]).toEqual(["waiting", undefined]);
+    answers[`GET /events/${event_id}`] = event;
+    await journey.refresh();
+    expect([at(), journey.state.event?.name, journey.state.unreachable]).toEqual(["waiting", "Night", false]);
+  });
+
+  test("shows a held booking that it learns of while waiting", async () => {
     await inLine();
     const event = answers[`GET /events/${event_id}`]!;
     answers[`GET /events/${event_id}`] = "none";
     await load();
-    expect([at(), journey.state.lost]).toEqual(["starting", true]);
+    Object.assign(answers, { [`GET /events/${event_id}`]: event, "GET /bookings/pending": { body: { bookings: [held] } } });
     await journey.refresh();
-    expect([at(), journey.state.lost]).toEqual(["starting", true]);
+    expect(journey.state.stage).toMatchObject({ at: "booking", booking: { booking_id: held.booking_id } });
+  });
+
+  test("is reported after two refreshes without an answer", async () => {
+    const event = answers[`GET /events/${event_id}`]!;
+    answers[`GET /events/${event_id}`] = "none";
+    await expect(journey.refresh()).rejects.toThrow();
+    expect(journey.state.unreachable).toBe(false);
+    await expect(journey.refresh()).rejects.toThrow();
+    expect(journey.state.unreachable).toBe(true);
     answers[`GET /events/${event_id}`] = event;
     await journey.refresh();
-    expect([at(), journey.state.lost]).toEqual(["waiting", false]);
+    expect(journey.state.unreachable).toBe(false);
   });
 
   test("may refuse later", async () => {
@@ -116,7 +165,68 @@ describe("a server that does not answer during the load", () => {
     await load();
     answers[`GET /events/${event_id}`] = refusal(404, "EVENT_NOT_FOUND");
     await journey.refresh();
-    expect([at(), journey.state.lost]).toEqual(["missing", false]);
+    expect([at(), journey.state.unreachable]).toEqual(["missing", false]);
+  });
+});
+
+describe("a join among too many", () => {
+  test("is repeated until there is a decision, and nobody is blamed", async () => {
+    answers["POST /guest"] = { status: 429, body: { type: "urn:stanchion:problem:x", status: 429, code: "RATE_LIMITED", detail: "", retry_after: 1 } };
+    const joined = journey.join();
+    await vi.advanceTimersByTimeAsync(3_000);
+    expect([at(), journey.state.crowded, journey.state.busy, journey.state.error]).toEqual(["event", true, true, undefined]);
+    answers["POST /guest"] = { status: 201, body: user };
+    await vi.advanceTimersByTimeAsync(20_000);
+    await joined;
+    expect([at(), journey.state.crowded, journey.state.busy]).toEqual(["waiting", false, false]);
+    expect(requests.filter(({ route }) => route === "POST /guest").length).toBeGreaterThan(2);
+  });
+
+  test("ends with a refusal that decides", async () => {
+    answers["POST /guest"] = refusal(400, "INVALID_REQUEST");
+    await journey.join();
+    expect([at(), journey.state.error?.code]).toEqual(["event", "INVALID_REQUEST"]);
+  });
+
+  test("goes on in the waiting room without an error until the place is known", async () => {
+    await journey.join();
+    FakeSocket.last.accept();
+    FakeSocket.last.deliver({ type: "error", code: "RATE_LIMITED", message: "too many", ref: event_id });
+    expect([at(), journey.state.crowded, journey.state.error]).toEqual(["waiting", true, undefined]);
+    FakeSocket.last.deliver({ type: "queued", event_id, ticket: "ticket-1", position: 3, total_in_queue: 9, estimated_wait_seconds: 5 });
+    expect([at(), journey.state.crowded]).toEqual(["waiting", false]);
+  });
+});
+
+describe("a place in the queue of another event", () => {
+  const other = "d0000000-0000-0001-0000-0000000000ff";
+  const place = { event_id: other, user_id: "alice", ticket: "ticket-2", position: 7, total_in_queue: 9, estimated_wait_seconds: 5, is_ready: false };
+
+  beforeEach(async () => {
+    new Identities(store).keep(user);
+    new PlaceStore(store).keep("alice", other, { ticket: "ticket-2" });
+    new PlaceStore(store).keep("bob", "d0000000-0000-0001-0000-0000000000fe", { ticket: "ticket-3" });
+    answers[`GET /events/${other}`] = { body: { ...event, event_id: other, name: "Northern Lights" } };
+    answers[`GET /queue/position/${other}`] = { body: place };
+    await load();
+  });
+
+  test("is known on every page, with its number, and then with its turn", async () => {
+    expect(journey.state.others).toEqual([{ eventId: other, name: "Northern Lights", position: 7 }]);
+    const until = "2096-01-01T00:00:00Z";
+    answers[`GET /queue/position/${other}`] = { body: { ...place, position: 0, is_ready: true, queue_pass: "jwt", pass_id: "p", queue_pass_expires_at: until } };
+    await journey.refresh();
+    expect(journey.state.others).toEqual([{ eventId: other, name: "Northern Lights", position: 0, passUntil: until }]);
+    answers[`GET /queue/position/${other}`] = "none";
+    await journey.refresh();
+    expect(journey.state.others).toHaveLength(1);
+    answers[`GET /queue/position/${other}`] = refusal(404, "NOT_IN_QUEUE");
+    await journey.refresh();
+    expect(journey.state.others).toEqual([]);
+  });
+
+  test("of another user is not asked for", () => {
+    expect(requests.filter(({ route }) => route.startsWith("GET /queue/position")).map(({ route }) => route)).toEqual([`GET /queue/position/${other}`]);
   });
 });
 
@@ -261,6 +371,55 @@ describe("a hold", () => {
   });
 });
 
+describe("a payment", () => {
+  const route = `GET /bookings/${held.booking_id}`;
+  const status = () => (journey.state.stage as { booking: { status: string } }).booking.status;
+
+  beforeEach(async () => {
+    new Identities(store).keep(user);
+    answers["GET /bookings/pending"] = { body: { bookings: [held] } };
+    await load();
+    news = [];
+  });
+
+  test("begins only after the booking was read again", async () => {
+    answers[route] = { body: held };
+    expect(await journey.purchase.beginPayment()).toBe(true);
+    answers[route] = "none";
+    expect(await journey.purchase.beginPayment()).toBe(false);
+    expect(journey.state.error?.code).toBe("NO_ANSWER");
+    answers[route] = { body: { ...held, status: "confirmed" } };
+    expect(await journey.purchase.beginPayment()).toBe(false);
+    expect(status()).toBe("confirmed");
+  });
+
+  test("does not begin while another tab pays", async () => {
+    answers[route] = { body: held };
+    paysElsewhere = true;
+    expect(await journey.purchase.beginPayment()).toBe(false);
+    expect(journey.state.error).toEqual({ code: "PAYING_ELSEWHERE" });
+  });
+
+  test("is reported to other tabs, which read the booking at once", async () => {
+    answers[`POST /bookings/${held.booking_id}/confirm`] = { body: { ...held, status: "confirmed" } };
+    await journey.purchase.confirm();
+    expect(news).toEqual([held.booking_id]);
+    await load();
+    expect(status()).toBe("reserved");
+    answers[route] = { body: { ...held, status: "confirmed" } };
+    await journey.onBookingChanged(show_id);
+    expect(status(), "another booking").toBe("reserved");
+    await journey.onBookingChanged(held.booking_id);
+    expect(status()).toBe("confirmed");
+  });
+
+  test("is noticed when the visitor turns to the tab", async () => {
+    answers[route] = { body: { ...held, status: "confirmed" } };
+    await journey.attend();
+    expect(status()).toBe("confirmed");
+  });
+});
+
 describe("a reload", () => {
   const reloadWith = async (status: string, path = `GET /bookings/${held.booking_id}`) => {
     new Identities(store).keep(user);
@@ -309,10 +468,10 @@ describe("a response of an intermediary", () => {
     const event = answers[`GET /events/${event_id}`]!;
     for (const route of [`GET /events/${event_id}`, "GET /bookings/pending"]) answers[route] = portal;
     await load();
-    expect([at(), journey.state.lost]).toEqual(["starting", true]);
+    expect([at(), journey.state.unreachable]).toEqual(["waiting", true]);
     Object.assign(answers, { [`GET /events/${event_id}`]: event, "GET /bookings/pending": { body: { bookings: [] } } });
     await journey.refresh();
-    expect(at()).toBe("waiting");
+    expect([at(), journey.state.unreachable, journey.state.event?.name]).toEqual(["waiting", false, "Night"]);
   });
 
   test("to a reservation keeps the pass, the place and the key", async () => {
@@ -349,6 +508,12 @@ test("joins again if the pass does not arrive at position 0", async () => {
   FakeSocket.last.deliver({ type: "position", event_id, position: 0, total_in_queue: 9, estimated_wait_seconds: 0 });
   await vi.advanceTimersByTimeAsync(2_000);
   expect(FakeSocket.last.sent.at(-1)).toEqual({ type: "join", event_id, ticket: "ticket-1", position: 0 });
+});
+
+test("the end of the sale is told to who was in line", async () => {
+  await inLine();
+  FakeSocket.last.drop(4505);
+  expect([at(), journey.state.endedInLine, journey.state.error]).toEqual(["event", true, undefined]);
 });
 
 test("a rebuild of the queue is temporary, an expired pass is final", async () => {

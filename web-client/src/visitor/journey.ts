@@ -1,6 +1,8 @@
 // The user's journey from an event's page to a booking: start, resumption after a reload, and the effect of problems.
 import { type Booking, Problem, type SeatPreferences } from "@stanchion/client";
 import type { Dependencies } from "./dependencies";
+import { OtherPlaces } from "./other-places";
+import { decidesNothing, untilDecided } from "./patience";
 import { Purchase } from "./purchase";
 import { Queue } from "./queue";
 import type { Route } from "./route";
@@ -8,17 +10,28 @@ import type { State } from "./state";
 import { VisitorStore } from "./visitor-store";
 
 const NO_SUCH_EVENT = ["EVENT_NOT_FOUND", "INVALID_REQUEST"];
+/** Between two reads that follow from the visitor's attention: focus and visibility change together. */
+const ATTENTION_INTERVAL_MS = 1_000;
+/** A single refresh without an answer is no news. */
+const FAILURES_TO_REPORT = 2;
 
 export class Journey {
   readonly queue: Queue;
   readonly purchase: Purchase;
   readonly #deps: Dependencies;
   readonly #store: VisitorStore;
+  readonly #others: OtherPlaces;
+  /** The place was joined before the user's bookings were read, because they could not be. */
+  #isUnverified = false;
+  #attendedAt = -Infinity;
+  /** Refreshes in a row that the service did not answer. */
+  #failures = 0;
 
   constructor(deps: Dependencies, changed: (state: State) => void) {
     this.#deps = deps;
     this.#store = new VisitorStore(changed);
     this.#store.onProblem = (problem) => this.#onProblem(problem);
+    this.#others = new OtherPlaces(deps);
     this.queue = new Queue(deps, this.#store, (booking) => this.purchase.hold(booking));
     this.purchase = new Purchase(deps, this.#store, (eventId) => this.queue.finish(eventId));
     deps.room.on("event", ({ event_id, state, message }) => {
@@ -32,28 +45,64 @@ export class Journey {
 
   async start({ page, eventId }: Route): Promise<void> {
     this.#store.set({ page, eventId });
-    await this.#begin();
+    await Promise.all([this.#begin(), this.#readOthers()]);
   }
 
-  /** Resumes the user's stage, also that of another tab. If the server does not answer, the next refresh tries again. */
+  /** Resumes the user's stage, also that of another tab. If the server decides nothing, the next refresh tries again. */
   async #begin(): Promise<void> {
     try {
       if (this.state.page === "event") await this.#resume();
       else await this.#read();
     } catch (error) {
-      if (error instanceof Problem && error.undecided) return this.#store.set({ lost: true });
+      if (decidesNothing(error)) return this.#onUnreachable();
       this.#store.fail(error);
     }
-    this.#store.set({ lost: false });
+    this.#isUnverified = false;
+    this.#store.set({ lost: false, unreachable: false });
     if (this.state.stage.at === "starting") this.#store.go({ at: "event" });
+  }
+
+  /** A user with a ticket waits on, also while the rest of the service does not answer. */
+  #onUnreachable(): void {
+    this.#store.set({ unreachable: true });
+    const { eventId, stage } = this.state;
+    if (stage.at !== "starting" || eventId === undefined) return;
+    const userId = this.#deps.identities.current()?.user_id;
+    const place = userId === undefined ? undefined : this.#deps.places.find(userId, eventId);
+    if (!place?.ticket) return;
+    this.#isUnverified = true;
+    this.#store.set({ preferences: place.wish ?? [] });
+    this.queue.join(eventId);
   }
 
   /** Reads the server's data for the page again. */
   async refresh(): Promise<void> {
     const { at } = this.state.stage;
-    if (at === "starting") await this.#begin();
-    else if (at === "booking" && this.state.page === "event") await this.purchase.refresh();
-    else if (this.state.page !== "event" || at === "event") await this.#read();
+    try {
+      await Promise.all([this.#readOthers(), this.#refreshStage(at)]);
+    } catch (error) {
+      // A view with a booking says so itself, at the action that failed.
+      if (decidesNothing(error) && at !== "booking" && ++this.#failures >= FAILURES_TO_REPORT) this.#store.set({ unreachable: true });
+      throw error;
+    }
+    this.#failures = 0;
+  }
+
+  async #refreshStage(at: State["stage"]["at"]): Promise<void> {
+    if (at === "starting") return this.#begin();
+    if (this.#isUnverified) return this.#verify();
+    if (at === "booking" && this.state.page === "event") return this.purchase.refresh();
+    if (this.state.page !== "event" || at === "event") await this.#read();
+  }
+
+  /** Reads what could not be read at the start: a held booking goes before the place. */
+  async #verify(): Promise<void> {
+    const { eventId } = this.state;
+    const [unpaid] = await Promise.all([this.#unpaid(), this.#refreshEvent()]);
+    this.#isUnverified = false;
+    this.#store.set({ unreachable: false });
+    const held = unpaid.find(({ event_id }) => event_id === eventId);
+    if (held && this.queue.isInQueue) this.purchase.hold(held);
   }
 
   async #read(): Promise<void> {
@@ -61,19 +110,37 @@ export class Journey {
     if (page === "events") this.#store.set({ events: await this.#deps.shop.events(), unpaid: await this.#unpaid() });
     if (page === "event") await this.#refreshEvent();
     if (page === "bookings") await this.#refreshBookings();
+    this.#store.set({ unreachable: false });
+  }
+
+  /** Keeps the last known places if the service does not answer. */
+  async #readOthers(): Promise<void> {
+    try {
+      const others = await this.#others.read(this.state.page === "event" ? this.state.eventId : undefined);
+      if (others.length > 0 || this.state.others.length > 0) this.#store.set({ others });
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+    }
   }
 
   setSeats(seats: State["seats"]): void {
     this.#store.set({ seats });
   }
 
+  /** Takes a place. Refusals because of the number of users are repeated; the page says so meanwhile. */
   async join(): Promise<void> {
     const { eventId } = this.state;
     if (eventId === undefined) return;
     await this.#store.attempt(async () => {
-      if (await this.#deps.guest()) this.queue.join(eventId);
+      const guest = await untilDecided(this.#deps.guest, (refusal) => this.#onUndecidedJoin(refusal));
+      if (guest) this.queue.join(eventId);
       else this.#store.go({ at: "signIn" });
     });
+    this.#store.set({ crowded: false, unreachable: false });
+  }
+
+  #onUndecidedJoin({ code }: Problem): void {
+    this.#store.set(code === "NO_ANSWER" ? { unreachable: true } : { crowded: true, unreachable: false });
   }
 
   async signIn(token: string): Promise<void> {
@@ -95,6 +162,22 @@ export class Journey {
     this.queue.finish(eventId);
     await this.#store.attempt(() => this.#resume());
     if (this.queue.isInQueue) this.#store.go({ at: "event" });
+  }
+
+  /** Another tab changed a booking. */
+  async onBookingChanged(bookingId: string): Promise<void> {
+    const { stage, page } = this.state;
+    if (stage.at === "booking" && stage.booking.booking_id === bookingId) await this.purchase.reread();
+    else if (page !== "event") await this.#read();
+  }
+
+  /** The visitor turned to this tab: what it shows may have changed elsewhere. */
+  async attend(): Promise<void> {
+    const now = performance.now();
+    if (now - this.#attendedAt < ATTENTION_INTERVAL_MS || this.state.stage.at === "starting") return;
+    this.#attendedAt = now;
+    if (this.state.stage.at === "booking") await this.purchase.reread();
+    else await this.refresh();
   }
 
   /** The page is back from the back/forward cache, where it received no storage events of other tabs. */
@@ -186,4 +269,3 @@ export class Journey {
     this.#store.set({ error });
   }
 }
-

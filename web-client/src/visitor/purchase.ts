@@ -48,6 +48,7 @@ export class Purchase {
     this.#onPlaceUsed(booking.event_id);
     this.#deps.transport.close();
     this.show(booking);
+    this.#deps.news.send(booking.booking_id);
   }
 
   show(booking: Booking): void {
@@ -60,7 +61,27 @@ export class Purchase {
     return this.#transition((bookingId) => this.#deps.shop.confirm(bookingId));
   }
 
+  /**
+   * Call it before the payment is taken. False if the booking can no longer be paid, if another tab pays for it, or if the service does
+   * not answer: the page then says why.
+   */
+  async beginPayment(): Promise<boolean> {
+    const { stage } = this.#store.state;
+    if (stage.at !== "booking") return false;
+    const { booking_id } = stage.booking;
+    let mayPay = false;
+    await this.#store.attempt(async () => {
+      const booking = await this.#deps.shop.booking(booking_id);
+      this.show(booking);
+      if (booking.status !== "reserved") return;
+      mayPay = await this.#deps.payments.acquire(booking_id);
+      if (!mayPay) this.#store.set({ error: { code: "PAYING_ELSEWHERE" } });
+    });
+    return mayPay;
+  }
+
   paymentFailed(): void {
+    this.#deps.payments.release();
     this.#store.set({ error: { code: "PAYMENT_FAILED" } });
   }
 
@@ -73,14 +94,19 @@ export class Purchase {
     setTimeout(() => void this.refresh().catch(() => {}), EXPIRY_SWEEP_MS);
   }
 
-  /** Reads the hold again: an outage may have extended it, and another tab may have confirmed or cancelled it. */
+  /** Reads the hold again now and then: an outage may have extended it, and another tab may have confirmed or cancelled it. */
   async refresh(): Promise<void> {
-    const { stage, busy } = this.#store.state;
-    if (stage.at !== "booking" || stage.booking.status !== "reserved" || busy) return;
+    const { stage } = this.#store.state;
+    if (stage.at !== "booking") return;
     const now = this.#deps.rest.now();
     const isEnding = Date.parse(stage.booking.expires_at) - now < ENDING_SOON_MS;
-    if (!isEnding && now - this.#shownAt < READ_INTERVAL_MS) return;
+    if (isEnding || now - this.#shownAt >= READ_INTERVAL_MS) await this.reread();
+  }
 
+  /** Reads a hold again at once. */
+  async reread(): Promise<void> {
+    const { stage, busy } = this.#store.state;
+    if (stage.at !== "booking" || stage.booking.status !== "reserved" || busy) return;
     const booking = await this.#deps.shop.booking(stage.booking.booking_id);
     // Do not overwrite a newer state that the user's actions caused meanwhile.
     if (this.#store.state.stage === stage && !this.#store.state.busy) this.show(booking);
@@ -102,9 +128,14 @@ export class Purchase {
     await this.#store.attempt(async () => {
       try {
         this.show(await request(booking_id));
+        this.#deps.news.send(booking_id);
+        this.#deps.payments.release();
       } catch (error) {
         const isFinal = error instanceof Problem && FINAL_CODES.includes(error.code);
-        if (isFinal) this.show(await this.#deps.shop.booking(booking_id));
+        if (isFinal) {
+          this.#deps.payments.release();
+          this.show(await this.#deps.shop.booking(booking_id));
+        }
         throw error;
       }
     });

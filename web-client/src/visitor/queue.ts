@@ -6,6 +6,8 @@ import type { VisitorStore } from "./visitor-store";
 
 /** How long to wait for the pass at position 0 before joining again to request it. */
 const PASS_TIMEOUT_MS = 2_000;
+/** Refusals of a join because of the number of users: they are nobody's mistake, and the join is repeated. */
+const CROWDED_CODES = ["RATE_LIMITED", "UNAVAILABLE"];
 
 export class Queue {
   readonly #deps: Dependencies;
@@ -37,7 +39,7 @@ export class Queue {
   }
 
   join(eventId: string): void {
-    this.#store.set({ eventId, stage: { at: "waiting" }, error: undefined });
+    this.#store.set({ eventId, stage: { at: "waiting" }, error: undefined, endedInLine: false });
     const { preferences } = this.#store.state;
     this.#deps.room.join(eventId, preferences.length > 0 ? preferences : undefined);
   }
@@ -70,7 +72,13 @@ export class Queue {
     // It is this user's turn, but the pass has not arrived: another join delivers it again.
     if (position.position === 0) this.#passTimer = setTimeout(() => this.#deps.room.join(eventId), PASS_TIMEOUT_MS);
     // A position after the pass means that the pass was revoked.
-    this.#store.set({ stage: { at: "waiting", position }, error: error === this.#transientError ? undefined : error });
+    this.#store.set({
+      stage: { at: "waiting", position },
+      error: error === this.#transientError ? undefined : error,
+      crowded: false,
+      unreachable: false,
+      updatedAt: Date.now(),
+    });
   }
 
   #onPass(pass: Pass): void {
@@ -85,8 +93,17 @@ export class Queue {
     if (booking.event_id === this.#store.state.eventId && this.isInQueue) this.#onHold(booking);
   }
 
+  /** The connection is alive, so the place is as it was last received. */
+  confirmCurrent(): void {
+    const { stage, connection } = this.#store.state;
+    if (stage.at === "waiting" && stage.position && connection.state === "connected") this.#store.set({ updatedAt: Date.now() });
+  }
+
   #onError(error: PageError, then: NextAction): void {
     if (then === "gone") return this.exit(error);
+    const { stage, busy } = this.#store.state;
+    const hasNoPlaceYet = stage.at === "waiting" ? !stage.position : stage.at === "event" && busy;
+    if (then === "retrying" && hasNoPlaceYet && CROWDED_CODES.includes(error.code)) return this.#store.set({ crowded: true });
     this.#transientError = then === "retrying" ? error : undefined;
     // The pass was revoked unclaimed: the user is back at the front of the queue.
     const back = error.code === "PASS_REVOKED" && this.#store.state.stage.at === "shopping";
@@ -103,8 +120,10 @@ export class Queue {
     this.#store.set({ connection, lost: state === "reconnecting" || (state === "connecting" && this.#store.state.lost) });
     if (connection.state !== "refused") return;
     if (connection.code === BAD_TOKEN) return this.rejectIdentity({ code: "UNAUTHORIZED" });
+    if (connection.code !== EVENT_CLOSED) return this.exit({ code: "REFUSED" });
     // The page itself shows that the sale has ended.
-    this.exit(connection.code === EVENT_CLOSED ? undefined : { code: "REFUSED" });
+    this.#store.set({ endedInLine: this.isInQueue });
+    this.exit();
   }
 
   rejectIdentity(error: PageError): void {

@@ -1,6 +1,7 @@
 // The state of the page. Views are functions of it.
 import type { Booking, ConnectionState, Position, SaleState, WaitingRoomEvents, SeatPreferences, ZoneLeft } from "@stanchion/client";
 import type { EventDetail, EventSummary } from "@stanchion/client/shop";
+import type { OtherPlace } from "./other-places";
 import type { Page } from "./route";
 
 export type Pass = WaitingRoomEvents["pass"];
@@ -47,6 +48,16 @@ export interface State {
   connection: ConnectionState;
   /** The connection was lost and is not back yet. */
   lost: boolean;
+  /** The service does not answer; the page tries again by itself. */
+  unreachable: boolean;
+  /** The place is being requested again and again, because many users request one at this moment. */
+  crowded: boolean;
+  /** The sale ended while the user was in the queue. */
+  endedInLine: boolean;
+  /** When the place was last known to be current, in the device's time. */
+  updatedAt: number | undefined;
+  /** The user's places in the queues of other events. */
+  others: OtherPlace[];
   /** A request of the user is in progress. */
   busy: boolean;
   error: PageError | undefined;
@@ -65,6 +76,11 @@ export const initialState: State = {
   bookings: undefined,
   connection: { state: "idle" },
   lost: false,
+  unreachable: false,
+  crowded: false,
+  endedInLine: false,
+  updatedAt: undefined,
+  others: [],
   busy: false,
   error: undefined,
 };

@@ -243,3 +243,24 @@ fn skips_next_update_once_when_pass_imminent() {
         "the pass should have been there by then"
     );
 }
+
+#[test]
+fn sends_length_of_a_queue_that_stands() {
+    let mut projection = Projection::new(&place(9, 5, 0));
+    let view = RoomView::default();
+    let mut look = |total, from: i64, to: i64| {
+        let (last, now) = (
+            Timestamp::from_millis(from * 1_000),
+            Timestamp::from_millis(to * 1_000),
+        );
+        projection
+            .next_update(total, &view, last, now)
+            .map(|update| (update.position, update.total))
+    };
+
+    assert_eq!(look(5, 0, 1), Some((5, 5)));
+    assert_eq!(look(5, 1, 60), None, "nothing is new");
+    let within_one_interval: Vec<_> = (60..64).filter_map(|at| look(17, at, at + 1)).collect();
+    assert_eq!(within_one_interval, [(5, 17)], "sent once");
+    assert_eq!(look(17, 64, 120), None);
+}

@@ -278,8 +278,9 @@ fn sends_no_update_worse_than_late_place() {
         mailbox
             .drain()
             .iter()
-            .all(|(_, updates)| updates.position.is_none()),
-        "4 was sent, and 5 is not sent"
+            .filter_map(|(_, updates)| updates.position.as_ref())
+            .all(|update| (update.position, update.total) == (4, 8)),
+        "4 was sent, and 5 is not sent: only the length is news"
     );
 }
 

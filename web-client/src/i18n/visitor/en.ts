@@ -18,13 +18,14 @@ export const english = (f: Format) => ({
   } as Record<SaleState, string>,
 
   events: {
-    title: "What is on",
-    lead: "Choose an event. You take a place in its line, and whoever came first chooses seats first.",
+    title: "Events",
+    lead: "Choose an event and take a place in its line. Seats go to the first in line first.",
     none: "Nothing is on sale at the moment.",
+    past: "Sales that are over",
   },
 
   unpaid: (seats: number) => f.plural(seats, { one: "You hold {n} seat that is not paid for.", other: "You hold {n} seats that are not paid for." }),
-  unpaidLeft: (clock: string) => `Yours for ${clock}.`,
+  unpaidLeft: "Held for",
   unpaidGo: "Continue to payment",
 
   missing: { title: "There is no such event", lead: "The address may be incomplete, or the event is over." },
@@ -33,7 +34,7 @@ export const english = (f: Format) => ({
     join: "Join the line",
     joining: "Joining…",
     lead: {
-      scheduled: "The sale has not opened yet. This page notices by itself when it does, so there is no need to reload.",
+      scheduled: "The sale has not opened yet. This page changes by itself when it does, so there is no need to reload.",
       open: "Take a place in the line. It stays yours, even if you reload, close this page or lose the connection.",
       paused: "The line is standing still for the moment. You can take a place now and keep it.",
       sold_out: "There are no seats left to sell. Thank you for your interest.",
@@ -42,6 +43,9 @@ export const english = (f: Format) => ({
     opened: "The sale has opened.",
     shows: "Shows",
     from: (price: string) => `from ${price}`,
+    crowded: "Many people at once. We are taking your place…",
+    endedInLine: "The sale ended while you were in line, so your place has ended, too. Nothing was booked and nothing was charged.",
+    notOpen: "You can join when the sale opens.",
   },
 
   signIn: {
@@ -55,7 +59,7 @@ export const english = (f: Format) => ({
     title: "You are in line",
     titleBar: (position: string, name: string) => `${position} in line · ${name}`,
     position: "Your position",
-    reading: "Finding your place…",
+    reading: "Taking your place…",
     ahead: (n: number) => f.plural(n, { one: "{n} person ahead of you", other: "{n} people ahead of you" }),
     nobodyAhead: "Nobody is ahead of you",
     behind: (n: number) => (n === 0 ? "Nobody is behind you yet" : f.plural(n, { one: "{n} person behind you", other: "{n} people behind you" })),
@@ -70,35 +74,42 @@ export const english = (f: Format) => ({
       unknown: "not known yet",
     },
     seats: "Seats left",
-    seatsEnough: "More seats than people ahead of you",
+    seatsEnough: "Enough for you and everybody ahead of you",
+    seatsPerhaps: (max: string) => `May not be enough: each person may take up to ${max}`,
     seatsFew: "Fewer seats than people ahead. Some may come back.",
     progress: "Your way to the front",
     progressed: (percent: string) => `${percent} of the way`,
     reasons: {
-      paused: "The line is standing still for a moment. Nobody moves, nobody passes you.",
+      paused: "The line is standing still for a moment. Nobody can overtake you.",
       sold_out: "Every seat is held or sold at the moment. Some may come back.",
       slowed: "Booking takes longer than usual, so the line moves more slowly.",
       returned: "People who were here before you have come back to their places.",
-      counting: "Counting … The line is being put together again. Your place is kept, and nobody passes you.",
+      counting: "Counting … The line is being put together again. Your place is kept, and nobody can overtake you.",
     } as Record<string, string>,
     sales: {
-      paused: "The line is paused. Your place is kept, and nobody passes you meanwhile.",
+      paused: "The line is paused. Your place is kept, and nobody can overtake you.",
       sold_out: "Sold out: there are no seats left to sell.",
       closed: "The sale has ended.",
       scheduled: "The sale has not opened yet. Your place is kept.",
     } as Partial<Record<SaleState, string>>,
     keep: "Your place is kept if you reload, close the page or lose the connection. Come back in time for your turn.",
     leave: "Leave the line",
-    leaveSure: "Give up your place? Somebody else gets it, and joining again starts at the end.",
+    leaveSure: "Leave the line? Your place goes to the next person, and joining again starts at the end.",
     leaveYes: "Yes, leave",
     leaveNo: "Stay in line",
     nextTitle: "What happens next",
     steps: [
-      ["Your turn comes", "This page tells you. You then have a few minutes for your seats alone."],
-      ["You choose", "Or get the seats you wished for, already held."],
-      ["You pay", "Your seats are held meanwhile, and nobody can take them."],
+      ["Your turn comes", "This page tells you, and you have some minutes to choose your seats."],
+      ["You choose", "If you named seats that you would like, they are held for you already."],
     ] as [string, string][],
+    pay: (minutes: number): [string, string] => [
+      "You pay",
+      f.plural(minutes, { one: "Your seats are held for {n} minute, and nobody can take them.", other: "Your seats are held for {n} minutes, and nobody can take them." }),
+    ],
     announce: (position: string, wait: string) => `You are number ${position}. Expected wait: ${wait}.`,
+    crowded: "Many people at once. We are taking your place…",
+    updated: "Last updated",
+    queueId: "Your queue ID",
   },
 
   alerts: {
@@ -124,16 +135,17 @@ export const english = (f: Format) => ({
 
   seatPreferences: {
     title: "Seats you would like",
-    lead: "Say what you want, and the first choice that is still free is held for you the moment your turn comes.",
+    lead: "Optional. The first choice that is still free is held for you at the moment of your turn.",
     choice: (n: string) => `Choice ${n}`,
     zone: "Zone",
     quantity: "Seats",
     add: "Add a choice",
     remove: (n: string) => `Remove choice ${n}`,
     up: (n: string) => `Move choice ${n} up`,
-    none: "Whatever is free",
-    saved: "Your wish is noted.",
-    kept: "Noted with your place.",
+    saved: "Your choices are saved.",
+    kept: "Saved with your place.",
+    unchosen: "Choose a zone…",
+    seats: (n: number) => f.plural(n, { one: "{n} seat", other: "{n} seats" }),
   },
 
   turn: {
@@ -152,28 +164,32 @@ export const english = (f: Format) => ({
     reserve: "Hold these seats",
     reserving: "Holding…",
     each: "each",
-    whereFirst: "Choose where you would like to sit.",
+    whereFirst: "Choose a zone.",
     tooFew: (n: number) =>
       f.plural(n, {
         one: "Only {n} seat is free there. Take fewer, or choose another zone.",
         other: "Only {n} seats are free there. Take fewer, or choose another zone.",
       }),
-    preferencesGone: "The seats you wished for went to people before you. These are still free.",
+    preferencesGone: "The seats you chose went to people ahead of you. These are still free.",
     allGone: "Every seat is taken just now. Seats that are not paid for come back here by themselves.",
-    giveUp: "I do not want seats any more",
+    giveUp: "Give up my turn",
     ending: (clock: string) => `${clock} left to choose your seats.`,
+    giveUpSure: "Give up your turn? It goes to the next person, and joining again starts at the end of the line.",
+    giveUpYes: "Yes, give up my turn",
+    giveUpNo: "Keep my turn",
+    chosen: (seats: string, zone: string) => `${seats} · ${zone}`,
   },
 
   booking: {
     titles: {
       reserved: "Your seats are held",
-      confirmed: "See you there",
+      confirmed: "Booking confirmed",
       cancelled: "Your reservation was cancelled",
       expired: "The time to pay ran out",
     } as Record<Booking["status"], string>,
     leads: {
-      reserved: "They are yours until the time is over. Pay to keep them.",
-      confirmed: "Your booking is confirmed. Show this code at the entrance.",
+      reserved: "Pay before the time is over to keep them.",
+      confirmed: "Show this code at the entrance.",
       cancelled: "The seats have gone back to the line.",
       expired: "The seats have gone back to the line. You can join again.",
     } as Record<Booking["status"], string>,
@@ -187,11 +203,43 @@ export const english = (f: Format) => ({
     held: "Held for",
     ofSeats: (n: number, zone: string) => f.plural(n, { one: `{n} seat, ${zone}`, other: `{n} seats, ${zone}` }),
     pay: "Payment",
-    cancel: "Give the seats back",
+    cancel: "Release these seats",
     again: "Back to the event",
     code: (reference: string) => `QR code of booking ${reference}`,
     confirming: "Confirming…",
     ending: (clock: string) => `${clock} left to pay.`,
+    cancelSure: "Release these seats? They go back to the line, and you would have to queue again.",
+    cancelYes: "Yes, release them",
+    cancelNo: "Keep my seats",
+    toPayment: "To payment",
+  },
+
+  /** A part of the page whose code is loaded late. */
+  lateCode: {
+    loading: "Loading…",
+    failed: "This part of the page could not be loaded. What you have is kept.",
+    retry: "Load it again",
+  },
+
+  /** The bar with the places of other events. */
+  elsewhere: {
+    label: "Your places in line",
+    inLine: (position: string) => `You are number ${position} in line`,
+    next: "You are next",
+    turn: "It is your turn",
+    left: "Time left",
+    see: "See my place",
+    choose: "Choose seats",
+  },
+
+  /** What a visitor checks about an event while waiting. */
+  facts: {
+    label: "About the event",
+    place: "Place",
+    dates: "Dates",
+    prices: "Price",
+    range: (low: string, high: string) => (low === high ? low : `${low} to ${high}`),
+    limit: "Limit",
   },
 
   demoPayment: {
@@ -246,8 +294,10 @@ export const english = (f: Format) => ({
   },
 
   connection: {
-    reconnecting: "The connection is lost. Your place is kept, and this page is coming back by itself.",
-    slow: "Updates come every few seconds on this network.",
+    reconnecting: "The connection is lost. Your place is kept, and this page reconnects by itself.",
+    slow: "Updates come every few seconds at the moment.",
+    unreachable: "We cannot reach the ticket shop at the moment. This page tries again by itself.",
+    memoryOnly: "This browser does not let the page store anything. Keep this tab open: your place and your booking are known to this tab only.",
     /** By stage: the outcome of the request is unknown, and the stage is still valid. */
     undecided: {
       shopping: "There was no answer just now. Please try again: it is still your turn.",
@@ -269,17 +319,18 @@ export const english = (f: Format) => ({
     REFUSED: "The connection was refused. Please reload the page.",
     QUEUE_CLOSED: "The line is not open.",
     QUEUE_FULL: "The line is full just now. Please try again in a moment.",
-    RATE_LIMITED: "That was a little fast. Please try again in a moment.",
-    UNAVAILABLE: "The line is taking a moment. Your place is kept.",
+    RATE_LIMITED: "Many people are here at once. Please try again in a moment.",
+    UNAVAILABLE: "This is taking a moment. Your place is kept.",
     INTERNAL: "Something went wrong at our end. Please try again.",
     PASS_REVOKED: "It was your turn while you were away. Your place is kept: you are first again.",
     PASS_EXPIRED: "The time to choose seats is over. You can join the line again.",
-    PASS_USED: "You have used your turn already, perhaps in another tab.",
-    INSUFFICIENT_SEATS: "Somebody was faster: there are not enough seats left in this zone. Please choose again.",
+    PASS_USED: "You have already used your turn, perhaps in another tab.",
+    INSUFFICIENT_SEATS: "These seats have just been taken. Please choose again.",
     USER_LIMIT_EXCEEDED: "That would be more seats than one person may have.",
     BOOKING_EXPIRED: "The time to pay is over.",
     BOOKING_NOT_PENDING: "This booking was already decided.",
     PAYMENT_FAILED: "The payment did not go through. Nothing was charged.",
+    PAYING_ELSEWHERE: "You are paying in another tab. Finish there, or close that tab and try again here.",
   } as Record<string, string> & { other: string },
 });
 
