@@ -19,7 +19,7 @@ export interface components {
             logo?: string;
             /** @description A greeting, as plain text. */
             message?: string;
-            /** @description A picture of the event, in the same forms as the logo. */
+            /** @description The event's picture, in the same forms; shown 16 wide by 9 high. */
             picture?: string;
         };
         /** @description A change of the appearance. Absent fields stay, an empty text removes. */
@@ -329,6 +329,7 @@ export interface components {
          *       "event_id": "d0000000-0000-0001-0000-000000000000",
          *       "hold_seconds": 300,
          *       "max_seats_per_user": 6,
+         *       "min_price": 8900,
          *       "name": "The Velvet Rope: live at the Harbour",
          *       "shows": [
          *         {
@@ -359,12 +360,6 @@ export interface components {
          */
         Event: components["schemas"]["EventHead"] & {
             appearance?: components["schemas"]["Appearance"];
-            currency: components["schemas"]["Currency"];
-            /**
-             * Format: uint8
-             * @description Decimals of the currency's minor unit, by ISO 4217.
-             */
-            currency_digits: number;
             /**
              * Format: uint32
              * @description Duration of a hold.
@@ -377,15 +372,23 @@ export interface components {
             max_seats_per_user: number;
             shows: components["schemas"]["Show"][];
         };
-        /** @description The name and the state of an event. */
+        /** @description The name and the state of an event, and what a list of events shows of it. */
         EventHead: {
             city?: string;
             currency: components["schemas"]["Currency"];
+            /**
+             * Format: uint8
+             * @description Decimals of the currency's minor unit, by ISO 4217.
+             */
             currency_digits: number;
-            min_price?: number;
             event_id: components["schemas"]["EventId"];
             /** @description The operator's message to all users. */
             message?: string;
+            /**
+             * Format: int64
+             * @description Lowest price of one seat, in minor units.
+             */
+            min_price?: number;
             name: string;
             /** @description Every seat is sold, and none is held that could come back. */
             sold_out: boolean;
@@ -851,6 +854,7 @@ export interface components {
          *       "event_id": "d0000000-0000-0001-0000-000000000000",
          *       "hold_seconds": 300,
          *       "max_seats_per_user": 6,
+         *       "min_price": 8900,
          *       "name": "The Velvet Rope: live at the Harbour",
          *       "now": {
          *         "absent": 4,
