@@ -12,7 +12,7 @@ async fn catalogue_is_public_with_availability() {
     assert_eq!(
         list.body,
         json!({"events": [{"event_id": app.event, "name": "A Night", "state": "open", "sold_out": false,
-            "starts_at": "2030-01-01T20:00:00Z"}]})
+            "currency": "THB", "currency_digits": 2, "min_price": 1000, "starts_at": "2030-01-01T20:00:00Z"}]})
     );
     app.reserved("ann", 0, 3).await;
 

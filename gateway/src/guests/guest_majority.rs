@@ -183,9 +183,9 @@ mod tests {
         let mut windows = Windows::beginning(start, None);
         let of_half = |guest: u32| {
             if guest.is_multiple_of(2) {
-                9
-            } else {
                 1000 + guest
+            } else {
+                9
             }
         };
         for guest in 0..1000_u32 {
