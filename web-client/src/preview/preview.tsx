@@ -11,8 +11,12 @@ import type { Preview } from "./protocol";
 /** The address of this module. */
 export const previewModule = import.meta.url;
 
-/** Nothing in the preview can be operated, so no part of them is used but the time. */
-const deps = { rest: { now: () => Date.now() } } as unknown as Dependencies;
+/** Nothing in the preview can be operated, so no part of them is used but these. */
+const deps = {
+  rest: { now: () => Date.now() },
+  identities: { current: () => undefined },
+  storage: { isMemoryOnly: false, keys: () => [] },
+} as unknown as Dependencies;
 const journey = {} as Journey;
 
 /** Without an `eventId`: a document in a frame has no address to change. */
