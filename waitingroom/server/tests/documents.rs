@@ -10,7 +10,7 @@ use std::{collections::BTreeSet, fs, path::PathBuf, time::Duration};
 
 use serde_json::{Value, json};
 use waitingroom_server::{
-    problem::{Code, Problem},
+    problem::{Code, Conflict, Problem},
     protocol::{ClientMessage, CloseCode, ServerMessage},
 };
 
@@ -226,6 +226,14 @@ fn every_problem_has_an_example_that_is_what_is_said() {
         let mut problem = Problem::new(*code, example["detail"].as_str().unwrap());
         problem.field = example["field"].as_str().map(str::to_owned);
         problem.retry_after = example["retry_after"].as_u64().map(Duration::from_secs);
+        problem.conflict = example.get("conflict").map(|conflict| {
+            Box::new(Conflict {
+                revision: conflict["revision"].as_str().unwrap().to_owned(),
+                current: conflict["current"].clone(),
+                changed_by: conflict["changed_by"].as_str().map(str::to_owned),
+                changed_at: serde_json::from_value(conflict["changed_at"].clone()).unwrap(),
+            })
+        });
         assert_eq!(
             serde_json::from_str::<Value>(&problem.to_json()).unwrap(),
             *example
