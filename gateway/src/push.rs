@@ -65,7 +65,7 @@ fn push_is_off() -> Problem {
 /// How a browser subscribes.
 #[derive(Serialize, ToSchema)]
 #[schema(as = PushKey, example = json!({
-    "public_key": "BCvyRBxMPzXhR1Qn0lbuEzM3ccqWjZc4UVYQd9cKcOJxSJPuY2IlQmUbd8hd3EhIvE7jVDDnNdDdq3eY2VHgZtM"
+    "public_key": "BJeKX27_jyrQBkKXe7LoXbOFu80JLE0b9qtpCqQbQBxvjjnXKm35tCKqpx1TN6Wef12R0xIXfOgnL3NxFT2_x8c"
 }))]
 pub(crate) struct PushKeyResponse {
     /// The `applicationServerKey` of subscriptions, in base64url; absent if pushes are off.
@@ -94,7 +94,7 @@ pub(crate) async fn key(State(push): State<Arc<PushService>>) -> Json<PushKeyRes
 #[schema(as = PushSubscription, example = json!({
     "endpoint": "https://updates.push.services.mozilla.com/wpush/v2/gAAAAABexample",
     "keys": {
-        "p256dh": "BCvyRBxMPzXhR1Qn0lbuEzM3ccqWjZc4UVYQd9cKcOJxSJPuY2IlQmUbd8hd3EhIvE7jVDDnNdDdq3eY2VHgZtM",
+        "p256dh": "BJeKX27_jyrQBkKXe7LoXbOFu80JLE0b9qtpCqQbQBxvjjnXKm35tCKqpx1TN6Wef12R0xIXfOgnL3NxFT2_x8c",
         "auth": "DGv6ra1nlYgDCS1FRnbzlw"
     }
 }))]

@@ -1021,7 +1021,7 @@ export interface components {
         /**
          * @description How a browser subscribes.
          * @example {
-         *       "public_key": "BCvyRBxMPzXhR1Qn0lbuEzM3ccqWjZc4UVYQd9cKcOJxSJPuY2IlQmUbd8hd3EhIvE7jVDDnNdDdq3eY2VHgZtM"
+         *       "public_key": "BJeKX27_jyrQBkKXe7LoXbOFu80JLE0b9qtpCqQbQBxvjjnXKm35tCKqpx1TN6Wef12R0xIXfOgnL3NxFT2_x8c"
          *     }
          */
         PushKey: {
@@ -1045,7 +1045,7 @@ export interface components {
          *       "endpoint": "https://updates.push.services.mozilla.com/wpush/v2/gAAAAABexample",
          *       "keys": {
          *         "auth": "DGv6ra1nlYgDCS1FRnbzlw",
-         *         "p256dh": "BCvyRBxMPzXhR1Qn0lbuEzM3ccqWjZc4UVYQd9cKcOJxSJPuY2IlQmUbd8hd3EhIvE7jVDDnNdDdq3eY2VHgZtM"
+         *         "p256dh": "BJeKX27_jyrQBkKXe7LoXbOFu80JLE0b9qtpCqQbQBxvjjnXKm35tCKqpx1TN6Wef12R0xIXfOgnL3NxFT2_x8c"
          *       }
          *     }
          */

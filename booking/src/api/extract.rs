@@ -32,6 +32,8 @@ pub(super) struct IfMatchHeader {
     /// The revision that the caller has seen, in quotes.
     #[param(
         rename = "If-Match",
+        value_type = String,
+        required = false,
         pattern = r#"^(\*|(W/)?"[^",]*"( *, *(W/)?"[^",]*")*)$"#,
         example = r#""5f2b81c09a7e4d36""#
     )]
