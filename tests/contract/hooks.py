@@ -2,6 +2,7 @@
 
 import collections
 import os
+import re
 import time
 
 import requests
@@ -68,6 +69,9 @@ def place(event):
 
 turns = collections.Counter()
 
+# As in docs/openapi.json.
+IF_MATCH = r'(\*|(W/)?"[^",]*"( *, *(W/)?"[^",]*")*)'
+
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
@@ -101,6 +105,9 @@ def filter_failure(context, failure, case, response):
         return True
     problem = response.json()
     if case.operation.path == "/api/v1/admin/events" and problem.get("field", "").endswith(("currency", "time_zone", "starts_at_local")):
+        return False
+    # The coverage phase makes headers without a look at their pattern.
+    if problem.get("field") == "If-Match" and re.fullmatch(IF_MATCH, str((case.headers or {}).get("If-Match", ""))) is None:
         return False
     if case.operation.path == "/api/v1/queue/leave" and problem["detail"] == "event_id is required":
         return False
