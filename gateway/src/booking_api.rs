@@ -13,7 +13,7 @@ use reqwest::Client;
 use tower::ServiceExt;
 
 /// Timeout of connecting to booking; the caller limits the whole call.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const BOOKING_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Max size of a response: the catalogue of an installation.
 const MAX_RESPONSE_BYTES: usize = 16 * 1024 * 1024;
 
@@ -44,7 +44,7 @@ impl HttpBookingApi {
     /// Booking at this URL, for example `http://127.0.0.1:8080`, over kept connections.
     pub fn new(url: &str) -> Self {
         let http = Client::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
+            .connect_timeout(BOOKING_CONNECT_TIMEOUT)
             .pool_max_idle_per_host(64)
             .build();
         Self {

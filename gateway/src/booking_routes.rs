@@ -30,7 +30,7 @@ use waitingroom_server::{
 use crate::{booking_client::BookingClient, client_addresses::ClientAddresses, state::Gateway};
 
 /// Maximum wait for a connection to booking.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+const FORWARD_CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Maximum wait for the head of a response.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(15);
 /// Maximum silence within a response: three times that of a stream.
@@ -86,7 +86,7 @@ fn client() -> Client {
     let client = Client::builder()
         .no_proxy()
         .redirect(Policy::none())
-        .connect_timeout(CONNECT_TIMEOUT)
+        .connect_timeout(FORWARD_CONNECT_TIMEOUT)
         .read_timeout(SILENCE_TIMEOUT)
         .pool_max_idle_per_host(IDLE_CONNECTIONS)
         .build();

@@ -66,7 +66,7 @@ const IDLE_PING_AFTER: Duration = Duration::from_secs(1);
 const SERVER_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Longest wait for one attempt to connect.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const POSTGRES_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Pause between two attempts.
 const ATTEMPT_INTERVAL: Duration = Duration::from_secs(2);
@@ -250,10 +250,14 @@ async fn wait_for_server(options: &PgConnectOptions) -> Result<(), StoreError> {
     };
 
     loop {
-        let attempt = timeout(CONNECT_TIMEOUT, PgConnection::connect_with(options)).await;
+        let attempt = timeout(
+            POSTGRES_CONNECT_TIMEOUT,
+            PgConnection::connect_with(options),
+        )
+        .await;
         let failure = match attempt {
             Ok(Ok(connection)) => {
-                let _ = timeout(CONNECT_TIMEOUT, connection.close()).await; // it is of no further use
+                let _ = timeout(POSTGRES_CONNECT_TIMEOUT, connection.close()).await; // it is of no further use
                 return Ok(());
             }
             Ok(Err(error)) if !may_pass(&error) => return Err(error.into()),
@@ -261,7 +265,10 @@ async fn wait_for_server(options: &PgConnectOptions) -> Result<(), StoreError> {
                 format!("connection refused by {server}")
             }
             Ok(Err(error)) => format!("{server}: {error}"),
-            Err(_) => format!("no answer from {server} in {} s", CONNECT_TIMEOUT.as_secs()),
+            Err(_) => format!(
+                "no answer from {server} in {} s",
+                POSTGRES_CONNECT_TIMEOUT.as_secs()
+            ),
         };
 
         let left = patience_ends.saturating_duration_since(Instant::now());

@@ -41,7 +41,7 @@ use super::{
 
 /// Time limit of one request, connection included.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const PUSH_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 const MAX_IDLE_PER_SERVICE: usize = 32;
 /// No answer of a push service is longer, and none is read.
@@ -80,7 +80,7 @@ impl PushClient {
     pub(super) fn new(config: PushConfig) -> Self {
         let mut tcp = HttpConnector::new_with_resolver(PublicAddresses);
         tcp.enforce_http(false);
-        tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
+        tcp.set_connect_timeout(Some(PUSH_CONNECT_TIMEOUT));
         tcp.set_nodelay(true);
 
         // Plain HTTP is for the service of a test alone, which [`PushClient::send`] looks at.

@@ -21,25 +21,25 @@ pub struct Api {
 
 /// An event of the list.
 #[derive(Debug, Deserialize)]
-pub struct EventSummary {
+pub struct ListedEvent {
     pub event_id: EventId,
     pub name: String,
     pub state: SaleState,
 }
 
-impl EventSummary {
+impl ListedEvent {
     pub fn is_paused(&self) -> bool {
         self.state == SaleState::Paused
     }
 }
 
 #[derive(Deserialize)]
-struct EventList {
-    events: Vec<EventSummary>,
+struct ListedEvents {
+    events: Vec<ListedEvent>,
 }
 
 #[derive(Deserialize)]
-struct Token {
+struct GuestToken {
     token: String,
 }
 
@@ -83,7 +83,7 @@ impl Api {
     /// Fails unless a Stanchion answers.
     pub async fn check_server(&self) -> Result<()> {
         #[derive(Deserialize)]
-        struct Alive {
+        struct Health {
             service: String,
         }
 
@@ -94,21 +94,21 @@ impl Api {
                 "nothing answers at {base}: start a server (make run), or name another with --url"
             )
         })?;
-        match response.json::<Alive>().await {
+        match response.json::<Health>().await {
             Ok(alive) if alive.service == "stanchion" => Ok(()),
             _ => bail!("{base} answers, but is no Stanchion; name the server with --url"),
         }
     }
 
     /// The event of this id, or the first that is on sale.
-    pub async fn choose_event(&self, wanted: Option<EventId>) -> Result<EventSummary> {
-        let list = self.send::<EventList>(self.request(Method::GET, "/events", None));
+    pub async fn choose_event(&self, wanted: Option<EventId>) -> Result<ListedEvent> {
+        let list = self.send::<ListedEvents>(self.request(Method::GET, "/events", None));
         let events = match list.await {
             Ok(list) => list.events,
             Err(refusal) => bail!("the server does not list its events: {refusal}"),
         };
         let is_on_sale =
-            |event: &EventSummary| matches!(event.state, SaleState::Open | SaleState::Paused);
+            |event: &ListedEvent| matches!(event.state, SaleState::Open | SaleState::Paused);
 
         let Some(wanted) = wanted else {
             let on_sale = events.into_iter().find(is_on_sale);
@@ -130,7 +130,7 @@ impl Api {
     /// A token of a new guest, or a new token of this one.
     pub async fn guest(&self, known: Option<&str>) -> Result<String, Refusal> {
         let request = self.request(Method::POST, "/guest", known);
-        match self.send::<Token>(request).await {
+        match self.send::<GuestToken>(request).await {
             Ok(token) => Ok(token.token),
             Err(Refusal::Final(reason)) => Err(Refusal::Final(format!(
                 "the server admits no guests ({reason}); start it with --guests true"
