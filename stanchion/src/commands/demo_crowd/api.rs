@@ -83,7 +83,7 @@ impl Api {
     /// Fails unless a Stanchion answers.
     pub async fn check_server(&self) -> Result<()> {
         #[derive(Deserialize)]
-        struct Health {
+        struct ServerHealth {
             service: String,
         }
 
@@ -94,7 +94,7 @@ impl Api {
                 "nothing answers at {base}: start a server (make run), or name another with --url"
             )
         })?;
-        match response.json::<Health>().await {
+        match response.json::<ServerHealth>().await {
             Ok(alive) if alive.service == "stanchion" => Ok(()),
             _ => bail!("{base} answers, but is no Stanchion; name the server with --url"),
         }
