@@ -72,3 +72,21 @@ fn last_decided(snapshot: &RegistrySnapshot) -> Throttle {
         .map(AdmissionThrottle::decided)
         .unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn polls_more_often_while_paused() {
+        let at = |factor| {
+            poll_interval(Throttle {
+                factor,
+                ..Throttle::default()
+            })
+        };
+
+        assert_eq!([at(1.0), at(0.5)], [POLL_INTERVAL; 2]);
+        assert_eq!(at(0.0), PAUSED_POLL_INTERVAL);
+    }
+}
